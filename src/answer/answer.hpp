@@ -1,0 +1,68 @@
+// The answer path: one pure function from a query to a reply. UDP, TCP, the tests and the fuzzers all call it.
+//
+//   preanswer: header, opcode, class, EDNS version  ->  lookup: steered name | zone  ->  sections  ->  OPT, header
+//
+// It does not allocate, lock, log, throw or read a clock. What it needs of chance and counting is in its Scratch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/address.hpp"
+#include "base/counters.hpp"
+#include "base/hash.hpp"
+#include "steer/block.hpp"
+#include "steer/choose.hpp"
+#include "wire/query.hpp"
+#include "zone/zone.hpp"
+
+namespace sluice::answer {
+
+// All that answers depend on. Immutable but for what the steer block publishes within itself, and the pair table.
+struct Snapshot {
+  zone::ZoneSet zones;
+  std::shared_ptr<const steer::Block> block;
+  HashKey sticky_key{};
+  std::shared_ptr<steer::PairTable> pairs;
+};
+
+enum class Transport : std::uint8_t { udp, tcp };
+
+struct Client {
+  Address address;
+  Transport transport = Transport::udp;
+};
+
+// xorshift64*: enough to spread answers; nothing secret depends on it.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed | 1) {}
+  std::uint64_t next() {
+    state_ ^= state_ >> 12, state_ ^= state_ << 25, state_ ^= state_ >> 27;
+    return state_ * 0x2545F4914F6CDD1D;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// One thread's working memory, reused from query to query. Not thread-safe.
+struct Scratch {
+  Scratch(CounterShard& shard, std::uint64_t seed) : counters(shard), random(seed) {}
+
+  CounterShard& counters;
+  Random random;
+  wire::Query query;
+  wire::LookupName target;  // where a chain of CNAMEs has led to
+};
+
+// The longest chain of CNAMEs and DNAMEs that is followed; the answer then ends with the last link, as for a target elsewhere.
+inline constexpr unsigned chain_max = 16;
+
+// Writes the reply to `query` and returns its size in octets; 0: no reply. `reply` has room for wire::message_size_max
+// octets over TCP and for wire::udp_size_max over UDP, at least. To be called inside a Quiescence::Section.
+std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::Bytes query,
+                   std::span<std::uint8_t> reply) noexcept;
+
+}  // namespace sluice::answer

@@ -1,0 +1,24 @@
+#include "base/quiescence.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+Quiescence::Reader::Reader(Quiescence& quiescence) : quiescence_(quiescence) {
+  const std::lock_guard lock(quiescence_.mutex_);
+  quiescence_.readers_.push_back(this);
+}
+
+Quiescence::Reader::~Reader() {
+  const std::lock_guard lock(quiescence_.mutex_);
+  std::erase(quiescence_.readers_, this);
+}
+
+bool Quiescence::passed(std::uint64_t epoch) const {
+  const std::lock_guard lock(mutex_);
+  return std::all_of(readers_.begin(), readers_.end(), [&](const Reader* reader) {
+    return reader->entered_.load(std::memory_order_seq_cst) >= epoch;  // `outside` is greater than any epoch
+  });
+}
+
+}  // namespace sluice

@@ -1,0 +1,127 @@
+// The checked configuration: what sluice.toml says, as values that need no further checking.
+//
+// A key is declared once, as a row of the schema (schema.hpp); the row feeds the parser, the unknown-key error, the
+// reference and `sluicectl config explain`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/clock.hpp"
+#include "base/diagnostic.hpp"
+#include "wire/name.hpp"
+
+namespace sluice::config {
+
+struct Server {
+  std::vector<SocketAddress> listen;
+  std::vector<Position> listen_at;  // of each entry of `listen`
+  unsigned workers = 0;             // 0: one per core
+  std::string state;                // folder; absolute, or relative to the working directory
+  std::string user;                 // empty: stay who we are
+};
+
+struct Admin {
+  std::string socket;                 // path, resolved like Server::state
+  std::optional<SocketAddress> http;  // none: no TCP listener
+  Position http_at;
+};
+
+struct Zone {
+  wire::Name apex;
+  std::string file;  // path, resolved like Server::state
+  Position at;       // of its `file` key
+};
+
+enum class CheckType : std::uint8_t { tcp, http };
+
+struct StatusRange {
+  std::uint16_t first = 200, last = 299;
+  friend bool operator==(const StatusRange&, const StatusRange&) = default;
+};
+
+struct Check {
+  std::string name;
+  CheckType type = CheckType::tcp;
+  Duration interval, timeout;
+  unsigned rise = 0, fall = 0;
+  std::uint16_t port = 0;
+  std::string path;                 // http
+  std::string host;                 // http: the Host field; empty: the endpoint's address
+  std::vector<StatusRange> expect;  // http
+  friend bool operator==(const Check&, const Check&) = default;
+};
+
+struct Endpoint {
+  Address address;
+  double weight = 1;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+struct Pool {
+  std::string name;
+  std::optional<std::string> check;  // none: always taken as healthy
+  std::vector<Endpoint> endpoints;   // at least one; no address twice
+};
+
+enum class Method : std::uint8_t { random, sticky };
+
+struct PoolWeight {
+  std::string pool;
+  double weight = 0;
+};
+
+struct Steer {
+  wire::Name name;
+  std::vector<PoolWeight> pools;  // in the file's order; at least one weight is above 0
+  Duration ttl;
+  unsigned answers = 1;
+  Method method = Method::random;
+  std::uint8_t subnet_v4 = 24, subnet_v6 = 56;  // prefix lengths at which a Client Subnet is told apart
+  Position at;
+};
+
+struct Config {
+  std::string file;  // as given
+  Server server;
+  Admin admin;
+  std::vector<Zone> zones;
+  std::vector<Check> checks;
+  std::vector<Pool> pools;
+  std::vector<Steer> steers;
+
+  const Check* find_check(std::string_view name) const;
+  const Pool* find_pool(std::string_view name) const;
+  const Steer* find_steer(const wire::Name& name) const;
+
+  // The zone with the longest apex at or above `name`; null when there is none.
+  const Zone* zone_of(const wire::Name& name) const;
+};
+
+struct LoadResult {
+  std::optional<Config> config;  // none when there are errors
+  Diagnostics errors;            // all of them; a TOML syntax error hides what follows it
+};
+
+// Reads and checks a file: everything that can be known without opening zones or sockets.
+LoadResult load(const std::string& file);
+
+// The same from text; paths in it are taken relative to the folder of `file`.
+LoadResult load_text(std::string_view text, const std::string& file);
+
+// What weights may be, wherever they come from: each finite and not negative, not all of them 0.
+Result<void> check_weights(std::span<const PoolWeight> weights);
+
+// The reference of one key ("check.interval") or of all keys that begin with it ("check", ""): type, default, bounds, unit,
+// meaning. Empty when nothing matches.
+std::string explain(std::string_view key);
+
+// The key that comes nearest to a mistyped one; for the error of `config explain`.
+std::optional<std::string> nearest_key(std::string_view key);
+
+}  // namespace sluice::config

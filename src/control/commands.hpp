@@ -1,0 +1,75 @@
+// The commands of the daemon, each declared once: a row feeds the CLI's words and help, the HTTP route, the check of
+// the arguments, and the dispatch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/result.hpp"
+
+namespace sluice::control {
+
+enum class CommandId : std::uint8_t {
+  status,
+  weight_set,
+  weight_reset,
+  endpoint_drain,
+  endpoint_undrain,
+  endpoint_up,
+  endpoint_down,
+  endpoint_auto,
+  events,
+  reload,
+  version,
+  metrics,
+};
+
+enum class Place : std::uint8_t { path, query, body };
+enum class ParamType : std::uint8_t {
+  text,
+  weights,   // POOL=WEIGHT... on the command line, {"POOL": WEIGHT, ...} in JSON
+  duration,  // "10m"
+  number,    // not negative, whole
+};
+
+struct Param {
+  std::string_view name;  // "name"; on the command line NAME when it is positional, --name otherwise
+  Place place;
+  ParamType type;
+  bool required;    // required ones are positional on the command line, others are options
+  std::string_view help;
+};
+
+struct CommandRow {
+  CommandId id;
+  std::string_view words;   // "weight set": what is typed
+  std::string_view method;  // "PUT"
+  std::string_view path;    // "/v1/steer/{name}/weights"
+  std::span<const Param> params;
+  bool changes;  // a change: has --dry-run, is refused on a read-only listener
+  std::string_view help;
+};
+
+std::span<const CommandRow> commands();
+
+struct Request {
+  CommandId id{};
+  boost::json::object arguments;  // by Param::name, whatever place they came from
+  std::string who;                // the operator: a user name, or an address
+  bool dry_run = false;
+};
+
+// A body for the client, or why the request was refused. `metrics` gives a JSON string that is sent as plain text.
+using Reply = Result<boost::json::value>;
+using ReplyHandler = std::function<void(Reply)>;
+
+// Checks names, presence and types of a request's arguments against its row, whoever sent it.
+Result<void> check_arguments(const CommandRow& row, const boost::json::object& arguments);
+
+}  // namespace sluice::control

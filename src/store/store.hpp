@@ -1,0 +1,100 @@
+// What was decided at run time and has to outlive the process: a small SQLite database in the state folder
+// (WAL, synchronous=FULL). A commit that returned is on the disk; one that failed changed nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/clock.hpp"
+#include "base/hash.hpp"
+#include "base/result.hpp"
+
+namespace sluice::store {
+
+// Weights that win over the config's until they are reset. All pools of the steer are listed.
+struct WeightOverride {
+  std::string steer;  // the name's text form, with the final dot
+  struct Pool {
+    std::string pool;
+    double weight;
+  };
+  std::vector<Pool> pools;
+  std::string by;
+  Time since{};
+};
+struct WeightReset {
+  std::string steer;
+};
+
+// Which slots a steer's pools hold now (steer/layout.hpp's text form).
+struct LayoutChange {
+  std::string steer;
+  std::string layout;
+};
+
+// The operator's word about an endpoint. `drain`: no new answers. `up`, `down`: whatever the checks say.
+enum class Word : std::uint8_t { drain, up, down };
+const char* to_text(Word word);
+
+struct EndpointWord {
+  Address address;
+  Word word = Word::drain;
+  std::string by, reason;
+  Time since{};
+  std::optional<Time> until;  // none: until it is taken back
+};
+struct EndpointWordTaken {
+  Address address;
+};
+
+// Something that happened. Ids grow by one; the newest `events_max` are kept.
+struct Event {
+  std::int64_t id = 0;  // set by commit()
+  Time at{};
+  std::string who;   // "config", "health", or the user who gave the command
+  std::string kind;  // "weight.set", "endpoint.down", ...
+  std::string subject;  // steer, endpoint or pool
+  std::string text;     // one sentence
+};
+inline constexpr std::int64_t events_max = 10'000;
+
+using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken>;
+
+struct Saved {
+  std::vector<WeightOverride> weights;
+  std::vector<LayoutChange> layouts;
+  std::vector<EndpointWord> words;
+  HashKey sticky_key{};  // made at random when the store was created
+};
+
+// Not thread-safe: the control thread's.
+class Store {
+ public:
+  // Opens or creates FOLDER/sluice.db; the folder is created with mode 0700 when it is missing. Fails when another daemon has the store open (an exclusive lock on
+  // FOLDER/lock that ends with the process), when the database is damaged, or was written by a newer version.
+  static Result<Store> open(const std::string& folder);
+
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();
+
+  Result<Saved> load();
+
+  // All or nothing, durable when it returns. Sets the events' ids.
+  Result<void> commit(const std::vector<Change>& changes, std::vector<Event>& events);
+
+  // The newest `limit` events with an id above `after`, oldest first.
+  Result<std::vector<Event>> events(std::int64_t after, std::size_t limit);
+
+ private:
+  struct Data;
+  explicit Store(std::unique_ptr<Data> data);
+  std::unique_ptr<Data> data_;
+};
+
+}  // namespace sluice::store

@@ -1,0 +1,50 @@
+// Reads a query: header, question, and the EDNS record. Checks all that a server can check before it looks anything up.
+#pragma once
+
+#include <cstdint>
+
+#include "base/address.hpp"
+#include "wire/name.hpp"
+#include "wire/types.hpp"
+
+namespace sluice::wire {
+
+// RFC 7871, section 6. The address is masked to the source prefix length.
+struct ClientSubnet {
+  Address address;
+  std::uint8_t source_prefix = 0;
+};
+
+struct Edns {
+  bool present = false;
+  bool dnssec_ok = false;
+  bool has_subnet = false;
+  std::uint8_t version = 0;
+  std::uint16_t udp_size = plain_udp_size;
+  ClientSubnet subnet;
+};
+
+enum class ParseResult : std::uint8_t {
+  query,           // well-formed: all fields are set
+  not_answerable,  // shorter than a header, or a response: stay silent
+  malformed,       // FORMERR, with the question when `question_end` says that it could be read
+};
+
+// What a client asked. Reused from packet to packet: parse() sets every field.
+struct Query {
+  std::uint16_t id = 0;
+  std::uint16_t flags = 0;  // the header's second word as received
+  LookupName name;
+  RrType type{};
+  RrClass rr_class{};
+  std::uint16_t question_end = 0;  // offset behind the question; 0: there is none, or it could not be read
+  Edns edns;
+
+  Opcode opcode() const { return static_cast<Opcode>(flags >> 11 & 0xF); }
+  bool recursion_desired() const { return (flags & 0x0100) != 0; }
+
+  // Reads the message. Never reads outside `message`.
+  ParseResult parse(Bytes message);
+};
+
+}  // namespace sluice::wire

@@ -1,0 +1,111 @@
+// Writes a reply into the caller's buffer: question, sections in order, compression (RFC 1035, 4.1.4), OPT, header.
+// Nothing is allocated. What does not fit is left out as a whole RRset, and fits() says so.
+//
+//   ReplyWriter reply(buffer, limit);
+//   reply.begin(query, message);
+//   auto mark = reply.mark();
+//   reply.section(Section::answer);
+//   reply.add(...);
+//   if (reply.overflowed()) reply.rollback(mark) ...
+//   return reply.finish(rcode, edns);
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "wire/name.hpp"
+#include "wire/query.hpp"
+#include "wire/types.hpp"
+
+namespace sluice::wire {
+
+enum class Section : std::uint8_t { answer, authority, additional };
+
+inline constexpr std::uint16_t flag_qr = 0x8000, flag_aa = 0x0400, flag_tc = 0x0200, flag_rd = 0x0100;
+inline constexpr std::uint16_t opcode_mask = 0x7800;
+
+// The OPT record of a reply (RFC 6891). `subnet` answers RFC 7871 with the scope that was used.
+struct ReplyEdns {
+  bool present = false;
+  bool dnssec_ok = false;
+  bool has_subnet = false;
+  ClientSubnet subnet;
+  std::uint8_t scope_prefix = 0;
+};
+
+class ReplyWriter {
+ public:
+  // Writes at most min(buffer.size(), limit) octets.
+  ReplyWriter(std::span<std::uint8_t> buffer, std::size_t limit);
+
+  // Copies the header's id, opcode and RD, and the question as it was sent, letter case included (none when
+  // query.question_end is 0). Reserves room for `edns` so that the OPT record always fits.
+  void begin(const Query& query, Bytes message, const ReplyEdns& edns);
+
+  void set_authoritative() { flags_ |= flag_aa; }
+  void set_truncated() { flags_ |= flag_tc; }
+  bool truncated() const { return (flags_ & flag_tc) != 0; }
+
+  // Records go to this section from now on. Sections can only be opened in order.
+  void section(Section section) { section_ = section; }
+
+  // One record. `owner` is an uncompressed name. Rdata of the types of RFC 1035 is compressed (RFC 3597, section 4).
+  // A name's offset in the reply, when the caller knows it, spares the search: see add_at().
+  void add(Bytes owner, RrType type, std::uint32_t ttl, Bytes rdata);
+
+  // The same with the owner given as the offset of a name that is already in the reply.
+  void add_at(std::uint16_t owner_offset, RrType type, std::uint32_t ttl, Bytes rdata);
+
+  // `count` ready records, each `stride` octets long and beginning with a two-octet owner, type, class, TTL. Owner and TTL are set here.
+  void add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride, unsigned count);
+
+  // True when something since the last rollback (or begin) did not fit. Nothing is written past the limit.
+  bool overflowed() const { return overflowed_; }
+
+  struct Mark {
+    std::size_t size;
+    std::array<std::uint16_t, 3> counts;
+    std::uint16_t names;
+  };
+  Mark mark() const { return {size_, counts_, name_count_}; }
+  void rollback(const Mark& mark);
+
+  unsigned count(Section section) const { return counts_[static_cast<std::size_t>(section)]; }
+
+  // The offset at which the last rdata was written: where a CNAME's target stands.
+  std::uint16_t last_rdata_offset() const { return last_rdata_; }
+
+  // Completes header and OPT; returns the reply's size in octets.
+  std::size_t finish(Rcode rcode, const ReplyEdns& edns);
+
+ private:
+  void put_u16(std::uint16_t value);
+  void put_u32(std::uint32_t value);
+  void put_bytes(Bytes bytes);
+  void put_name(Bytes name);
+  void put_rdata(RrType type, Bytes rdata);
+  void put_fixed(RrType type, std::uint32_t ttl);
+  void put_record_body(RrType type, std::uint32_t ttl, Bytes rdata);
+  void remember_name(std::size_t offset);
+  bool name_at_equals(std::size_t offset, Bytes name) const;
+  std::size_t find_name(Bytes name) const;
+
+  // Offsets of names in the reply that later ones may point to. More than these are simply not used.
+  static constexpr std::size_t names_max = 48;
+
+  std::uint8_t* data_;
+  std::size_t limit_;
+  std::size_t size_ = header_size;
+  std::uint16_t id_ = 0;
+  std::uint16_t flags_ = 0;
+  std::array<std::uint16_t, 3> counts_{};
+  std::array<std::uint16_t, names_max> names_;
+  std::uint16_t name_count_ = 0;
+  std::uint16_t last_rdata_ = 0;
+  std::uint16_t question_count_ = 0;
+  Section section_ = Section::answer;
+  bool overflowed_ = false;
+};
+
+}  // namespace sluice::wire
