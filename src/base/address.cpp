@@ -44,7 +44,7 @@ std::string to_text(const Address& address) {
 }
 
 std::string to_text(const SocketAddress& address) {
-  const auto* format = address.address.family == Family::v4 ? "{}:{}" : "[{}]:{}";
+  const char* format = address.address.family == Family::v4 ? "{}:{}" : "[{}]:{}";
   return fmt::format(fmt::runtime(format), to_text(address.address), address.port);
 }
 
