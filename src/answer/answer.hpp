@@ -1,8 +1,11 @@
-// The answer path: one pure function from a query to a reply. UDP, TCP, the tests and the fuzzers all call it.
+// The answer path: one pure function from a query to a reply. UDP, TCP, the tests and the fuzzers all call
+// it.
 //
-//   preanswer: header, opcode, class, EDNS version  ->  lookup: steered name | zone  ->  sections  ->  OPT, header
+//   preanswer: header, opcode, class, EDNS version  ->  lookup: steered name | zone  ->  sections  ->  OPT,
+//   header
 //
-// It does not allocate, lock, log, throw or read a clock. What it needs of chance and counting is in its Scratch.
+// It does not allocate, lock, log, throw or read a clock. What it needs of chance and counting is in its
+// Scratch.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +22,8 @@
 
 namespace sluice::answer {
 
-// All that answers depend on. Immutable but for what the steer block publishes within itself, and the pair table.
+// All that answers depend on. Immutable but for what the steer block publishes within itself, and the pair
+// table.
 struct Snapshot {
   zone::ZoneSet zones;
   std::shared_ptr<const steer::Block> block;
@@ -57,11 +61,13 @@ struct Scratch {
   wire::LookupName target;  // where a chain of CNAMEs has led to
 };
 
-// The longest chain of CNAMEs and DNAMEs that is followed; the answer then ends with the last link, as for a target elsewhere.
+// The longest chain of CNAMEs and DNAMEs that is followed; the answer then ends with the last link, as for a
+// target elsewhere.
 inline constexpr unsigned chain_max = 16;
 
-// Writes the reply to `query` and returns its size in octets; 0: no reply. `reply` has room for wire::message_size_max
-// octets over TCP and for wire::udp_size_max over UDP, at least. To be called inside a Quiescence::Section.
+// Writes the reply to `query` and returns its size in octets; 0: no reply. `reply` has room for
+// wire::message_size_max octets over TCP and for wire::udp_size_max over UDP, at least. To be called inside a
+// Quiescence::Section.
 std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::Bytes query,
                    std::span<std::uint8_t> reply) noexcept;
 

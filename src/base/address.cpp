@@ -1,10 +1,9 @@
 #include "base/address.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <charconv>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 namespace sluice {
@@ -39,7 +38,8 @@ Result<SocketAddress> parse_socket_address(std::string_view text) {
 
 std::string to_text(const Address& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(address.family == Family::v4 ? AF_INET : AF_INET6, address.octets.data(), text.data(), text.size());
+  inet_ntop(address.family == Family::v4 ? AF_INET : AF_INET6, address.octets.data(), text.data(),
+            text.size());
   return text.data();
 }
 

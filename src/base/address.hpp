@@ -40,7 +40,8 @@ Result<SocketAddress> parse_socket_address(std::string_view text);
 std::string to_text(const Address& address);
 std::string to_text(const SocketAddress& address);
 
-// The address with all bits after the first `prefix_length` cleared. A longer prefix than the address leaves it as it is.
+// The address with all bits after the first `prefix_length` cleared. A longer prefix than the address leaves
+// it as it is.
 Address masked(const Address& address, unsigned prefix_length);
 
 struct AddressHash {

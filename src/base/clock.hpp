@@ -1,4 +1,5 @@
-// Time is an argument. The deciding rooms (steer, health, rollout) get a Time; only the threads that act read a clock.
+// Time is an argument. The deciding rooms (steer, health, rollout) get a Time; only the threads that act read
+// a clock.
 #pragma once
 
 #include <chrono>

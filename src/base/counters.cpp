@@ -1,8 +1,8 @@
 #include "base/counters.hpp"
 
-#include <sys/mman.h>
-
 #include <new>
+
+#include <sys/mman.h>
 
 namespace sluice {
 namespace {
@@ -18,7 +18,8 @@ static_assert([] {
 }  // namespace
 
 CounterShard::CounterShard() {
-  void* pages = mmap(nullptr, answers_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* pages = mmap(nullptr, answers_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (pages == MAP_FAILED) throw std::bad_alloc();
   answers_ = static_cast<std::atomic<std::uint64_t>*>(pages);
 }

@@ -1,5 +1,5 @@
-// What the answering threads count, without locks and without sharing cache lines: one shard a thread, one writer a
-// shard, any reader. A metric is declared once, as a row of `metrics`.
+// What the answering threads count, without locks and without sharing cache lines: one shard a thread, one
+// writer a shard, any reader. A metric is declared once, as a row of `metrics`.
 #pragma once
 
 #include <array>
@@ -51,7 +51,8 @@ inline constexpr std::array<MetricRow, metric_count> metrics{{
     {Metric::replies_steered, "dns_replies_steered", "", "Replies that carry addresses of a steer."},
     {Metric::dropped, "dns_dropped", "", "Messages that got no reply."},
     {Metric::tcp_connections, "tcp_connections", "", "DNS connections accepted over TCP."},
-    {Metric::tcp_connections_refused, "tcp_connections_refused", "", "DNS connections closed at once, over a limit."},
+    {Metric::tcp_connections_refused, "tcp_connections_refused", "",
+     "DNS connections closed at once, over a limit."},
 }};
 
 // Counts answers by (steer, pool). The control thread hands out the ids.

@@ -1,5 +1,5 @@
-// What is wrong in a file of the user's, and where. Config and zone errors are collected as these, so that all
-// of them are shown at once.
+// What is wrong in a file of the user's, and where. Config and zone errors are collected as these, so that
+// all of them are shown at once.
 #pragma once
 
 #include <cstdint>

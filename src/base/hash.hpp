@@ -35,8 +35,9 @@ inline std::uint64_t fast_hash(std::span<const std::uint8_t> bytes) {
 
 using HashKey = std::array<std::uint64_t, 2>;
 
-// SipHash-1-3 (Aumasson and Bernstein 2012, reduced rounds) of at most a few words: a client cannot aim at a slot
-// without the key. Stable: what it returns for a key and a client is the same in every version and process.
+// SipHash-1-3 (Aumasson and Bernstein 2012, reduced rounds) of at most a few words: a client cannot aim at a
+// slot without the key. Stable: what it returns for a key and a client is the same in every version and
+// process.
 std::uint64_t keyed_hash(const HashKey& key, std::span<const std::uint8_t> bytes);
 
 }  // namespace sluice

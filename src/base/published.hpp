@@ -1,12 +1,12 @@
-// The snapshot holder: one writer publishes immutable values, readers compare one number to see whether there is a
-// newer one.
+// The snapshot holder: one writer publishes immutable values, readers compare one number to see whether there
+// is a newer one.
 //
 //   Published<Snapshot> published;            // shared by all
 //   Published<Snapshot>::Reader reader(published);   // one per thread
 //   const Snapshot& now = reader.current();   // once per batch: one relaxed load unless something changed
 //
-// A mutex around the pointer, not std::atomic<std::shared_ptr>: that one is not lock-free in libstdc++ 12, and
-// ThreadSanitizer rejects it; the mutex is taken only after a change.
+// A mutex around the pointer, not std::atomic<std::shared_ptr>: that one is not lock-free in libstdc++ 12,
+// and ThreadSanitizer rejects it; the mutex is taken only after a change.
 #pragma once
 
 #include <atomic>

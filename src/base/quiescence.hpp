@@ -1,10 +1,11 @@
-// When may memory that was unpublished be used again? When every reading thread has been seen between two batches
-// since (quiescent-state-based reclamation). Readers pay two plain stores per batch and never wait.
+// When may memory that was unpublished be used again? When every reading thread has been seen between two
+// batches since (quiescent-state-based reclamation). Readers pay two plain stores per batch and never wait.
 //
 //   worker:   Quiescence::Reader reader(quiescence);       control thread:
 //             { Quiescence::Section section(reader);         table.store(new_offset);
 //               ... answer one batch ... }                   const auto epoch = quiescence.retire();
-//                                                            ... later: if (quiescence.passed(epoch)) free(old);
+//                                                            ... later: if (quiescence.passed(epoch))
+//                                                            free(old);
 #pragma once
 
 #include <atomic>
@@ -37,7 +38,8 @@ class Quiescence {
    public:
     explicit Section(Reader& reader) : reader_(reader) {
       // Sequentially consistent: the store has to be visible before any published offset is read.
-      reader_.entered_.store(reader_.quiescence_.epoch_.load(std::memory_order_relaxed), std::memory_order_seq_cst);
+      reader_.entered_.store(reader_.quiescence_.epoch_.load(std::memory_order_relaxed),
+                             std::memory_order_seq_cst);
     }
     ~Section() { reader_.entered_.store(Reader::outside, std::memory_order_release); }
     Section(const Section&) = delete;

@@ -1,4 +1,5 @@
-// Expected failures are values: a function that can fail returns Result<T>, and the caller cannot forget to look.
+// Expected failures are values: a function that can fail returns Result<T>, and the caller cannot forget to
+// look.
 //
 //   Result<Address> parse_address(std::string_view text);
 //   auto address = parse_address(text);

@@ -41,8 +41,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 Result<Duration> parse_duration(std::string_view text) {
-  const Error malformed{ErrorCode::invalid,
-                        fmt::format("'{}' is not a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\"", text)};
+  const Error malformed{
+      ErrorCode::invalid,
+      fmt::format("'{}' is not a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\"", text)};
   double number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || !std::isfinite(number) || number < 0) return malformed;
@@ -71,7 +72,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 std::string to_text(Time time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   const auto milliseconds = (time - seconds).count();
-  return fmt::format("{:%FT%T}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), milliseconds);
+  return fmt::format("{:%FT%T}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
+                     milliseconds);
 }
 
 std::string to_text(Duration duration) {

@@ -11,11 +11,12 @@
 
 namespace sluice {
 
-// "250ms", "2s", "1.5m", "1h", "2d": one number and one unit. The result is not negative and at most ten years.
+// "250ms", "2s", "1.5m", "1h", "2d": one number and one unit. The result is not negative and at most ten
+// years.
 Result<Duration> parse_duration(std::string_view text);
 
-// The candidate with the least edit distance to `word`, when that is at most a third of the word's length (and at
-// least one): what the user most likely meant. Nothing when no candidate is that near.
+// The candidate with the least edit distance to `word`, when that is at most a third of the word's length
+// (and at least one): what the user most likely meant. Nothing when no candidate is that near.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace sluice

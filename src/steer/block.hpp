@@ -3,14 +3,17 @@
 //   index --hash of the name--> NameEntry --table--> Table      what the weights decide; one a steer
 //                                                      runs: slot -> pool
 //                                                      pools: PoolRef --entry--> PoolEntry --view--> PoolView
-//                                                                                 what health decides; one a pool and
-//                                                                                 answer size, shared by all its steers
+//                                                                                 what health decides; one a
+//                                                                                 pool and answer size,
+//                                                                                 shared by all its steers
 //                                                                 families: Windows, spot -> Answer
-//                                                                                 compiled records, ready to copy
+//                                                                                 compiled records, ready to
+//                                                                                 copy
 //
-// A Table, a PoolView and all below it are immutable once published. Publishing is one aligned store of an offset, in NameEntry::table
-// or PoolEntry::view; so a weight costs one table and a verdict costs one view, however many names there are. There are no pointers in the
-// block, so that the same bytes can be read from a kernel program's map.
+// A Table, a PoolView and all below it are immutable once published. Publishing is one aligned store of an
+// offset, in NameEntry::table or PoolEntry::view; so a weight costs one table and a verdict costs one view,
+// however many names there are. There are no pointers in the block, so that the same bytes can be read from a
+// kernel program's map.
 #pragma once
 
 #include <atomic>
@@ -69,8 +72,8 @@ struct PoolEntry {
   std::uint32_t reserved;
 };
 
-// What can be handed out of a pool for one address family. `alive` is false when none of the addresses can serve:
-// then the windows hold all of them, as if healthy, for the case that no other pool is alive either.
+// What can be handed out of a pool for one address family. `alive` is false when none of the addresses can
+// serve: then the windows hold all of them, as if healthy, for the case that no other pool is alive either.
 struct Windows {
   std::uint16_t range_count;
   std::uint8_t alive;
@@ -90,8 +93,9 @@ struct PoolView {
   Offset families[2];  // Windows by Family; none: the pool has no address of that family
 };
 
-// The records of one answer, ready to copy: each `stride` octets long, owner a pointer to the question's name, TTL to be
-// set. Signatures and a checksum have their places already; both are 0 as long as nothing makes them.
+// The records of one answer, ready to copy: each `stride` octets long, owner a pointer to the question's
+// name, TTL to be set. Signatures and a checksum have their places already; both are 0 as long as nothing
+// makes them.
 struct Answer {
   std::uint16_t length;         // octets of records
   std::uint16_t signed_length;  // octets of records and RRSIG, 0: not signed
@@ -103,17 +107,19 @@ struct Answer {
 };
 
 static_assert(sizeof(NameEntry) == 16 && sizeof(Table) == 16 && sizeof(PoolRef) == 8 && sizeof(SlotRun) == 4);
-static_assert(sizeof(PoolView) == 16 && sizeof(Windows) == 8 && sizeof(WindowRange) == 8 && sizeof(Answer) == 16);
+static_assert(sizeof(PoolView) == 16 && sizeof(Windows) == 8 && sizeof(WindowRange) == 8 &&
+              sizeof(Answer) == 16);
 static_assert(std::atomic<Offset>::is_always_lock_free);
 
-// --- building: the control thread ------------------------------------------------------------------------------------
+// --- building: the control thread
+// ------------------------------------------------------------------------------------
 
 // One endpoint of a pool as the director sees it now.
 struct Candidate {
   Address address;
   double weight = 1;
-  bool usable = true;    // healthy, or said to be up by the operator
-  bool allowed = true;   // not drained and not down by the operator's word: may be used when nothing is usable
+  bool usable = true;   // healthy, or said to be up by the operator
+  bool allowed = true;  // not drained and not down by the operator's word: may be used when nothing is usable
 };
 
 // One pool of a steer.
@@ -132,7 +138,8 @@ struct SteerInput {
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;
 };
 
-// Owns the memory. Building and publishing are the control thread's; reading is anyone's inside a Quiescence::Section.
+// Owns the memory. Building and publishing are the control thread's; reading is anyone's inside a
+// Quiescence::Section.
 class Block {
  public:
   // `names` and `bytes` are what is expected; the block can take several times as much later.
@@ -141,11 +148,12 @@ class Block {
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
-  // Adds a name without a table; its offset identifies it from then on (zone::SteerId). Before the block is shared only.
+  // Adds a name without a table; its offset identifies it from then on (zone::SteerId). Before the block is
+  // shared only.
   Offset add_name(const wire::Name& name);
 
-  // Compiles and publishes. From the return on, no query that arrives is answered by what was there before. False when
-  // the block is full: nothing is changed then, and the director builds a new block.
+  // Compiles and publishes. From the return on, no query that arrives is answered by what was there before.
+  // False when the block is full: nothing is changed then, and the director builds a new block.
   [[nodiscard]] bool publish_table(Offset name, const SteerInput& input);
   [[nodiscard]] bool publish_pool(const std::string& pool, std::span<const Candidate> candidates);
 
@@ -154,7 +162,8 @@ class Block {
 
   std::size_t used_bytes() const { return used_ - free_bytes_; }
 
-  // --- reading: thread-safe, noexcept, no allocation ------------------------------------------------------------------
+  // --- reading: thread-safe, noexcept, no allocation
+  // ------------------------------------------------------------------
   const NameEntry* find(wire::Bytes lower_case_name) const;
 
   template <class T>
@@ -179,7 +188,8 @@ class Block {
   void retire(Offset offset);
   std::optional<Offset> pool_entry(const std::string& pool, unsigned answers);
   std::optional<Offset> compile_view(std::span<const Candidate> candidates, unsigned answers);
-  std::optional<Offset> compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers);
+  std::optional<Offset> compile_windows(std::span<const Candidate> candidates, Family family,
+                                        unsigned answers);
   std::optional<Offset> compile_answer(std::span<const Address> addresses);
   void retire_view(Offset view);
   template <class T>
@@ -189,12 +199,12 @@ class Block {
 
   Quiescence& quiescence_;
   std::uint8_t* memory_ = nullptr;
-  std::size_t capacity_ = 0;   // octets of address space; pages cost memory once touched
-  std::size_t used_ = 8;       // octets handed out at the end so far
-  std::size_t free_bytes_ = 0;  // of those, on the free lists
+  std::size_t capacity_ = 0;          // octets of address space; pages cost memory once touched
+  std::size_t used_ = 8;              // octets handed out at the end so far
+  std::size_t free_bytes_ = 0;        // of those, on the free lists
   std::vector<std::uint32_t> index_;  // open addressing, a power of two; offsets of NameEntries
   std::size_t name_count_ = 0;
-  std::unordered_map<Offset, std::uint32_t> sizes_;               // units, of what can be retired
+  std::unordered_map<Offset, std::uint32_t> sizes_;              // units, of what can be retired
   std::unordered_map<std::uint32_t, std::vector<Offset>> free_;  // by size in units
   std::vector<Retired> retired_;
   std::unordered_map<std::string, std::vector<std::pair<unsigned, Offset>>> pools_;  // answers -> PoolEntry

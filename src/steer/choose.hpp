@@ -1,4 +1,5 @@
-// The choice that a query makes: slot -> pool -> spot -> answer. Read-only, no allocation, a few dozen instructions.
+// The choice that a query makes: slot -> pool -> spot -> answer. Read-only, no allocation, a few dozen
+// instructions.
 #pragma once
 
 #include <array>
@@ -18,7 +19,8 @@ struct Draw {
   std::uint32_t detour;  // which other pool, when that one is dead
 
   static Draw from_bits(std::uint64_t bits) {
-    return {static_cast<std::uint16_t>(bits), static_cast<std::uint16_t>(bits >> 16), static_cast<std::uint32_t>(bits >> 32)};
+    return {static_cast<std::uint16_t>(bits), static_cast<std::uint16_t>(bits >> 16),
+            static_cast<std::uint32_t>(bits >> 32)};
   }
 };
 
@@ -28,26 +30,29 @@ struct Choice {
   AnswerCounter counter = 0;
 };
 
-// What this table answers to `draw` for a family. A dead pool's slots go to the living pools in proportion to their slots; when
-// none lives, each answers as if it did.
+// What this table answers to `draw` for a family. A dead pool's slots go to the living pools in proportion to
+// their slots; when none lives, each answers as if it did.
 Choice choose(const Block& block, const Table& table, Draw draw, Family family);
 
-// The draw of a sticky client: always the same for a key, an address as it is to be told apart (masked), and a steer.
+// The draw of a sticky client: always the same for a key, an address as it is to be told apart (masked), and
+// a steer.
 Draw sticky_draw(const HashKey& key, const Address& client, const Table& table);
 
-// Keeps the A and the AAAA query of one client together when slots are drawn by chance: the second of a pair uses the draw
-// of the first. A pair is used once, so that a client's next question is drawn anew and shares stay exact. It needs no clock: an old
-// draw is as random as a new one. Entries are overwritten by collisions; a lost one only means a fresh draw.
-// Thread-safe: relaxed atomics, each entry one word.
+// Keeps the A and the AAAA query of one client together when slots are drawn by chance: the second of a pair
+// uses the draw of the first. A pair is used once, so that a client's next question is drawn anew and shares
+// stay exact. It needs no clock: an old draw is as random as a new one. Entries are overwritten by
+// collisions; a lost one only means a fresh draw. Thread-safe: relaxed atomics, each entry one word.
 class PairTable {
  public:
   PairTable() : entries_(std::make_unique<std::atomic<std::uint64_t>[]>(size)) {}
 
-  // The draw for this query. `fresh` is used, and remembered, when there is none of the other family to complete.
+  // The draw for this query. `fresh` is used, and remembered, when there is none of the other family to
+  // complete.
   Draw pair(std::uint64_t client_and_name_hash, Family family, Draw fresh);
 
  private:
-  static constexpr std::size_t size = 1U << 14;  // 128 KiB: clients that ask A and AAAA within a few milliseconds
+  static constexpr std::size_t size =
+      1U << 14;  // 128 KiB: clients that ask A and AAAA within a few milliseconds
   std::unique_ptr<std::atomic<std::uint64_t>[]> entries_;
 };
 

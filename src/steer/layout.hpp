@@ -1,14 +1,14 @@
 // Which slots belong to which pool.
 //
-// A steer has 65,536 slots. A query picks one: by chance, or by a keyed hash of its client. A layout gives runs of slots to pools in
-// proportion to their weights, exactly to the slot:
+// A steer has 65,536 slots. A query picks one: by chance, or by a keyed hash of its client. A layout gives
+// runs of slots to pools in proportion to their weights, exactly to the slot:
 //
 //   slot   0                                              62258 | 62259      65535
 //          +--------------------- v1 (95) ----------------------+---- v2 (5) ----+
 //
-// A new layout is made from the old one and moves only the slots that have to change hands, from pools that lose to pools that gain. So a
-// sticky client moves at most once while a pool widens, and never back. Layouts are therefore state: they are kept in
-// the store beside the weights.
+// A new layout is made from the old one and moves only the slots that have to change hands, from pools that
+// lose to pools that gain. So a sticky client moves at most once while a pool widens, and never back. Layouts
+// are therefore state: they are kept in the store beside the weights.
 #pragma once
 
 #include <cstdint>
@@ -34,15 +34,16 @@ struct Run {
 // Runs from slot 0 on; neighbours belong to different pools; the lengths sum to slot_count.
 using Layout = std::vector<Run>;
 
-// How many slots each weight is due: proportional, rounded by largest remainder, at least one for a weight above 0.
-// The sum is slot_count. The weights are finite, not negative and not all 0; there are at most 4,096.
+// How many slots each weight is due: proportional, rounded by largest remainder, at least one for a weight
+// above 0. The sum is slot_count. The weights are finite, not negative and not all 0; there are at most
+// 4,096.
 std::vector<std::uint32_t> apportion(std::span<const double> weights);
 
 // Contiguous by pool, in the pools' order.
 Layout lay_out(std::span<const double> weights);
 
-// The layout for `weights` that differs from `old` in as few slots as there can be. What a pool gains it takes next to its own
-// runs where it can, so that a ramp leaves it in one piece.
+// The layout for `weights` that differs from `old` in as few slots as there can be. What a pool gains it
+// takes next to its own runs where it can, so that a ramp leaves it in one piece.
 Layout relay(const Layout& old, std::span<const double> weights);
 
 // "v1:62259 v2:3277" with the pools' names; what the store keeps.

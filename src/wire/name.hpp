@@ -1,7 +1,7 @@
 // Domain names in wire form (RFC 1035, 3.1): length octet, label, ..., zero octet.
 //
-// Two shapes: Name owns its octets and is for everything that happens at load time; LookupName is a fixed buffer that
-// the answer path fills from a query or from a target in a zone, and looks up without allocating.
+// Two shapes: Name owns its octets and is for everything that happens at load time; LookupName is a fixed
+// buffer that the answer path fills from a query or from a target in a zone, and looks up without allocating.
 #pragma once
 
 #include <array>
@@ -31,33 +31,39 @@ class Name {
   // Presentation form (RFC 1035, 5.1, with \X and \DDD); a missing final dot is supplied. "." is the root.
   static Result<Name> parse(std::string_view text);
 
-  // `wire` is one valid uncompressed name and nothing else; anything else is an error. Letters become lower case.
+  // `wire` is one valid uncompressed name and nothing else; anything else is an error. Letters become lower
+  // case.
   static Result<Name> from_wire(Bytes wire);
 
   Bytes wire() const { return {reinterpret_cast<const std::uint8_t*>(wire_.data()), wire_.size()}; }
   std::string text() const;  // with the final dot
   bool is_root() const { return wire_.size() == 1; }
-  bool is_wildcard() const { return wire_.size() >= 2 && wire_[0] == 1 && wire_[1] == '*'; }  // RFC 4592, 2.1.1
-  unsigned label_count() const;                                                               // without the root
-  Name parent() const;  // without the first label; the root's parent is the root
+  bool is_wildcard() const {
+    return wire_.size() >= 2 && wire_[0] == 1 && wire_[1] == '*';
+  }                              // RFC 4592, 2.1.1
+  unsigned label_count() const;  // without the root
+  Name parent() const;           // without the first label; the root's parent is the root
 
   // True for equal names, too (RFC 9499, "subdomain").
   bool is_subdomain_of(const Name& ancestor) const;
 
-  friend auto operator<=>(const Name&, const Name&) = default;  // an order for maps, not DNSSEC's canonical order
+  friend auto operator<=>(const Name&,
+                          const Name&) = default;  // an order for maps, not DNSSEC's canonical order
 
  private:
   std::string wire_;
 };
 
-// The text of an uncompressed wire-form name, with the final dot and RFC 1035 escapes. `wire` has to be valid.
+// The text of an uncompressed wire-form name, with the final dot and RFC 1035 escapes. `wire` has to be
+// valid.
 std::string to_text(Bytes wire);
 
 // A name on the answer path: the octets in lower case, and where each label begins.
 class LookupName {
  public:
-  // Reads one uncompressed name from the start of `bytes`. Returns its size in octets, or 0 when it is malformed,
-  // cut short, compressed or longer than 255 octets; the object is then to be assigned again before use.
+  // Reads one uncompressed name from the start of `bytes`. Returns its size in octets, or 0 when it is
+  // malformed, cut short, compressed or longer than 255 octets; the object is then to be assigned again
+  // before use.
   std::size_t assign(Bytes bytes);
 
   Bytes wire() const { return {octets_.data(), length_}; }

@@ -1,0 +1,120 @@
+#include "wire/query.hpp"
+
+#include <algorithm>
+
+namespace sluice::wire {
+namespace {
+
+std::uint16_t read_u16(Bytes bytes, std::size_t at) {
+  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
+}
+
+constexpr std::size_t question_tail = 4;  // type and class
+constexpr std::size_t record_fixed = 10;  // type, class, TTL, rdlength
+constexpr std::uint16_t option_client_subnet = 8;
+
+// RFC 7871, 6: family, prefix lengths, and just as many address octets as the source prefix needs, the rest
+// of the last one zero. Section 7.1.2: FORMERR when that is not so, or when a query's scope is not 0.
+bool parse_subnet(Bytes option, Edns& edns) {
+  if (option.size() < 4 || edns.has_subnet) return false;
+  const std::uint16_t family = read_u16(option, 0);
+  const std::uint8_t source = option[2], scope = option[3];
+  if (family != 1 && family != 2) return false;
+  const unsigned bits = family == 1 ? 32 : 128;
+  const Bytes octets = option.subspan(4);
+  if (source > bits || scope != 0 || octets.size() != (source + 7U) / 8) return false;
+
+  edns.subnet = {};
+  edns.subnet.source_prefix = source;
+  edns.subnet.address.family = family == 1 ? Family::v4 : Family::v6;
+  std::copy(octets.begin(), octets.end(), edns.subnet.address.octets.begin());
+  edns.has_subnet = true;
+  return masked(edns.subnet.address, source) == edns.subnet.address;
+}
+
+// The OPT record's options: unknown ones are passed over (RFC 6891, 6.1.2).
+bool parse_options(Bytes options, Edns& edns) {
+  while (!options.empty()) {
+    if (options.size() < 4) return false;
+    const std::uint16_t code = read_u16(options, 0);
+    const std::size_t length = read_u16(options, 2);
+    if (length > options.size() - 4) return false;
+    if (code == option_client_subnet && !parse_subnet(options.subspan(4, length), edns)) return false;
+    options = options.subspan(4 + length);
+  }
+  return true;
+}
+
+// The size of an owner name in the message, which may end in a pointer; 0 when it is malformed. The pointer
+// is not followed: of the records behind the question only OPT is read, and its owner is the root.
+std::size_t skip_name(Bytes bytes) {
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const std::uint8_t length = bytes[at];
+    if (length == 0) return at + 1;
+    if ((length & 0xC0) == 0xC0) return at + 2 <= bytes.size() ? at + 2 : 0;
+    if (length > label_size_max) return 0;
+    at += 1U + length;
+    if (at >= name_size_max) return 0;
+  }
+  return 0;
+}
+
+// RFC 6891, 6.1.2 and 6.1.3: the class is the sender's buffer size, the TTL holds version and flags.
+bool parse_opt(Bytes owner, Bytes fixed, Bytes rdata, Edns& edns) {
+  if (edns.present || owner.size() != 1)
+    return false;  // RFC 6891, 6.1.1: one only, and its owner is the root
+  edns.present = true;
+  edns.udp_size = std::max<std::uint16_t>(read_u16(fixed, 2), plain_udp_size);  // 6.2.3: less means 512
+  edns.version = fixed[5];
+  edns.dnssec_ok = (fixed[6] & 0x80) != 0;
+  // Options of a version that we do not know are not ours to judge: the reply is BADVERS.
+  return edns.version != 0 || parse_options(rdata, edns);
+}
+
+}  // namespace
+
+ParseResult Query::parse(Bytes message) {
+  question_end = 0;
+  edns = {};
+  if (message.size() < header_size) return ParseResult::not_answerable;
+  id = read_u16(message, 0);
+  flags = read_u16(message, 2);
+  // A response is never answered: two servers could answer one another for ever.
+  if ((flags & 0x8000) != 0) return ParseResult::not_answerable;
+  const unsigned questions = read_u16(message, 4);
+  const unsigned answers = read_u16(message, 6), authorities = read_u16(message, 8),
+                 additionals = read_u16(message, 10);
+
+  // RFC 9619: a query has exactly one question. Other opcodes are answered NOTIMP with what could be read.
+  if (questions != 1) return ParseResult::malformed;
+  const std::size_t name_size = name.assign(message.subspan(header_size));
+  std::size_t at = header_size + name_size;
+  if (name_size == 0 || message.size() - at < question_tail) return ParseResult::malformed;
+  type = static_cast<RrType>(read_u16(message, at));
+  rr_class = static_cast<RrClass>(read_u16(message, at + 2));
+  at += question_tail;
+  question_end = static_cast<std::uint16_t>(at);
+  if (opcode() != Opcode::query) return ParseResult::query;
+  if (answers != 0 || authorities > 1)
+    return ParseResult::malformed;  // one authority record: IXFR's SOA (RFC 1995, 3)
+
+  for (unsigned record = 0; record < authorities + additionals; ++record) {
+    const std::size_t owner_size = skip_name(message.subspan(at));
+    if (owner_size == 0 || message.size() - at - owner_size < record_fixed) return ParseResult::malformed;
+    const Bytes owner = message.subspan(at, owner_size),
+                fixed = message.subspan(at + owner_size, record_fixed);
+    const std::size_t rdata_size = read_u16(fixed, 8);
+    at += owner_size + record_fixed;
+    if (message.size() - at < rdata_size) return ParseResult::malformed;
+    const Bytes rdata = message.subspan(at, rdata_size);
+    at += rdata_size;
+    const bool is_opt = static_cast<RrType>(read_u16(fixed, 0)) == RrType::opt;
+    if (is_opt && (record < authorities || !parse_opt(owner, fixed, rdata, edns)))
+      return ParseResult::malformed;
+  }
+  // What follows the last record was counted nowhere: not a DNS message.
+  return at == message.size() ? ParseResult::query : ParseResult::malformed;
+}
+
+}  // namespace sluice::wire

@@ -1,4 +1,5 @@
-// Reads a query: header, question, and the EDNS record. Checks all that a server can check before it looks anything up.
+// Reads a query: header, question, and the EDNS record. Checks all that a server can check before it looks
+// anything up.
 #pragma once
 
 #include <cstdint>

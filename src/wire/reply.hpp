@@ -1,5 +1,5 @@
-// Writes a reply into the caller's buffer: question, sections in order, compression (RFC 1035, 4.1.4), OPT, header.
-// Nothing is allocated. What does not fit is left out as a whole RRset, and fits() says so.
+// Writes a reply into the caller's buffer: question, sections in order, compression (RFC 1035, 4.1.4), OPT,
+// header. Nothing is allocated. What does not fit is left out as a whole RRset, and fits() says so.
 //
 //   ReplyWriter reply(buffer, limit);
 //   reply.begin(query, message);
@@ -50,15 +50,17 @@ class ReplyWriter {
   // Records go to this section from now on. Sections can only be opened in order.
   void section(Section section) { section_ = section; }
 
-  // One record. `owner` is an uncompressed name. Rdata of the types of RFC 1035 is compressed (RFC 3597, section 4).
-  // A name's offset in the reply, when the caller knows it, spares the search: see add_at().
+  // One record. `owner` is an uncompressed name. Rdata of the types of RFC 1035 is compressed (RFC 3597,
+  // section 4). A name's offset in the reply, when the caller knows it, spares the search: see add_at().
   void add(Bytes owner, RrType type, std::uint32_t ttl, Bytes rdata);
 
   // The same with the owner given as the offset of a name that is already in the reply.
   void add_at(std::uint16_t owner_offset, RrType type, std::uint32_t ttl, Bytes rdata);
 
-  // `count` ready records, each `stride` octets long and beginning with a two-octet owner, type, class, TTL. Owner and TTL are set here.
-  void add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride, unsigned count);
+  // `count` ready records, each `stride` octets long and beginning with a two-octet owner, type, class, TTL.
+  // Owner and TTL are set here.
+  void add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride,
+                 unsigned count);
 
   // True when something since the last rollback (or begin) did not fit. Nothing is written past the limit.
   bool overflowed() const { return overflowed_; }

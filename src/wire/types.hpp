@@ -50,12 +50,12 @@ enum class Rcode : std::uint16_t {
   badvers = 16,
 };
 
-inline constexpr std::size_t header_size = 12;           // RFC 1035, 4.1.1
-inline constexpr std::size_t name_size_max = 255;        // RFC 1035, 2.3.4
-inline constexpr std::size_t label_size_max = 63;        // RFC 1035, 2.3.4
-inline constexpr std::size_t labels_max = 127;           // of one octet each, in 255 octets with the root
-inline constexpr std::size_t plain_udp_size = 512;       // RFC 1035, 2.3.4: without EDNS
-inline constexpr std::size_t udp_size_max = 1232;        // what passes every path unfragmented (DNS flag day 2020)
+inline constexpr std::size_t header_size = 12;      // RFC 1035, 4.1.1
+inline constexpr std::size_t name_size_max = 255;   // RFC 1035, 2.3.4
+inline constexpr std::size_t label_size_max = 63;   // RFC 1035, 2.3.4
+inline constexpr std::size_t labels_max = 127;      // of one octet each, in 255 octets with the root
+inline constexpr std::size_t plain_udp_size = 512;  // RFC 1035, 2.3.4: without EDNS
+inline constexpr std::size_t udp_size_max = 1232;   // what passes every path unfragmented (DNS flag day 2020)
 inline constexpr std::size_t message_size_max = 0xFFFF;  // TCP's length prefix, RFC 1035, 4.2.2
 
 }  // namespace sluice::wire
