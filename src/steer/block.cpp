@@ -1,0 +1,264 @@
+#include "steer/block.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+#include <set>
+
+namespace sluice::steer {
+namespace {
+
+// Address space, not memory: a table and its share of pools take a few hundred octets, and old ones may wait
+// for readers.
+constexpr std::size_t bytes_per_name = 8 * 1024;
+constexpr std::size_t bytes_at_least = std::size_t{64} << 20;
+
+// More windows than this in a pool are laid out afresh when its health changes, instead of moving only what
+// must move.
+constexpr std::size_t window_runs_max = 1024;
+
+constexpr std::size_t rounded_up(std::size_t bytes) { return (bytes + 7) / 8 * 8; }
+
+constexpr std::uint16_t address_type(Family family) {
+  return static_cast<std::uint16_t>(family == Family::v4 ? wire::RrType::a : wire::RrType::aaaa);
+}
+
+// Stable over versions: sticky clients keep their slots when the daemon is upgraded.
+std::uint32_t salt_of(const wire::Name& name) {
+  return static_cast<std::uint32_t>(keyed_hash({}, name.wire()));
+}
+
+// What can be handed out of a family, and whether it is alive. The first of these that is not empty: usable
+// ones; ones that the operator has not taken out; ones with a weight; all.
+struct Selection {
+  std::vector<double> all, chosen;  // weights by candidate, 0: not to be handed out
+  bool alive = false;
+};
+
+Selection select(std::span<const Candidate> members) {
+  Selection result;
+  auto choose = [&](auto admitted) {
+    result.chosen.clear();
+    for (const auto& member : members) result.chosen.push_back(admitted(member) ? member.weight : 0);
+    return std::any_of(result.chosen.begin(), result.chosen.end(), [](double weight) { return weight > 0; });
+  };
+  const bool weighted = choose([](const Candidate&) { return true; });
+  result.all = result.chosen;
+  result.alive = choose([](const Candidate& member) { return member.usable; });
+  if (result.alive || !weighted) {
+    // A pool whose weights are all 0 is not asked for, but has to answer if it is.
+    if (!weighted) result.all.assign(members.size(), 1), result.chosen = result.all;
+    return result;
+  }
+  if (!choose([](const Candidate& member) { return member.allowed; })) result.chosen = result.all;
+  return result;
+}
+
+}  // namespace
+
+Block::Block(Quiescence& quiescence, std::size_t names)
+    : arena_(quiescence, std::max(bytes_at_least, names * bytes_per_name)) {
+  const std::size_t places = std::bit_ceil(std::max<std::size_t>(2 * names, 2));
+  const Offset header = arena_.allocate(sizeof(Header));
+  const Offset index = arena_.allocate(places * sizeof(Offset));
+  *arena_.at<Header>(header) = {index, static_cast<std::uint32_t>(places - 1)};
+}
+
+Offset Block::add_name(const wire::Name& name) {
+  const wire::Bytes wire = name.wire();
+  const Offset offset = arena_.allocate(sizeof(NameEntry) + wire.size());
+  auto* entry = arena_.at<NameEntry>(offset);
+  entry->name_length = static_cast<std::uint32_t>(wire.size());
+  entry->hash = wire::hash_name(wire);
+  std::copy(wire.begin(), wire.end(), reinterpret_cast<std::uint8_t*>(entry + 1));
+
+  const auto* header = arena_.at<Header>(0);
+  auto* index = arena_.at<Offset>(header->index);
+  auto place = static_cast<std::uint32_t>(entry->hash) & header->index_mask;
+  while (index[place] != 0) place = (place + 1) & header->index_mask;
+  index[place] = offset;
+  return offset;
+}
+
+const NameEntry* Block::find(wire::Bytes name) const {
+  const auto* header = at<Header>(0);
+  const auto* index = at<Offset>(header->index);
+  const std::uint64_t hash = wire::hash_name(name);
+  for (auto place = static_cast<std::uint32_t>(hash) & header->index_mask; index[place] != 0;
+       place = (place + 1) & header->index_mask) {
+    const auto* entry = at<NameEntry>(index[place]);
+    if (entry->hash == hash && entry->name_length == name.size() &&
+        std::memcmp(entry + 1, name.data(), name.size()) == 0)
+      return entry;
+  }
+  return nullptr;
+}
+
+bool Block::publish_pool(const std::string& name, std::span<const Candidate> candidates) {
+  return all_or_nothing([&] {
+    Pool& pool = pools_[name];
+    std::vector<Offset> views;
+    for (const Size& size : pool.sizes) views.push_back(compile_view(candidates, size.answers));
+    pool.candidates.assign(candidates.begin(), candidates.end());
+    for (std::size_t i = 0; i < views.size(); ++i)
+      retire_view(
+          arena_.at<PoolEntry>(pool.sizes[i].entry)->view.exchange(views[i], std::memory_order_seq_cst));
+  });
+}
+
+bool Block::publish_table(Offset offset, const SteerInput& input) {
+  return all_or_nothing([&] {
+    const Offset table = compile_table(input.name, input);
+    const Offset old = arena_.at<NameEntry>(offset)->table.exchange(table, std::memory_order_seq_cst);
+    if (old != 0) arena_.retire(old);
+  });
+}
+
+Offset Block::allocate(std::size_t bytes) { return fresh_.emplace_back(arena_.allocate(bytes)); }
+
+// Runs a function that allocates and, as its last act, publishes. When memory runs out on the way, what it
+// had is freed.
+template <class Function>
+bool Block::all_or_nothing(Function function) {
+  arena_.reclaim();
+  fresh_.clear();
+  try {
+    function();
+    return true;
+  } catch (const std::bad_alloc&) {
+    for (const Offset offset : fresh_) arena_.free(offset);
+    return false;
+  }
+}
+
+Offset Block::pool_entry(const std::string& name, unsigned answers) {
+  Pool& pool = pools_[name];
+  for (const Size& size : pool.sizes)
+    if (size.answers == answers) return size.entry;
+  const Offset view = compile_view(pool.candidates, answers);
+  const Offset entry = allocate(sizeof(PoolEntry));
+  arena_.at<PoolEntry>(entry)->view.store(view, std::memory_order_seq_cst);
+  pool.sizes.push_back({answers, entry});
+  fresh_.clear();  // the entry stays, whatever becomes of the table that asked for it
+  return entry;
+}
+
+Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
+  std::vector<PoolRef> pools;
+  for (const PoolInput& pool : input.pools)
+    pools.push_back({pool_entry(pool.pool, input.answers), pool.counter});
+
+  const std::size_t runs_bytes = rounded_up(input.layout.size() * sizeof(SlotRun));
+  const Offset offset = allocate(sizeof(Table) + runs_bytes + pools.size() * sizeof(PoolRef));
+  auto* table = arena_.at<Table>(offset);
+  *table = {.ttl = input.ttl,
+            .method = input.method,
+            .subnet_v4 = input.subnet_v4,
+            .subnet_v6 = input.subnet_v6,
+            .reserved = 0,
+            .run_count = static_cast<std::uint16_t>(input.layout.size()),
+            .pool_count = static_cast<std::uint16_t>(pools.size()),
+            .hash_salt = salt_of(name)};
+  auto* run = reinterpret_cast<SlotRun*>(table + 1);
+  std::uint32_t end = 0;
+  for (const Run& part : input.layout) {
+    end += part.length;
+    *run++ = {static_cast<std::uint16_t>(end - 1), part.pool};
+  }
+  std::copy(pools.begin(), pools.end(),
+            reinterpret_cast<PoolRef*>(reinterpret_cast<std::uint8_t*>(table + 1) + runs_bytes));
+  return offset;
+}
+
+Offset Block::compile_view(std::span<const Candidate> candidates, unsigned answers) {
+  const Offset v4 = compile_windows(candidates, Family::v4, answers);
+  const Offset v6 = compile_windows(candidates, Family::v6, answers);
+  const Offset offset = allocate(sizeof(PoolView));
+  *arena_.at<PoolView>(offset) = {.ttl_max = ~std::uint32_t{0}, .reserved = 0, .families = {v4, v6}};
+  return offset;
+}
+
+Offset Block::compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers) {
+  std::vector<Candidate> members;
+  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(members),
+               [&](const Candidate& candidate) { return candidate.address.family == family; });
+  if (members.empty()) return 0;
+  const Selection selection = select(members);
+
+  // A window starts at each chosen address and goes on around the ring of the chosen ones.
+  std::vector<Address> ring;
+  std::vector<std::size_t> place(members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    place[i] = ring.size();
+    if (selection.chosen[i] > 0) ring.push_back(members[i].address);
+  }
+  const std::size_t width = std::min<std::size_t>(answers, ring.size());
+  std::vector<Offset> windows;
+  for (std::size_t start = 0; start < ring.size(); ++start) {
+    std::vector<Address> window;
+    for (std::size_t i = 0; i < width; ++i) window.push_back(ring[(start + i) % ring.size()]);
+    windows.push_back(compile_answer(window));
+  }
+  // The spots of an address that is out go to the others, so that sticky clients of the living stay where
+  // they are.
+  const Layout spots = relay(lay_out(selection.all), selection.chosen, window_runs_max);
+  const Offset offset = allocate(sizeof(Windows) + spots.size() * sizeof(WindowRange));
+  auto* header = arena_.at<Windows>(offset);
+  header->range_count = static_cast<std::uint16_t>(spots.size());
+  header->alive = selection.alive ? 1 : 0;
+  auto* range = reinterpret_cast<WindowRange*>(header + 1);
+  std::uint32_t end = 0;
+  for (const Run& run : spots) {
+    end += run.length;
+    *range++ = {static_cast<std::uint16_t>(end - 1), 0, windows[place[run.pool]]};
+  }
+  return offset;
+}
+
+Offset Block::compile_answer(std::span<const Address> addresses) {
+  const std::size_t stride = 12 + addresses.front().size();
+  const Offset offset = allocate(sizeof(Answer) + addresses.size() * stride);
+  auto* answer = arena_.at<Answer>(offset);
+  *answer = {.length = static_cast<std::uint16_t>(addresses.size() * stride),
+             .signed_length = 0,
+             .record_count = static_cast<std::uint16_t>(addresses.size()),
+             .stride = static_cast<std::uint16_t>(stride),
+             .flags = 0,
+             .checksum = 0};
+  auto* at = reinterpret_cast<std::uint8_t*>(answer + 1);
+  for (const Address& address : addresses) {
+    const auto type = address_type(address.family);
+    // Owner: a pointer to the question's name. Class IN, TTL 0 until it is copied (RFC 1035, 4.1.3).
+    const std::uint8_t fixed[] = {0xC0,
+                                  wire::header_size,
+                                  static_cast<std::uint8_t>(type >> 8),
+                                  static_cast<std::uint8_t>(type),
+                                  0,
+                                  1,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  static_cast<std::uint8_t>(address.size())};
+    at = std::copy(std::begin(fixed), std::end(fixed), at);
+    at = std::copy(address.bytes().begin(), address.bytes().end(), at);
+  }
+  return offset;
+}
+
+void Block::retire_view(Offset offset) {
+  for (const Offset windows : at<PoolView>(offset)->families) {
+    if (windows == 0) continue;
+    const auto* header = at<Windows>(windows);
+    const auto* ranges = reinterpret_cast<const WindowRange*>(header + 1);
+    std::set<Offset> answers;  // one may stand in several ranges
+    for (unsigned i = 0; i < header->range_count; ++i) answers.insert(ranges[i].answer);
+    for (const Offset answer : answers) arena_.retire(answer);
+    arena_.retire(windows);
+  }
+  arena_.retire(offset);
+}
+
+}  // namespace sluice::steer

@@ -19,8 +19,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -28,15 +26,18 @@
 
 #include "base/address.hpp"
 #include "base/counters.hpp"
-#include "base/quiescence.hpp"
 #include "config/config.hpp"
+#include "steer/arena.hpp"
 #include "steer/layout.hpp"
 #include "wire/name.hpp"
 
 namespace sluice::steer {
 
-// In units of eight octets from the block's start. 0 is the header's, so it serves as "none".
-using Offset = std::uint32_t;
+// At offset 0.
+struct Header {
+  Offset index;              // an open-addressed table of `index_mask` + 1 Offsets of NameEntries, 0: free
+  std::uint32_t index_mask;  // a power of two less one; at most half of the places are taken
+};
 
 struct NameEntry {
   std::atomic<Offset> table;
@@ -138,77 +139,58 @@ struct SteerInput {
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;
 };
 
-// Owns the memory. Building and publishing are the control thread's; reading is anyone's inside a
-// Quiescence::Section.
+// Builds and publishes; the control thread's, but for the reading part.
 class Block {
  public:
-  // `names` and `bytes` are what is expected; the block can take several times as much later.
+  // Room for `names` names and for what they are likely to need. Throws std::bad_alloc.
   Block(Quiescence& quiescence, std::size_t names);
-  ~Block();
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
 
-  // Adds a name without a table; its offset identifies it from then on (zone::SteerId). Before the block is
-  // shared only.
+  // Adds a name without a table; its offset identifies it from then on (zone::SteerId). At most `names` of
+  // them, and before the block is shared.
   Offset add_name(const wire::Name& name);
 
   // Compiles and publishes. From the return on, no query that arrives is answered by what was there before.
-  // False when the block is full: nothing is changed then, and the director builds a new block.
-  [[nodiscard]] bool publish_table(Offset name, const SteerInput& input);
+  // False when the block is full: nothing has changed then, and it takes a new block.
   [[nodiscard]] bool publish_pool(const std::string& pool, std::span<const Candidate> candidates);
 
-  // Frees what no reader can see any more. Called by publish_*; here for idle times.
-  void reclaim();
+  // The same for a steer. Its pools have been published before.
+  [[nodiscard]] bool publish_table(Offset name, const SteerInput& input);
 
-  std::size_t used_bytes() const { return used_ - free_bytes_; }
+  std::size_t used_bytes() const { return arena_.used_bytes(); }
 
-  // --- reading: thread-safe, noexcept, no allocation
-  // ------------------------------------------------------------------
+  // --- reading: thread-safe, noexcept, no allocation ---
+
+  // Null when the name is not steered.
   const NameEntry* find(wire::Bytes lower_case_name) const;
 
   template <class T>
   const T* at(Offset offset) const {
-    return reinterpret_cast<const T*>(memory_ + std::size_t{offset} * 8);
+    return arena_.at<const T>(offset);
   }
-  const NameEntry* name(Offset offset) const { return at<NameEntry>(offset); }
 
  private:
-  struct Retired {
-    Offset offset;
-    std::uint32_t size;  // in units
-    std::uint64_t epoch;
-  };
-  struct PoolKey {
-    std::string pool;
+  struct Size {  // of answers that some steer wants from a pool
     unsigned answers;
-    friend bool operator==(const PoolKey&, const PoolKey&) = default;
+    Offset entry;
+  };
+  struct Pool {
+    std::vector<Candidate> candidates;
+    std::vector<Size> sizes;
   };
 
-  std::optional<Offset> allocate(std::size_t bytes);
-  void retire(Offset offset);
-  std::optional<Offset> pool_entry(const std::string& pool, unsigned answers);
-  std::optional<Offset> compile_view(std::span<const Candidate> candidates, unsigned answers);
-  std::optional<Offset> compile_windows(std::span<const Candidate> candidates, Family family,
-                                        unsigned answers);
-  std::optional<Offset> compile_answer(std::span<const Address> addresses);
+  Offset allocate(std::size_t bytes);
+  template <class Function>
+  bool all_or_nothing(Function function);
+  Offset pool_entry(const std::string& pool, unsigned answers);
+  Offset compile_table(const wire::Name& name, const SteerInput& input);
+  Offset compile_view(std::span<const Candidate> candidates, unsigned answers);
+  Offset compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers);
+  Offset compile_answer(std::span<const Address> addresses);
   void retire_view(Offset view);
-  template <class T>
-  T* mutable_at(Offset offset) {
-    return reinterpret_cast<T*>(memory_ + std::size_t{offset} * 8);
-  }
 
-  Quiescence& quiescence_;
-  std::uint8_t* memory_ = nullptr;
-  std::size_t capacity_ = 0;          // octets of address space; pages cost memory once touched
-  std::size_t used_ = 8;              // octets handed out at the end so far
-  std::size_t free_bytes_ = 0;        // of those, on the free lists
-  std::vector<std::uint32_t> index_;  // open addressing, a power of two; offsets of NameEntries
-  std::size_t name_count_ = 0;
-  std::unordered_map<Offset, std::uint32_t> sizes_;              // units, of what can be retired
-  std::unordered_map<std::uint32_t, std::vector<Offset>> free_;  // by size in units
-  std::vector<Retired> retired_;
-  std::unordered_map<std::string, std::vector<std::pair<unsigned, Offset>>> pools_;  // answers -> PoolEntry
-  std::unordered_map<std::string, std::vector<Candidate>> candidates_;  // what publish_pool said last
+  Arena arena_;
+  std::vector<Offset> fresh_;  // allocated by the publication that is under way
+  std::unordered_map<std::string, Pool> pools_;
 };
 
 }  // namespace sluice::steer

@@ -1,0 +1,125 @@
+#include "steer/choose.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace sluice::steer {
+namespace {
+
+struct Runs {
+  const SlotRun* begin;
+  const SlotRun* end;
+};
+
+Runs runs_of(const Table& table) {
+  const auto* runs = reinterpret_cast<const SlotRun*>(&table + 1);
+  return {runs, runs + table.run_count};
+}
+
+const PoolRef& pool_of(const Table& table, unsigned index) {
+  const std::size_t runs_bytes = (table.run_count * sizeof(SlotRun) + 7) / 8 * 8;
+  return reinterpret_cast<const PoolRef*>(reinterpret_cast<const std::uint8_t*>(&table + 1) +
+                                          runs_bytes)[index];
+}
+
+// A pool as it is now; `windows` is null when it has no address of the family.
+struct Seen {
+  const PoolRef* pool;
+  const PoolView* view;
+  const Windows* windows;
+
+  bool alive() const { return windows != nullptr && windows->alive != 0; }
+};
+
+Seen look_at(const Block& block, const PoolRef& pool, Family family) {
+  const auto* view =
+      block.at<PoolView>(block.at<PoolEntry>(pool.entry)->view.load(std::memory_order_seq_cst));
+  const Offset windows = view->families[static_cast<std::size_t>(family)];
+  return {&pool, view, windows == 0 ? nullptr : block.at<Windows>(windows)};
+}
+
+// Hands the slots of a dead pool to living ones. Two walks over the runs: this happens only while a pool is
+// dead.
+Seen redirect(const Block& block, const Table& table, std::uint32_t detour, Family family, const Seen& dead) {
+  const Runs runs = runs_of(table);
+  auto each_living = [&](auto visit) {
+    std::uint32_t first = 0;
+    for (const SlotRun* run = runs.begin; run != runs.end; ++run) {
+      const std::uint32_t length = run->last + 1U - first;
+      first = run->last + 1U;
+      const Seen seen = look_at(block, pool_of(table, run->pool), family);
+      if (seen.alive() && !visit(seen, length)) return;
+    }
+  };
+  std::uint64_t living = 0;
+  each_living([&](const Seen&, std::uint32_t length) { return living += length, true; });
+  if (living == 0) return dead;
+
+  auto target = static_cast<std::uint32_t>(living * detour >> 32);
+  Seen chosen = dead;
+  each_living([&](const Seen& seen, std::uint32_t length) {
+    chosen = seen;
+    if (target < length) return false;
+    target -= length;
+    return true;
+  });
+  return chosen;
+}
+
+const Answer* window_at(const Block& block, const Windows& windows, std::uint16_t spot) {
+  const auto* ranges = reinterpret_cast<const WindowRange*>(&windows + 1);
+  const auto* found =
+      std::lower_bound(ranges, ranges + windows.range_count, spot,
+                       [](const WindowRange& range, std::uint16_t at) { return range.last < at; });
+  return block.at<Answer>(found->answer);
+}
+
+}  // namespace
+
+Choice choose(const Block& block, const Table& table, Draw draw, Family family) {
+  const Runs runs = runs_of(table);
+  const auto* run =
+      std::lower_bound(runs.begin, runs.end, draw.slot,
+                       [](const SlotRun& candidate, std::uint16_t slot) { return candidate.last < slot; });
+  Seen seen = look_at(block, pool_of(table, run->pool), family);
+  if (seen.windows != nullptr && !seen.alive()) seen = redirect(block, table, draw.detour, family, seen);
+
+  Choice choice;
+  choice.counter = seen.pool->counter;
+  choice.ttl = std::min(table.ttl, seen.view->ttl_max);
+  if (seen.windows != nullptr) choice.answer = window_at(block, *seen.windows, draw.spot);
+  return choice;
+}
+
+Draw sticky_draw(const HashKey& key, const Address& client, const Table& table) {
+  // Family, salt, address: 24 octets, three words.
+  std::array<std::uint8_t, 24> input{};
+  input[0] = static_cast<std::uint8_t>(client.family);
+  std::memcpy(&input[4], &table.hash_salt, sizeof table.hash_salt);
+  std::copy(client.octets.begin(), client.octets.end(), input.begin() + 8);
+  return Draw::from_bits(keyed_hash(key, input));
+}
+
+// An entry: 24 bits of the hash that are not its place, one bit for each family that has used the draw, and
+// what of the draw decides the pool: the slot and the upper 16 bits of the detour.
+Draw PairTable::pair(std::uint64_t hash, Family family, Draw fresh) {
+  auto& entry = entries_[hash % size];
+  const std::uint64_t tag = hash >> 40 << 40;
+  const std::uint64_t used = std::uint64_t{1} << (family == Family::v4 ? 32 : 33);
+  const std::uint64_t both = std::uint64_t{3} << 32;
+
+  const std::uint64_t old = entry.load(std::memory_order_relaxed);
+  const bool completes = old >> 40 << 40 == tag && (old & both) != 0 && (old & used) == 0;
+  if (completes) {
+    entry.store(old | used, std::memory_order_relaxed);
+    fresh.slot = static_cast<std::uint16_t>(old);
+    fresh.detour = static_cast<std::uint32_t>(old >> 16 << 16);
+    return fresh;
+  }
+  fresh.detour &= 0xFFFF0000;
+  entry.store(tag | used | fresh.detour | fresh.slot, std::memory_order_relaxed);
+  return fresh;
+}
+
+}  // namespace sluice::steer

@@ -25,6 +25,8 @@ inline constexpr std::uint32_t slot_count = 1U << 16;
 // More runs than this are never made: the layout is then laid out afresh, contiguous by pool.
 inline constexpr std::size_t runs_max = 64;
 
+inline constexpr std::uint16_t no_pool = 0xFFFF;
+
 struct Run {
   std::uint16_t pool = 0;    // index into the steer's pools
   std::uint32_t length = 0;  // slots, at least 1
@@ -42,14 +44,15 @@ std::vector<std::uint32_t> apportion(std::span<const double> weights);
 // Contiguous by pool, in the pools' order.
 Layout lay_out(std::span<const double> weights);
 
-// The layout for `weights` that differs from `old` in as few slots as there can be. What a pool gains it
-// takes next to its own runs where it can, so that a ramp leaves it in one piece.
-Layout relay(const Layout& old, std::span<const double> weights);
+// The layout for `weights` that differs from `old` in as few slots as there can be, in at most `runs` runs.
+// What a pool gains it takes next to its own runs where it can, so that a ramp leaves it in one piece.
+Layout relay(const Layout& old, std::span<const double> weights, std::size_t runs = runs_max);
 
 // "v1:62259 v2:3277" with the pools' names; what the store keeps.
 std::string to_text(const Layout& layout, std::span<const std::string> pools);
 
-// Nothing when the text does not fit the pools or does not sum to slot_count.
+// Slots of pools that are no more are given to `no_pool`; relay() hands them out. Nothing when the text is
+// malformed.
 std::optional<Layout> parse_layout(std::string_view text, std::span<const std::string> pools);
 
 }  // namespace sluice::steer

@@ -1,0 +1,210 @@
+#include "wire/reply.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice::wire {
+namespace {
+
+constexpr std::size_t pointer_offset_max = 0x3FFF;  // RFC 1035, 4.1.4: 14 bits
+constexpr unsigned pointers_max = labels_max;       // our own pointers only go back; a bound all the same
+constexpr std::uint16_t option_client_subnet = 8;
+constexpr std::size_t opt_fixed_size = 11;
+
+// RFC 7871, 6: only as many address octets as the source prefix covers.
+std::size_t subnet_octets(const ReplyEdns& edns) { return (edns.subnet.source_prefix + 7U) / 8; }
+
+std::size_t opt_size(const ReplyEdns& edns) {
+  if (!edns.present) return 0;
+  return opt_fixed_size + (edns.has_subnet ? 8 + subnet_octets(edns) : 0);
+}
+
+std::size_t name_size(Bytes bytes) {
+  std::size_t at = 0;
+  while (bytes[at] != 0) at += 1U + bytes[at];
+  return at + 1;
+}
+
+// The part of a type's rdata that may be compressed: so many octets, then so many names, then the rest as it
+// is. Only types of RFC 1035 (RFC 3597, section 4): a receiver need not know how to undo it in any other.
+struct RdataShape {
+  std::uint8_t octets_before;
+  std::uint8_t names;
+};
+
+RdataShape shape_of(RrType type) {
+  if (type == RrType::ns || type == RrType::cname || type == RrType::ptr) return {0, 1};
+  if (type == RrType::mx) return {2, 1};
+  if (type == RrType::soa) return {0, 2};
+  return {0, 0};
+}
+
+}  // namespace
+
+ReplyWriter::ReplyWriter(std::span<std::uint8_t> buffer, std::size_t limit)
+    : data_(buffer.data()), limit_(std::min(buffer.size(), limit)) {}
+
+void ReplyWriter::begin(const Query& query, Bytes message, const ReplyEdns& edns) {
+  id_ = query.id;
+  // RFC 1035, 4.1.1: opcode and RD are copied; RA stays 0, we do not recurse.
+  flags_ = static_cast<std::uint16_t>(flag_qr | (query.flags & (opcode_mask | flag_rd)));
+  limit_ -= std::min(limit_, opt_size(edns));
+  if (query.question_end == 0) return;
+  put_bytes(message.subspan(header_size, query.question_end - header_size));
+  question_count_ = 1;
+  for (unsigned label = 0; label < query.name.label_count(); ++label)
+    remember_name(header_size + query.name.suffix_offset(label));
+}
+
+void ReplyWriter::add(Bytes owner, RrType type, std::uint32_t ttl, Bytes rdata) {
+  put_name(owner);
+  put_record_body(type, ttl, rdata);
+}
+
+void ReplyWriter::add_at(std::uint16_t owner_offset, RrType type, std::uint32_t ttl, Bytes rdata) {
+  put_u16(static_cast<std::uint16_t>(0xC000 | owner_offset));
+  put_record_body(type, ttl, rdata);
+}
+
+void ReplyWriter::add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride,
+                            unsigned count) {
+  const std::size_t first = size_;
+  put_bytes(records);
+  if (overflowed_) return;
+  const auto pointer = static_cast<std::uint16_t>(0xC000 | owner_offset);
+  for (std::size_t at = first; at < size_; at += stride) {
+    data_[at] = static_cast<std::uint8_t>(pointer >> 8);
+    data_[at + 1] = static_cast<std::uint8_t>(pointer);
+    for (unsigned octet = 0; octet < 4; ++octet)
+      data_[at + 6 + octet] = static_cast<std::uint8_t>(ttl >> (24 - 8 * octet));
+  }
+  counts_[static_cast<std::size_t>(section_)] += static_cast<std::uint16_t>(count);
+}
+
+void ReplyWriter::rollback(const Mark& mark) {
+  size_ = mark.size;
+  counts_ = mark.counts;
+  name_count_ = mark.names;
+  overflowed_ = false;
+}
+
+std::size_t ReplyWriter::finish(Rcode rcode, const ReplyEdns& edns) {
+  limit_ += opt_size(edns);
+  const auto code = static_cast<std::uint16_t>(rcode);
+  if (edns.present) {
+    put_bytes(Bytes(reinterpret_cast<const std::uint8_t*>("\0"), 1));
+    put_u16(static_cast<std::uint16_t>(RrType::opt));
+    put_u16(udp_size_max);
+    put_u32(std::uint32_t{code} >> 4 << 24 | (edns.dnssec_ok ? 0x8000U : 0U));
+    put_u16(static_cast<std::uint16_t>(opt_size(edns) - opt_fixed_size));
+    if (edns.has_subnet) {
+      put_u16(option_client_subnet);
+      put_u16(static_cast<std::uint16_t>(4 + subnet_octets(edns)));
+      put_u16(edns.subnet.address.family == Family::v4 ? 1 : 2);
+      put_u16(static_cast<std::uint16_t>(edns.subnet.source_prefix << 8 | edns.scope_prefix));
+      put_bytes(edns.subnet.address.bytes().first(subnet_octets(edns)));
+    }
+  }
+  const std::size_t size = size_;
+  size_ = 0;
+  put_u16(id_);
+  put_u16(static_cast<std::uint16_t>(flags_ | (code & 0xF)));
+  put_u16(question_count_);
+  put_u16(counts_[0]);
+  put_u16(counts_[1]);
+  put_u16(static_cast<std::uint16_t>(counts_[2] + (edns.present ? 1 : 0)));
+  size_ = size;
+  return size;
+}
+
+void ReplyWriter::put_u16(std::uint16_t value) {
+  const std::uint8_t octets[] = {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
+  put_bytes(octets);
+}
+
+void ReplyWriter::put_u32(std::uint32_t value) {
+  put_u16(static_cast<std::uint16_t>(value >> 16));
+  put_u16(static_cast<std::uint16_t>(value));
+}
+
+void ReplyWriter::put_bytes(Bytes bytes) {
+  if (overflowed_ || bytes.size() > limit_ - size_) {
+    overflowed_ = true;
+    return;
+  }
+  if (!bytes.empty()) std::memcpy(data_ + size_, bytes.data(), bytes.size());
+  size_ += bytes.size();
+}
+
+void ReplyWriter::put_record_body(RrType type, std::uint32_t ttl, Bytes rdata) {
+  put_u16(static_cast<std::uint16_t>(type));
+  put_u16(static_cast<std::uint16_t>(RrClass::in));
+  put_u32(ttl);
+  const std::size_t length_at = size_;
+  put_u16(0);
+  last_rdata_ = static_cast<std::uint16_t>(size_);
+  put_rdata(type, rdata);
+  if (overflowed_) return;
+  const std::size_t length = size_ - length_at - 2;
+  data_[length_at] = static_cast<std::uint8_t>(length >> 8);
+  data_[length_at + 1] = static_cast<std::uint8_t>(length);
+  ++counts_[static_cast<std::size_t>(section_)];
+}
+
+void ReplyWriter::put_rdata(RrType type, Bytes rdata) {
+  const RdataShape shape = shape_of(type);
+  put_bytes(rdata.first(shape.octets_before));
+  rdata = rdata.subspan(shape.octets_before);
+  for (unsigned i = 0; i < shape.names; ++i) {
+    const std::size_t size = name_size(rdata);
+    put_name(rdata.first(size));
+    rdata = rdata.subspan(size);
+  }
+  put_bytes(rdata);
+}
+
+void ReplyWriter::put_name(Bytes name) {
+  while (name[0] != 0) {
+    if (const std::size_t offset = find_name(name); offset != 0) {
+      put_u16(static_cast<std::uint16_t>(0xC000 | offset));
+      return;
+    }
+    const std::size_t label_size = 1U + name[0];
+    if (!overflowed_) remember_name(size_);
+    put_bytes(name.first(label_size));
+    name = name.subspan(label_size);
+  }
+  put_bytes(name.first(1));
+}
+
+void ReplyWriter::remember_name(std::size_t offset) {
+  if (name_count_ < names_max && offset <= pointer_offset_max)
+    names_[name_count_++] = static_cast<std::uint16_t>(offset);
+}
+
+std::size_t ReplyWriter::find_name(Bytes name) const {
+  for (std::size_t i = 0; i < name_count_; ++i)
+    if (names_[i] < size_ && name_at_equals(names_[i], name)) return names_[i];
+  return 0;
+}
+
+// Compares the name that stands in the reply at `offset`, pointers followed, letter case ignored (RFC 4343).
+bool ReplyWriter::name_at_equals(std::size_t offset, Bytes name) const {
+  for (unsigned steps = 0; steps < 2 * pointers_max; ++steps) {
+    if (offset >= size_) return false;  // the name that is being written now: its rest is not there yet
+    const std::uint8_t length = data_[offset];
+    if ((length & 0xC0) == 0xC0) {
+      offset = static_cast<std::size_t>(length & 0x3F) << 8 | data_[offset + 1];
+      continue;
+    }
+    if (length != name[0]) return false;
+    if (length == 0) return true;
+    for (std::size_t i = 1; i <= length; ++i)
+      if (lower(data_[offset + i]) != lower(name[i])) return false;
+    offset += 1U + length;
+    name = name.subspan(1U + length);
+  }
+  return false;
+}
+
+}  // namespace sluice::wire
