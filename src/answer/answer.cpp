@@ -36,11 +36,11 @@ class Answering {
   enum class Next : std::uint8_t { done, follow };
 
   Next step(const wire::LookupName& name, Rcode& rcode);
-  Next at_name(const Zone& zone, const Node& node);
+  Next at_name(const Zone& zone, const Node& node, const wire::LookupName& name);
   Next follow_cname(const Rrset& cname);
   Next follow_dname(const Zone& zone, const Match& match, const wire::LookupName& name, Rcode& rcode);
-  void add_steered(const Zone& zone, const steer::NameEntry& entry, Family family);
-  void add_any(const Zone& zone, const Node& node);
+  void add_steered(const wire::LookupName& name, const steer::NameEntry& entry);
+  void add_any(const Zone& zone, const Node& node, const wire::LookupName& name);
   void add_referral(const Zone& zone, const Match& match, const wire::LookupName& name);
   void add_glue(const Zone& zone, const Rrset& ns);
   void add_negative(const Zone& zone, std::uint32_t ttl_max);
@@ -48,7 +48,6 @@ class Answering {
   bool add_answer(const Rrset& rrset);
   steer::Draw draw(const steer::Table& table, Family family);
   bool asks_address() const { return query_.type == RrType::a || query_.type == RrType::aaaa; }
-  Family address_family() const { return query_.type == RrType::a ? Family::v4 : Family::v6; }
 
   const Snapshot& snapshot_;
   Scratch& scratch_;
@@ -72,6 +71,15 @@ Rcode Answering::run() {
 }
 
 Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
+  // The usual case: one hash, one probe. The loader lets no steered name stand below a zone cut, so it is
+  // always ours.
+  if (asks_address()) {
+    if (const auto* entry = snapshot_.block->find(name.wire())) {
+      if (!authority_settled_) reply_.set_authoritative();
+      add_steered(name, *entry);
+      return Next::done;
+    }
+  }
   const Zone* zone = snapshot_.zones.find(name);
   if (zone == nullptr) {
     // A chain that leaves our zones ends here, and the resolver goes on. A question for such a name is not
@@ -84,7 +92,7 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
   authority_settled_ = true;
   switch (match.outcome) {
     case Outcome::name:
-      return at_name(*zone, match, name);
+      return at_name(*zone, *match.node, name);
     case Outcome::dname:
       return follow_dname(*zone, match, name, rcode);
     case Outcome::delegation:
@@ -98,14 +106,15 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
   return Next::done;
 }
 
-Answering::Next Answering::at_name(const Zone& zone, const Node& node) {
+Answering::Next Answering::at_name(const Zone& zone, const Node& node, const wire::LookupName& name) {
   const zone::SteerId steer = zone.steer(node);
-  if (steer != zone::not_steered && asks_address()) {
-    add_steered(zone, *snapshot_.block->at<steer::NameEntry>(steer), address_family());
+  if (steer != zone::not_steered &&
+      asks_address()) {  // by way of a wildcard: other names were found in the block
+    add_steered(name, *snapshot_.block->at<steer::NameEntry>(steer));
     return Next::done;
   }
   if (query_.type == RrType::any) {
-    add_any(zone, node);
+    add_any(zone, node, name);
     return Next::done;
   }
   if (const Rrset rrset = zone.rrset(node, query_.type)) {
@@ -152,13 +161,14 @@ Answering::Next Answering::follow_dname(const Zone& zone, const Match& match, co
   return Next::follow;
 }
 
-void Answering::add_steered(const Zone& zone, const steer::NameEntry& entry, Family family) {
+void Answering::add_steered(const wire::LookupName& name, const steer::NameEntry& entry) {
   const auto& block = *snapshot_.block;
   const auto& table = *block.at<steer::Table>(entry.table.load(std::memory_order_seq_cst));
+  const Family family = query_.type == RrType::aaaa ? Family::v6 : Family::v4;
   const steer::Choice choice = steer::choose(block, table, draw(table, family), family);
   if (choice.answer == nullptr) {
     // The pool has no address of this family. For no longer than an address would be kept: it may get one.
-    add_negative(zone, choice.ttl);
+    add_negative(*snapshot_.zones.find(name), choice.ttl);
     return;
   }
   const auto mark = reply_.mark();
@@ -195,11 +205,11 @@ steer::Draw Answering::draw(const steer::Table& table, Family family) {
 }
 
 // RFC 8482, 4.1: one RRset is answer enough for ANY.
-void Answering::add_any(const Zone& zone, const Node& node) {
+void Answering::add_any(const Zone& zone, const Node& node, const wire::LookupName& name) {
   if (const Rrset rrset = zone.any_rrset(node)) {
     add_answer(rrset);
   } else if (const auto steer = zone.steer(node); steer != zone::not_steered) {
-    add_steered(zone, *snapshot_.block->at<steer::NameEntry>(steer), Family::v4);
+    add_steered(name, *snapshot_.block->at<steer::NameEntry>(steer));
   } else {
     add_negative(zone, ~std::uint32_t{0});
   }
