@@ -29,32 +29,6 @@ std::uint32_t salt_of(const wire::Name& name) {
   return static_cast<std::uint32_t>(keyed_hash({}, name.wire()));
 }
 
-// What can be handed out of a family, and whether it is alive. The first of these that is not empty: usable
-// ones; ones that the operator has not taken out; ones with a weight; all.
-struct Selection {
-  std::vector<double> all, chosen;  // weights by candidate, 0: not to be handed out
-  bool alive = false;
-};
-
-Selection select(std::span<const Candidate> members) {
-  Selection result;
-  auto choose = [&](auto admitted) {
-    result.chosen.clear();
-    for (const auto& member : members) result.chosen.push_back(admitted(member) ? member.weight : 0);
-    return std::any_of(result.chosen.begin(), result.chosen.end(), [](double weight) { return weight > 0; });
-  };
-  const bool weighted = choose([](const Candidate&) { return true; });
-  result.all = result.chosen;
-  result.alive = choose([](const Candidate& member) { return member.usable; });
-  if (result.alive || !weighted) {
-    // A pool whose weights are all 0 is not asked for, but has to answer if it is.
-    if (!weighted) result.all.assign(members.size(), 1), result.chosen = result.all;
-    return result;
-  }
-  if (!choose([](const Candidate& member) { return member.allowed; })) result.chosen = result.all;
-  return result;
-}
-
 }  // namespace
 
 Block::Block(Quiescence& quiescence, std::size_t names)
@@ -180,9 +154,7 @@ Offset Block::compile_view(std::span<const Candidate> candidates, unsigned answe
 }
 
 Offset Block::compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers) {
-  std::vector<Candidate> members;
-  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(members),
-               [&](const Candidate& candidate) { return candidate.address.family == family; });
+  const auto members = of_family(candidates, family);
   if (members.empty()) return 0;
   const Selection selection = select(members);
 

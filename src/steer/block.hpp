@@ -29,6 +29,7 @@
 #include "config/config.hpp"
 #include "steer/arena.hpp"
 #include "steer/layout.hpp"
+#include "steer/select.hpp"
 #include "wire/name.hpp"
 
 namespace sluice::steer {
@@ -114,14 +115,6 @@ static_assert(std::atomic<Offset>::is_always_lock_free);
 
 // --- building: the control thread
 // ------------------------------------------------------------------------------------
-
-// One endpoint of a pool as the director sees it now.
-struct Candidate {
-  Address address;
-  double weight = 1;
-  bool usable = true;   // healthy, or said to be up by the operator
-  bool allowed = true;  // not drained and not down by the operator's word: may be used when nothing is usable
-};
 
 // One pool of a steer.
 struct PoolInput {
