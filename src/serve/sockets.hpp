@@ -1,8 +1,14 @@
 // Listening sockets: made before privileges are dropped, owned as descriptors until a server takes them.
+//
+//   auto listener = listen(*parse_socket_address("127.0.0.1:53"), workers);
+//   if (!listener) return listener.error();    // "cannot listen on 127.0.0.1:53 (UDP): address already in
+//   use"
 #pragma once
 
 #include <utility>
 #include <vector>
+
+#include <sys/socket.h>
 
 #include "base/address.hpp"
 #include "base/result.hpp"
@@ -27,15 +33,30 @@ class Descriptor {
   int fd_ = -1;
 };
 
-// Sockets of one configured listen address: one UDP socket per worker (SO_REUSEPORT), one TCP socket.
+// Sockets of one configured listen address: one UDP socket per worker (SO_REUSEPORT), one TCP socket. All of
+// them are non-blocking and are closed on exec. A UDP socket that is bound to a wildcard address reports with
+// each datagram the address that was asked (IP_PKTINFO, IPV6_PKTINFO).
 struct Listener {
   SocketAddress address;  // with the port that was really bound
   std::vector<Descriptor> udp;
   Descriptor tcp;
 };
 
-// Binds both transports. Fails when the address is in use (by another process: SO_REUSEPORT must not hide that), is not ours,
-// or is not allowed; the error names address, transport and reason.
+// Binds both transports. Fails when the address is in use (by another process: SO_REUSEPORT must not hide
+// that), is not ours, or is not allowed; the error names address, transport and reason. `udp_sockets` is at
+// least 1.
 Result<Listener> listen(const SocketAddress& address, unsigned udp_sockets);
+
+// The same address as the system's calls want it, and back.
+struct SystemAddress {
+  explicit SystemAddress(const SocketAddress& address);
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+// `address` is an AF_INET or AF_INET6 one; no socket of ours can yield another.
+SocketAddress from_system(const sockaddr* address);
 
 }  // namespace sluice::serve

@@ -1,0 +1,244 @@
+#include "serve/udp.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "serve/thread.hpp"
+
+namespace sluice::serve {
+namespace {
+
+// With 64, the two system calls are a small part of what each datagram costs in the kernel anyway; more would
+// only keep the first of a batch waiting longer.
+constexpr unsigned batch_max = 64;
+
+// The most that EDNS clients usually say they can take, which none comes near to with a query. Longer ones
+// are dropped.
+constexpr std::size_t query_size_max = 4096;
+
+// Whole cache lines.
+constexpr std::size_t reply_room = (wire::udp_size_max + 63) / 64 * 64;
+
+// Room for the one control message that we ask for: which address a datagram was sent to.
+constexpr std::size_t control_room = CMSG_SPACE(sizeof(in6_pktinfo));
+
+// How often an idle worker looks for a newer snapshot, so that the old one's memory is freed.
+constexpr int idle_ms = 1000;
+
+// Batches from one socket before the others, and the order to stop, get their turn.
+constexpr unsigned rounds_max = 16;
+
+// Batches from one socket at the end: more datagrams than a receive buffer holds.
+constexpr unsigned last_rounds_max = 128;
+
+// How long and how often a batch waits for room in the send buffer before the rest of it is dropped: replies
+// that are later than this only delay others.
+constexpr int send_wait_ms = 5;
+constexpr unsigned send_waits_max = 2;
+
+// A datagram and its reply. Its size is no multiple of a page: else the first octets of all would compete for
+// the same few lines of the cache.
+struct Slot {
+  alignas(64) std::array<std::uint8_t, query_size_max> query;
+  alignas(64) std::array<std::uint8_t, reply_room> reply;
+  alignas(64) sockaddr_storage peer;
+  alignas(cmsghdr) std::array<std::uint8_t, control_room> control;
+  iovec query_part, reply_part;
+};
+static_assert(sizeof(Slot) % 4096 != 0);
+
+// The reply leaves from the address that was asked, by whatever interface the routes say.
+void clear_interface(msghdr& message) {
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr) return;
+  if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO)
+    reinterpret_cast<in_pktinfo*>(CMSG_DATA(header))->ipi_ifindex = 0;
+  if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO)
+    reinterpret_cast<in6_pktinfo*>(CMSG_DATA(header))->ipi6_ifindex = 0;
+}
+
+bool wait_writable(int socket) {
+  pollfd writable{.fd = socket, .events = POLLOUT, .revents = 0};
+  return poll(&writable, 1, send_wait_ms) > 0;
+}
+
+// The buffers of one worker, and the system calls on them.
+class Batch {
+ public:
+  Batch() : slots_(batch_max) {
+    for (unsigned i = 0; i < batch_max; ++i) {
+      Slot& slot = slots_[i];
+      slot.query_part = {slot.query.data(), slot.query.size()};
+      received_[i].msg_hdr = {&slot.peer, 0, &slot.query_part, 1, slot.control.data(), 0, 0};
+    }
+  }
+
+  // How many datagrams there are now; at most batch_max, 0 when there are none.
+  unsigned receive(int socket) {
+    for (unsigned i = 0; i < used_; ++i) reset(i);
+    const int count = recvmmsg(socket, received_.data(), batch_max, MSG_DONTWAIT, nullptr);
+    used_ = count > 0 ? static_cast<unsigned>(count) : 0;
+    reply_count_ = 0;
+    return used_;
+  }
+
+  wire::Bytes query(unsigned i) const { return {slots_[i].query.data(), received_[i].msg_len}; }
+  bool cut_short(unsigned i) const { return (received_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0; }
+  SocketAddress peer(unsigned i) const {
+    return from_system(reinterpret_cast<const sockaddr*>(&slots_[i].peer));
+  }
+  std::span<std::uint8_t> reply_space(unsigned i) { return slots_[i].reply; }
+
+  // Queues the reply to datagram `i`.
+  void add_reply(unsigned i, std::size_t size) {
+    Slot& slot = slots_[i];
+    slot.reply_part = {slot.reply.data(), size};
+    msghdr& message = replies_[reply_count_++].msg_hdr;
+    message = received_[i].msg_hdr;
+    message.msg_iov = &slot.reply_part;
+    message.msg_flags = 0;
+    clear_interface(message);
+  }
+
+  void send(int socket);
+
+ private:
+  // What the kernel overwrites.
+  void reset(unsigned i) {
+    received_[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    received_[i].msg_hdr.msg_controllen = control_room;
+  }
+
+  std::vector<Slot> slots_;
+  std::array<mmsghdr, batch_max> received_{};
+  std::array<mmsghdr, batch_max> replies_{};
+  unsigned used_ = batch_max;
+  unsigned reply_count_ = 0;
+};
+
+// sendmmsg stops at the first message that fails and says why only when that is the very first.
+void Batch::send(int socket) {
+  unsigned waits = 0;
+  for (unsigned sent = 0; sent < reply_count_;) {
+    const int count = sendmmsg(socket, &replies_[sent], reply_count_ - sent, MSG_DONTWAIT);
+    if (count > 0) {
+      sent += static_cast<unsigned>(count);
+    } else if (errno == EAGAIN) {
+      if (++waits > send_waits_max || !wait_writable(socket)) return;
+    } else if (errno != EINTR) {
+      ++sent;  // this one cannot be sent (no route, a firewall's EPERM, EMSGSIZE); the others can
+    }
+  }
+}
+
+Descriptor make_event() {
+  Descriptor event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (event.get() < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return event;
+}
+
+}  // namespace
+
+class UdpServer::Worker {
+ public:
+  Worker(const Context& context, std::vector<Descriptor> sockets, unsigned number)
+      : sockets_(std::move(sockets)),
+        quiescence_(context.quiescence),
+        snapshot_(context.published),
+        scratch_(context.counters.add_shard(), random_seed()) {
+    watched_.push_back({.fd = stop_.get(), .events = POLLIN, .revents = 0});
+    for (const Descriptor& socket : sockets_)
+      watched_.push_back({.fd = socket.get(), .events = POLLIN, .revents = 0});
+    thread_ = start_thread(fmt::format("udp-{}", number).c_str(), [this] { run(); });
+  }
+  ~Worker() {
+    request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  void request_stop() { eventfd_write(stop_.get(), 1); }
+
+ private:
+  void run();
+  void drain(int socket, unsigned rounds);
+  void answer_all(unsigned count);
+  std::size_t answer_one(const answer::Snapshot* snapshot, unsigned i);
+
+  const std::vector<Descriptor> sockets_;
+  const Descriptor stop_ = make_event();
+  std::vector<pollfd> watched_;  // stop_, then the sockets
+  Quiescence::Reader quiescence_;
+  Published<answer::Snapshot>::Reader snapshot_;
+  answer::Scratch scratch_;
+  Batch batch_;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+void UdpServer::Worker::run() {
+  for (bool stopping = false; !stopping;) {
+    const int ready = poll(watched_.data(), watched_.size(), idle_ms);
+    if (ready == 0) snapshot_.current();
+    if (ready <= 0) continue;
+    stopping = watched_[0].revents != 0;
+    for (const pollfd& socket : std::span(watched_).subspan(1))
+      if (stopping || socket.revents != 0) drain(socket.fd, stopping ? last_rounds_max : rounds_max);
+  }
+}
+
+void UdpServer::Worker::drain(int socket, unsigned rounds) {
+  for (unsigned count = batch_max; count == batch_max && rounds > 0; --rounds) {
+    count = batch_.receive(socket);
+    answer_all(count);
+    batch_.send(socket);
+  }
+}
+
+void UdpServer::Worker::answer_all(unsigned count) {
+  if (count == 0) return;
+  const answer::Snapshot* snapshot = snapshot_.current();
+  const Quiescence::Section section(quiescence_);
+  for (unsigned i = 0; i < count; ++i) {
+    scratch_.counters.add(Metric::queries_udp);
+    const std::size_t size = answer_one(snapshot, i);
+    if (size > 0) batch_.add_reply(i, size);
+  }
+}
+
+std::size_t UdpServer::Worker::answer_one(const answer::Snapshot* snapshot, unsigned i) {
+  const SocketAddress peer = batch_.peer(i);
+  const bool unreachable = peer.port == 0;  // a forged source: nothing can be sent to port 0
+  if (snapshot == nullptr || batch_.cut_short(i) || unreachable) {
+    scratch_.counters.add(Metric::dropped);
+    return 0;
+  }
+  const answer::Client client{peer.address, answer::Transport::udp};
+  return answer::answer(*snapshot, scratch_, client, batch_.query(i), batch_.reply_space(i));
+}
+
+UdpServer::UdpServer(const Context& context, std::vector<Listener>& listeners, unsigned workers) {
+  for (unsigned i = 0; i < workers; ++i) {
+    std::vector<Descriptor> sockets;
+    for (Listener& listener : listeners) {
+      assert(i < listener.udp.size());
+      sockets.push_back(std::move(listener.udp[i]));
+    }
+    workers_.push_back(std::make_unique<Worker>(context, std::move(sockets), i));
+  }
+}
+
+// All are told before the first is waited for.
+UdpServer::~UdpServer() {
+  for (const auto& worker : workers_) worker->request_stop();
+}
+
+}  // namespace sluice::serve
