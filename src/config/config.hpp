@@ -1,7 +1,7 @@
 // The checked configuration: what sluice.toml says, as values that need no further checking.
 //
-// A key is declared once, as a row of the schema (schema.hpp); the row feeds the parser, the unknown-key error, the
-// reference and `sluicectl config explain`.
+// A key is declared once, as a row of the schema (schema.hpp); the row feeds the parser, the unknown-key
+// error, the reference and `sluicectl config explain`.
 #pragma once
 
 #include <cstdint>
@@ -29,13 +29,13 @@ struct Server {
 struct Admin {
   std::string socket;                 // path, resolved like Server::state
   std::optional<SocketAddress> http;  // none: no TCP listener
-  Position http_at;
+  Position http_at;                   // of its value
 };
 
 struct Zone {
   wire::Name apex;
   std::string file;  // path, resolved like Server::state
-  Position at;       // of its `file` key
+  Position at;       // of the value of its `file` key
 };
 
 enum class CheckType : std::uint8_t { tcp, http };
@@ -48,7 +48,7 @@ struct StatusRange {
 struct Check {
   std::string name;
   CheckType type = CheckType::tcp;
-  Duration interval, timeout;
+  Duration interval{}, timeout{};
   unsigned rise = 0, fall = 0;
   std::uint16_t port = 0;
   std::string path;                 // http
@@ -79,11 +79,11 @@ struct PoolWeight {
 struct Steer {
   wire::Name name;
   std::vector<PoolWeight> pools;  // in the file's order; at least one weight is above 0
-  Duration ttl;
+  Duration ttl{};                 // whole seconds
   unsigned answers = 1;
   Method method = Method::random;
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;  // prefix lengths at which a Client Subnet is told apart
-  Position at;
+  Position at;                                  // of the name
 };
 
 struct Config {
@@ -117,8 +117,8 @@ LoadResult load_text(std::string_view text, const std::string& file);
 // What weights may be, wherever they come from: each finite and not negative, not all of them 0.
 Result<void> check_weights(std::span<const PoolWeight> weights);
 
-// The reference of one key ("check.interval") or of all keys that begin with it ("check", ""): type, default, bounds, unit,
-// meaning. Empty when nothing matches.
+// The reference of one key ("check.interval") or of all keys that begin with it ("check", ""): type, default,
+// bounds, unit, meaning. Empty when nothing matches.
 std::string explain(std::string_view key);
 
 // The key that comes nearest to a mistyped one; for the error of `config explain`.

@@ -1,0 +1,23 @@
+// From a file to a TOML table: the bytes, the syntax and nothing of what they mean.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <toml++/toml.h>
+
+#include "base/result.hpp"
+#include "config/errors.hpp"
+
+namespace sluice::config {
+
+// Far more than a config of 100,000 names needs; what is larger was named by mistake.
+inline constexpr std::size_t file_size_max = 16 << 20;
+
+Result<std::string> read_file(const std::string& file);
+
+// A syntax error ends the parse: it is one diagnostic in `errors`, and nothing is returned.
+std::optional<toml::table> parse_document(std::string_view text, Errors& errors);
+
+}  // namespace sluice::config

@@ -1,0 +1,174 @@
+#include "config/rules.hpp"
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include <sys/un.h>
+
+namespace sluice::config {
+namespace {
+
+using Sections = std::span<const SectionTable>;
+
+constexpr std::size_t socket_path_max = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::uint16_t http_port = 80;
+constexpr Duration timeout_default = std::chrono::seconds(1);
+
+const SectionTable* find_section(Sections sections, Section kind) {
+  const auto found = std::find_if(sections.begin(), sections.end(),
+                                  [=](const SectionTable& section) { return section.row->section == kind; });
+  return found == sections.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> names_of(Sections sections, Section kind) {
+  std::vector<std::string> names;
+  for (const auto& section : sections)
+    if (section.row->section == kind) names.push_back(section.name);
+  return names;
+}
+
+// --- [server], [admin] ---
+
+void complete_admin(Sections sections, Config& config, Errors& errors) {
+  if (config.admin.socket.empty())
+    config.admin.socket = (std::filesystem::path(config.server.state) / "admin.sock").string();
+  if (config.admin.socket.size() <= socket_path_max) return;
+  // Where the path comes from: the socket's own key, the state folder's, or else the name of the config.
+  Position at;
+  if (const auto* server = find_section(sections, Section::server); server && server->has("state"))
+    at = server->value_at("state");
+  if (const auto* admin = find_section(sections, Section::admin); admin && admin->has("socket"))
+    at = admin->value_at("socket");
+  errors.add(at, fmt::format("socket: the path of a Unix socket has at most {} octets, got '{}'",
+                             socket_path_max, shown(config.admin.socket)));
+}
+
+// --- [check.NAME] ---
+
+void complete_timeout(const SectionTable& section, Check& check, Errors& errors) {
+  if (!section.sound("interval") || !section.sound("timeout")) return;
+  if (!section.has("timeout"))
+    check.timeout = std::min(timeout_default, check.interval);
+  else if (check.timeout > check.interval)
+    errors.add(section.value_at("timeout"),
+               fmt::format("timeout: expected at most the interval of {}, got {}", to_text(check.interval),
+                           to_text(check.timeout)));
+}
+
+void check_only_for(const SectionTable& section, std::string_view type, Errors& errors) {
+  for (const auto& row : key_rows()) {
+    if (row.section != Section::check || row.only_for.empty() || row.only_for == type) continue;
+    if (const auto found = section.table->find(row.key); found != section.table->end())
+      errors.add(begin_of(found->first), fmt::format("'{}' is for checks of type \"{}\", this one is \"{}\"",
+                                                     row.key, row.only_for, type));
+  }
+}
+
+void complete_check(const SectionTable& section, Check& check, Errors& errors) {
+  complete_timeout(section, check, errors);
+  if (!section.has("type") || !section.sound("type")) return;
+  check_only_for(section, section.value("type").value_or(std::string_view{}), errors);
+  if (section.has("port")) return;
+  switch (check.type) {
+    case CheckType::http:
+      check.port = http_port;
+      break;
+    case CheckType::tcp:
+      errors.add(begin_of(*section.table),
+                 fmt::format("{} has no 'port'; a tcp check needs one, 1 to 65535", section.header()));
+      break;
+  }
+}
+
+// --- [zone."NAME"], [steer."NAME"] ---
+
+// One name in two spellings is two keys to TOML.
+void check_twice(Sections sections, Section kind, const auto& name_of, Errors& errors) {
+  std::map<wire::Name, const SectionTable*> seen;
+  for (const auto& section : sections) {
+    if (section.row->section != kind || section.unreadable) continue;
+    const auto [first, is_new] = seen.try_emplace(name_of(section.index), &section);
+    if (is_new) continue;
+    const auto& [line, column] = first->second->name_at;
+    errors.add(section.name_at, fmt::format("{} is the same name as {} at {}:{}", section.header(),
+                                            first->second->header(), line, column));
+  }
+}
+
+bool is_within(const std::set<wire::Name>& apexes, wire::Name name) {
+  while (!apexes.contains(name)) {
+    if (name.is_root()) return false;
+    name = name.parent();
+  }
+  return true;
+}
+
+void check_steers_in_zones(Sections sections, const Config& config, Errors& errors) {
+  const bool all_zones_known =
+      std::none_of(sections.begin(), sections.end(), [](const SectionTable& section) {
+        return section.row->section == Section::zone && section.unreadable;
+      });
+  // Without all zones it cannot be said which names are outside; that there is none is an error of its own.
+  if (config.zones.empty() || !all_zones_known) return;
+  std::set<wire::Name> apexes;
+  for (const auto& zone : config.zones) apexes.insert(zone.apex);
+  for (const auto& section : sections) {
+    if (section.row->section != Section::steer || section.unreadable) continue;
+    const auto& name = config.steers[section.index].name;
+    if (!is_within(apexes, name))
+      errors.add(
+          section.name_at,
+          fmt::format("'{}' is outside every zone; expected a name at or below the apex of one, such as {}",
+                      shown(section.name), config.zones[0].apex.text()));
+  }
+}
+
+// --- what refers to what ---
+
+void check_reference(std::string_view kind, const std::string& name, Position at,
+                     const std::vector<std::string>& names, const std::set<std::string_view>& known,
+                     Errors& errors) {
+  if (known.contains(name)) return;
+  std::string help = hint(name, names);
+  if (help.empty() && names.empty()) help = fmt::format("; there are no sections [{}.NAME]", kind);
+  errors.add(at, fmt::format("there is no {} '{}'{}", kind, shown(name), help));
+}
+
+void check_references(Sections sections, Errors& errors) {
+  const auto checks = names_of(sections, Section::check), pools = names_of(sections, Section::pool);
+  const std::set<std::string_view> known_checks(checks.begin(), checks.end()),
+      known_pools(pools.begin(), pools.end());
+  for (const auto& section : sections) {
+    if (section.row->section == Section::pool && section.has("check") && section.sound("check"))
+      check_reference("check", section.value("check").value_or(std::string{}), section.value_at("check"),
+                      checks, known_checks, errors);
+    if (section.row->section != Section::steer || !section.has("pools")) continue;
+    const auto* weights = section.value("pools").as_table();
+    if (!weights) continue;
+    for (const auto& [key, value] : *weights)
+      check_reference("pool", std::string(key.str()), begin_of(key), pools, known_pools, errors);
+  }
+}
+
+}  // namespace
+
+std::string SectionTable::header() const {
+  if (!row->named) return fmt::format("[{}]", row->name);
+  const bool quoted = row->header.find('"') != std::string_view::npos;
+  return fmt::format(fmt::runtime(quoted ? "[{}.\"{}\"]" : "[{}.{}]"), row->name, shown(name));
+}
+
+void apply_rules(Sections sections, Config& config, Errors& errors) {
+  complete_admin(sections, config, errors);
+  for (const auto& section : sections)
+    if (section.row->section == Section::check) complete_check(section, config.checks[section.index], errors);
+  check_twice(
+      sections, Section::zone, [&](std::size_t i) { return config.zones[i].apex; }, errors);
+  check_twice(
+      sections, Section::steer, [&](std::size_t i) { return config.steers[i].name; }, errors);
+  check_steers_in_zones(sections, config, errors);
+  check_references(sections, errors);
+}
+
+}  // namespace sluice::config

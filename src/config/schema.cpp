@@ -1,0 +1,351 @@
+#include "config/schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace sluice::config {
+namespace {
+
+// --- where values land ---
+
+template <class Owner, class Member>
+Owner owner_of(Member Owner::*);
+
+template <class T>
+struct Unwrapped {
+  using Type = T;
+};
+template <class T>
+struct Unwrapped<std::optional<T>> {
+  using Type = T;
+};
+
+template <auto member>
+void set(Target target, Value&& value, Position) {
+  auto& place = std::get<decltype(owner_of(member))*>(target)->*member;
+  using Place = typename Unwrapped<std::remove_reference_t<decltype(place)>>::Type;
+  if constexpr (std::is_enum_v<Place>)
+    place = static_cast<Place>(std::get<Choice>(value).index);
+  else if constexpr (std::is_integral_v<Place>)
+    place = static_cast<Place>(std::get<std::int64_t>(value));
+  else
+    place = std::get<Place>(std::move(value));
+}
+
+// The same for a value whose place in the file is needed later.
+template <auto member, auto position>
+void set_with_position(Target target, Value&& value, Position at) {
+  set<member>(target, std::move(value), at);
+  std::get<decltype(owner_of(position))*>(target)->*position = at;
+}
+
+void set_listeners(Target target, Value&& value, Position) {
+  auto& server = *std::get<Server*>(target);
+  for (const auto& [address, at] : std::get<std::vector<Located<SocketAddress>>>(value)) {
+    server.listen.push_back(address);
+    server.listen_at.push_back(at);
+  }
+}
+
+// --- what texts may be ---
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+std::string_view not_empty(std::string_view text) { return text.empty() ? "a text that is not empty" : ""; }
+
+// RFC 9112, 3.2.1: what a request line can carry unescaped; a fragment is never sent.
+std::string_view request_path(std::string_view text) {
+  if (!text.starts_with('/')) return "a path that begins with \"/\"";
+  const bool fits =
+      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F && c != '#'; });
+  return fits ? "" : "a path without spaces, '#' and other characters than ASCII (write them as %XX)";
+}
+
+bool is_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && end == text.data() + text.size() && port != 0;
+}
+
+// RFC 9110, 7.2: uri-host [":" port]. Of the host's characters only those that occur in names of hosts.
+std::string_view host_field(std::string_view text) {
+  constexpr std::string_view wanted = "a host such as \"shop.example\" or \"[2001:db8::1]:8080\"";
+  std::string_view rest = text;
+  if (text.starts_with('[')) {
+    const auto bracket = text.find(']');
+    const auto address = parse_address(text.substr(1, std::min(bracket, text.size()) - 1));
+    if (bracket == std::string_view::npos || !address || address->family != Family::v6) return wanted;
+    rest = text.substr(bracket + 1);
+  } else {
+    const auto end = std::find_if_not(text.begin(), text.end(), [](char c) {
+      return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_';
+    });
+    if (end == text.begin()) return wanted;
+    rest = text.substr(static_cast<std::size_t>(end - text.begin()));
+  }
+  return rest.empty() || (rest.starts_with(':') && is_port(rest.substr(1))) ? "" : wanted;
+}
+
+// --- the rows ---
+
+constexpr std::array<SectionRow, 6> sections{{
+    {Section::server, "server", "[server]", false, true,
+     "The daemon itself: where it listens and where it keeps its state."},
+    {Section::admin, "admin", "[admin]", false, false, "Where operators reach the daemon."},
+    {Section::zone, "zone", "[zone.\"NAME\"]", true, true,
+     "A zone that we are authoritative for; NAME is its apex."},
+    {Section::check, "check", "[check.NAME]", true, false,
+     "How endpoints are probed; pools refer to it by NAME."},
+    {Section::pool, "pool", "[pool.NAME]", true, false,
+     "Endpoints that serve the same version of a service; steers refer to it by NAME."},
+    {Section::steer, "steer", "[steer.\"NAME\"]", true, false,
+     "A name whose addresses we choose answer by answer. NAME is at or below the apex of a zone; \"*.NAME\" "
+     "is a wildcard."},
+}};
+
+constexpr std::array<std::string_view, 2> check_types{"tcp", "http"};
+constexpr std::array<std::string_view, 2> check_types_planned{"https", "exec"};
+constexpr std::array<std::string_view, 2> methods{"random", "sticky"};
+constexpr std::array<std::string_view, 1> methods_planned{"balanced"};
+
+constexpr auto keys = std::to_array<KeyRow>({
+    {.section = Section::server,
+     .key = "listen",
+     .type = Type::listeners,
+     .required = true,
+     .doc = "The addresses and ports on which we answer queries, over UDP and TCP.",
+     .set = set_listeners},
+    {.section = Section::server,
+     .key = "workers",
+     .type = Type::integer,
+     .fallback = "0",
+     .bounds = Bounds{"0", "256"},
+     .unit = "threads",
+     .doc = "How many threads answer queries; 0 is one per core.",
+     .set = set<&Server::workers>},
+    {.section = Section::server,
+     .key = "state",
+     .type = Type::path,
+     .fallback = "\"state\"",
+     .complaint = not_empty,
+     .doc = "The folder for what has to survive a restart: weights and drains set at run time, events.",
+     .set = set<&Server::state>},
+    {.section = Section::server,
+     .key = "user",
+     .type = Type::text,
+     .fallback = "\"\"",
+     .doc = "The user that we become once all ports are bound, when started as root; \"\" changes nothing.",
+     .set = set<&Server::user>},
+
+    {.section = Section::admin,
+     .key = "socket",
+     .type = Type::path,
+     .derived = "admin.sock in the folder server.state",
+     .complaint = not_empty,
+     .doc = "The Unix socket through which sluicectl speaks to the daemon.",
+     .set = set<&Admin::socket>},
+    {.section = Section::admin,
+     .key = "http",
+     .type = Type::listener,
+     .derived = "none: not served over TCP",
+     .doc = "Where the API, the metrics and the dashboard are served over TCP, read-only.",
+     .set = set_with_position<&Admin::http, &Admin::http_at>},
+
+    {.section = Section::zone,
+     .key = "file",
+     .type = Type::path,
+     .required = true,
+     .complaint = not_empty,
+     .doc = "The zone's records, an RFC 1035 master file.",
+     .set = set_with_position<&Zone::file, &Zone::at>},
+
+    {.section = Section::check,
+     .key = "type",
+     .type = Type::choice,
+     .required = true,
+     .choices = check_types,
+     .planned = check_types_planned,
+     .doc = "tcp: a connection is accepted. http: a GET is answered with an expected status.",
+     .set = set<&Check::type>},
+    {.section = Section::check,
+     .key = "interval",
+     .type = Type::duration,
+     .fallback = "\"2s\"",
+     .bounds = Bounds{"100ms", "1h"},
+     .doc = "The time from one probe of an endpoint to the next.",
+     .set = set<&Check::interval>},
+    {.section = Section::check,
+     .key = "timeout",
+     .type = Type::duration,
+     .derived = "1s, or the interval when that is shorter",
+     .bounds = Bounds{"10ms", "1m"},
+     .doc = "How long a probe may take before it counts as a failure; not longer than the interval.",
+     .set = set<&Check::timeout>},
+    {.section = Section::check,
+     .key = "rise",
+     .type = Type::integer,
+     .fallback = "2",
+     .bounds = Bounds{"1", "100"},
+     .unit = "successes",
+     .doc = "How many successes in a row bring an endpoint up.",
+     .set = set<&Check::rise>},
+    {.section = Section::check,
+     .key = "fall",
+     .type = Type::integer,
+     .fallback = "3",
+     .bounds = Bounds{"1", "100"},
+     .unit = "failures",
+     .doc = "How many failures in a row take an endpoint down.",
+     .set = set<&Check::fall>},
+    {.section = Section::check,
+     .key = "port",
+     .type = Type::integer,
+     .derived = "80 for http; a tcp check has to name one",
+     .bounds = Bounds{"1", "65535"},
+     .doc = "The TCP port of the endpoint that is probed.",
+     .set = set<&Check::port>},
+    {.section = Section::check,
+     .key = "path",
+     .type = Type::text,
+     .fallback = "\"/\"",
+     .only_for = "http",
+     .complaint = request_path,
+     .doc = "The path, and query if any, that is asked for.",
+     .set = set<&Check::path>},
+    {.section = Section::check,
+     .key = "host",
+     .type = Type::text,
+     .derived = "the endpoint's address",
+     .only_for = "http",
+     .complaint = host_field,
+     .doc = "The Host field of the request: a name or an address, with a port if need be.",
+     .set = set<&Check::host>},
+    {.section = Section::check,
+     .key = "expect",
+     .type = Type::statuses,
+     .fallback = "\"200-299\"",
+     .bounds = Bounds{"100", "599"},
+     .only_for = "http",
+     .doc = "The statuses that count as a success. Redirections are not followed.",
+     .set = set<&Check::expect>},
+
+    {.section = Section::pool,
+     .key = "check",
+     .type = Type::text,
+     .derived = "none: the endpoints are taken as healthy",
+     .doc = "The NAME of the check by which the endpoints are probed.",
+     .set = set<&Pool::check>},
+    {.section = Section::pool,
+     .key = "endpoints",
+     .type = Type::endpoints,
+     .required = true,
+     .doc = "The addresses of the servers, IPv4 and IPv6. A weight is the server's share among those of its "
+            "family, "
+            "1 unless given; 0 is no new traffic.",
+     .set = set<&Pool::endpoints>},
+
+    {.section = Section::steer,
+     .key = "pools",
+     .type = Type::weights,
+     .required = true,
+     .doc = "The pools that share the name's traffic, each with its weight: numbers of any scale; 0 is no "
+            "new traffic.",
+     .set = set<&Steer::pools>},
+    {.section = Section::steer,
+     .key = "ttl",
+     .type = Type::whole_seconds,
+     .fallback = "\"30s\"",
+     .bounds = Bounds{"0s", "7d"},
+     .doc = "How long resolvers may keep an answer, and so how long a change takes to reach everyone.",
+     .set = set<&Steer::ttl>},
+    {.section = Section::steer,
+     .key = "answers",
+     .type = Type::integer,
+     .fallback = "1",
+     .bounds = Bounds{"1", "64"},
+     .unit = "addresses",
+     .doc =
+         "How many addresses of one family an answer carries, so that clients can fall through to the next.",
+     .set = set<&Steer::answers>},
+    {.section = Section::steer,
+     .key = "method",
+     .type = Type::choice,
+     .fallback = "\"random\"",
+     .choices = methods,
+     .planned = methods_planned,
+     .doc = "random: each answer is a draw of its own. sticky: a client keeps its pool, by its address or "
+            "its EDNS Client Subnet.",
+     .set = set<&Steer::method>},
+    {.section = Section::steer,
+     .key = "subnet_v4",
+     .type = Type::integer,
+     .fallback = "24",
+     .bounds = Bounds{"0", "32"},
+     .unit = "bits",
+     .doc = "The prefix length at which the IPv4 EDNS Client Subnets of a sticky steer are told apart.",
+     .set = set<&Steer::subnet_v4>},
+    {.section = Section::steer,
+     .key = "subnet_v6",
+     .type = Type::integer,
+     .fallback = "56",
+     .bounds = Bounds{"0", "128"},
+     .unit = "bits",
+     .doc = "The prefix length at which the IPv6 EDNS Client Subnets of a sticky steer are told apart.",
+     .set = set<&Steer::subnet_v6>},
+});
+
+}  // namespace
+
+std::span<const SectionRow> section_rows() { return sections; }
+std::span<const KeyRow> key_rows() { return keys; }
+
+const SectionRow& row_of(Section section) { return sections[static_cast<std::size_t>(section)]; }
+
+const KeyRow* find_key(Section section, std::string_view key) {
+  const auto found = std::find_if(
+      keys.begin(), keys.end(), [&](const KeyRow& row) { return row.section == section && row.key == key; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+std::string full_name(const KeyRow& row) { return fmt::format("{}.{}", row_of(row.section).name, row.key); }
+
+std::string either_of(std::span<const std::string_view> choices) {
+  std::string text;
+  for (std::size_t i = 0; i < choices.size(); ++i)
+    text += fmt::format("{}\"{}\"", i == 0 ? "" : i + 1 == choices.size() ? " or " : ", ", choices[i]);
+  return text;
+}
+
+std::string expected(const KeyRow& row) {
+  switch (row.type) {
+    case Type::text:
+      return "a string";
+    case Type::path:
+      return "a path as a string";
+    case Type::integer:
+      return "an integer";
+    case Type::duration:
+      return "a duration such as \"2s\"";
+    case Type::whole_seconds:
+      return "a duration such as \"30s\"";
+    case Type::choice:
+      return either_of(row.choices);
+    case Type::listener:
+      return "ADDRESS:PORT such as \"127.0.0.1:53\" or \"[::1]:53\"";
+    case Type::listeners:
+      return "an array of ADDRESS:PORT strings such as [\"127.0.0.1:53\", \"[::1]:53\"]";
+    case Type::endpoints:
+      return "an array of addresses such as [\"192.0.2.1\", { address = \"2001:db8::1\", weight = 2 }]";
+    case Type::weights:
+      return "a table of pools and their weights such as { v1 = 95, v2 = 5 }";
+    case Type::statuses:
+      return "a status such as 200, a range such as \"200-399\", or an array of these";
+  }
+  return {};
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,99 @@
+// What may stand in sluice.toml. One row a key: it feeds the parser, the unknown-key error, the defaults and
+// the reference (config::explain). A new key is a row in schema.cpp and a member of a struct in config.hpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "config/config.hpp"
+
+namespace sluice::config {
+
+enum class Section : std::uint8_t { server, admin, zone, check, pool, steer };
+
+struct SectionRow {
+  Section section;
+  std::string_view name;
+  std::string_view header;  // as the reference shows it
+  bool named;               // [section.NAME], any number of them; otherwise [section], at most once
+  bool required;            // at least once
+  std::string_view doc;
+};
+
+// How a value is written, and so which alternative of Value it becomes.
+enum class Type : std::uint8_t {
+  text,           // std::string
+  path,           // std::string, resolved against the folder of the config
+  integer,        // std::int64_t
+  duration,       // Duration
+  whole_seconds,  // Duration
+  choice,         // Choice
+  listener,       // SocketAddress
+  listeners,      // std::vector<Located<SocketAddress>>
+  endpoints,      // std::vector<Endpoint>
+  weights,        // std::vector<PoolWeight>
+  statuses,       // std::vector<StatusRange>
+};
+
+struct Choice {
+  std::size_t index;  // into KeyRow::choices
+};
+
+template <class T>
+struct Located {
+  T value;
+  Position at;
+};
+
+using Value = std::variant<std::string, std::int64_t, Duration, Choice, SocketAddress,
+                           std::vector<Located<SocketAddress>>, std::vector<Endpoint>,
+                           std::vector<PoolWeight>, std::vector<StatusRange>>;
+
+// The struct that the keys of a section go to.
+using Target = std::variant<Server*, Admin*, Zone*, Check*, Pool*, Steer*>;
+
+// Both ends are allowed values, written as in the config.
+struct Bounds {
+  std::string_view least, most;
+};
+
+struct KeyRow {
+  Section section;
+  std::string_view key;
+  Type type;
+  bool required = false;
+  std::string_view fallback{};     // the value of an absent key, as TOML; empty: what `derived` says
+  std::string_view derived{};      // in words, where the default follows from other keys
+  std::optional<Bounds> bounds{};  // integer, duration
+  std::string_view unit{};         // of an integer
+  std::span<const std::string_view> choices{};  // in the order of the enum
+  std::span<const std::string_view> planned{};  // choices that we know and do not have yet
+  std::string_view only_for{};                  // checks: the one `type` that the key belongs to
+  std::string_view (*complaint)(std::string_view text) =
+      nullptr;  // texts: what was expected; empty: all is well
+  std::string_view doc;
+  void (*set)(Target target, Value&& value, Position at);
+};
+
+std::span<const SectionRow> section_rows();
+std::span<const KeyRow> key_rows();
+
+const SectionRow& row_of(Section section);
+const KeyRow* find_key(Section section, std::string_view key);
+
+// "check.interval"
+std::string full_name(const KeyRow& row);
+
+// "a duration such as "2s"": what a value has to be, for messages.
+std::string expected(const KeyRow& row);
+
+// ""tcp" or "http""
+std::string either_of(std::span<const std::string_view> choices);
+
+}  // namespace sluice::config

@@ -1,0 +1,434 @@
+#include "config/value.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "config/weights.hpp"
+
+namespace sluice::config {
+namespace {
+
+constexpr std::size_t text_size_max = 4095;    // PATH_MAX without the final zero; all other texts are shorter
+constexpr std::size_t listeners_max = 256;     // each is two sockets in every worker
+constexpr std::size_t endpoints_max = 4096;    // of a pool: an answer is compiled for each window over them
+constexpr std::size_t steer_pools_max = 4096;  // 16 slots of 65,536 for each
+constexpr std::size_t status_ranges_max = 500;  // there are no more statuses
+
+std::string got(const toml::node& node) {
+  if (const auto* text = node.as_string()) return fmt::format("\"{}\"", shown(text->get()));
+  if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
+  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
+  return std::string(kind_of(node));
+}
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
+std::int64_t to_integer(std::string_view text) {
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+// Why nothing can be sent to the address, or listens on it; empty when something can.
+std::string_view unusable(const Address& address) {
+  const auto& octets = address.octets;
+  if (address.family == Family::v4) {
+    if ((octets[0] & 0xF0) == 0xE0) return "a multicast address";  // RFC 5771
+    if (octets == Address{Family::v4, {255, 255, 255, 255}}.octets)
+      return "the broadcast address";  // RFC 919
+    return "";
+  }
+  if (octets[0] == 0xFF) return "a multicast address";  // RFC 4291, 2.7
+  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0,    0,
+                                                0, 0, 0, 0, 0xFF, 0xFF};  // RFC 4291, 2.5.5.2
+  if (std::equal(mapped.begin(), mapped.end(), octets.begin()))
+    return "an IPv4 address written as IPv6; write it as IPv4";
+  return "";
+}
+
+bool is_unspecified(const Address& address) {
+  return std::all_of(address.octets.begin(), address.octets.end(),
+                     [](std::uint8_t octet) { return octet == 0; });
+}
+
+// "200" or "200-399"
+std::optional<StatusRange> parse_range(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  StatusRange range;
+  auto [at, error] = std::from_chars(text.data(), end, range.first);
+  range.last = range.first;
+  if (error == std::errc{} && at != end && *at == '-') {
+    const auto last = std::from_chars(at + 1, end, range.last);
+    at = last.ptr;
+    error = last.ec;
+  }
+  if (error != std::errc{} || at != end || range.first > range.last) return std::nullopt;
+  return range;
+}
+
+}  // namespace
+
+Position begin_of(const toml::node& node) { return {node.source().begin.line, node.source().begin.column}; }
+Position begin_of(const toml::key& key) { return {key.source().begin.line, key.source().begin.column}; }
+
+std::string_view kind_of(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::none:
+      return "nothing";
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "an integer";
+    case toml::node_type::floating_point:
+      return "a floating-point number";
+    case toml::node_type::boolean:
+      return "a boolean";
+    case toml::node_type::date:
+      return "a date";
+    case toml::node_type::time:
+      return "a time of day";
+    case toml::node_type::date_time:
+      return "a date and time";
+  }
+  return "nothing";
+}
+
+std::string hint(std::string_view word, std::span<const std::string> candidates) {
+  const auto meant = nearest(word, candidates);
+  return meant ? fmt::format("; did you mean '{}'?", shown(*meant)) : "";
+}
+
+std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node) {
+  switch (row.type) {
+    case Type::text:
+      return read_text(row, node);
+    case Type::path: {
+      const auto text = read_text(row, node);
+      if (!text) return std::nullopt;
+      return (folder_ / *text).string();
+    }
+    case Type::integer:
+      return read_integer(row, node);
+    case Type::duration:
+    case Type::whole_seconds:
+      return read_duration(row, node);
+    case Type::choice:
+      return read_choice(row, node);
+    case Type::listener:
+      return read_listener(row, node);
+    case Type::listeners:
+      return read_listeners(row, node);
+    case Type::endpoints:
+      return read_endpoints(row, node);
+    case Type::weights:
+      return read_weights(row, node);
+    case Type::statuses:
+      return read_statuses(row, node);
+  }
+  return std::nullopt;
+}
+
+void ValueReader::refuse_type(const KeyRow& row, const toml::node& node, std::string_view wanted) {
+  errors_.add(begin_of(node), fmt::format("{}: expected {}, got {}", row.key, wanted, kind_of(node)));
+}
+
+void ValueReader::refuse_value(const KeyRow& row, const toml::node& node, std::string_view wanted) {
+  errors_.add(begin_of(node), fmt::format("{}: expected {}, got {}", row.key, wanted, got(node)));
+}
+
+std::optional<std::string> ValueReader::read_text(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_string();
+  if (!value) {
+    refuse_type(row, node, expected(row));
+    return std::nullopt;
+  }
+  const std::string& text = value->get();
+  std::string wanted;
+  if (text.size() > text_size_max)
+    wanted = fmt::format("at most {} octets", text_size_max);
+  else if (std::any_of(text.begin(), text.end(), is_control))
+    wanted = "a text without control characters";
+  else if (row.complaint)
+    wanted = row.complaint(text);
+  if (wanted.empty()) return text;
+  refuse_value(row, node, wanted);
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> ValueReader::read_integer(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_integer();
+  if (!value) {
+    refuse_type(row, node, expected(row));
+    return std::nullopt;
+  }
+  const auto number = value->get();
+  if (row.bounds && (number < to_integer(row.bounds->least) || number > to_integer(row.bounds->most))) {
+    refuse_value(row, node, fmt::format("{} to {}", row.bounds->least, row.bounds->most));
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::optional<Duration> ValueReader::read_duration(const KeyRow& row, const toml::node& node) {
+  const auto* text = node.as_string();
+  if (!text) {
+    refuse_type(row, node, expected(row));
+    return std::nullopt;
+  }
+  const auto duration = parse_duration(text->get());
+  if (!duration) {
+    refuse_value(row, node, expected(row));
+    return std::nullopt;
+  }
+  const auto& bounds = row.bounds;
+  if (bounds && (*duration < *parse_duration(bounds->least) || *duration > *parse_duration(bounds->most))) {
+    refuse_value(row, node, fmt::format("{} to {}", bounds->least, bounds->most));
+    return std::nullopt;
+  }
+  if (row.type == Type::whole_seconds && *duration % std::chrono::seconds(1) != Duration::zero()) {
+    refuse_value(row, node, "whole seconds");
+    return std::nullopt;
+  }
+  return *duration;
+}
+
+std::optional<Choice> ValueReader::read_choice(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_string();
+  const std::string_view text = value ? std::string_view(value->get()) : "";
+  const auto found = std::find(row.choices.begin(), row.choices.end(), text);
+  if (value && found != row.choices.end())
+    return Choice{static_cast<std::size_t>(found - row.choices.begin())};
+  const bool planned = std::find(row.planned.begin(), row.planned.end(), text) != row.planned.end();
+  if (value && planned)
+    errors_.add(begin_of(node),
+                fmt::format("{}: \"{}\" is not supported yet; expected {}", row.key, text, expected(row)));
+  else if (value)
+    refuse_value(row, node, expected(row));
+  else
+    refuse_type(row, node, expected(row));
+  return std::nullopt;
+}
+
+std::optional<SocketAddress> ValueReader::read_listener(const KeyRow& row, const toml::node& node) {
+  constexpr std::string_view wanted = "ADDRESS:PORT such as \"127.0.0.1:53\" or \"[::1]:53\"";
+  const auto* value = node.as_string();
+  if (!value) {
+    refuse_type(row, node, wanted);
+    return std::nullopt;
+  }
+  const std::string& text = value->get();
+  const auto address = parse_socket_address(text);
+  // What follows a zero octet would go unread.
+  if (!address || std::any_of(text.begin(), text.end(), is_control)) {
+    refuse_value(row, node, wanted);
+    return std::nullopt;
+  }
+  if (const auto reason = unusable(address->address); !reason.empty()) {
+    errors_.add(begin_of(node), fmt::format("{}: \"{}\" is {}", row.key, text, reason));
+    return std::nullopt;
+  }
+  return *address;
+}
+
+// The node as an array that holds 1 to `size_max` elements; null after an error.
+const toml::array* ValueReader::elements(const KeyRow& row, const toml::node& node, std::size_t size_max) {
+  const auto* array = node.as_array();
+  if (!array)
+    refuse_type(row, node, expected(row));
+  else if (array->empty())
+    errors_.add(begin_of(node), fmt::format("{}: expected at least one, got none", row.key));
+  else if (array->size() > size_max)
+    errors_.add(begin_of(node),
+                fmt::format("{}: expected at most {}, got {}", row.key, size_max, array->size()));
+  else
+    return array;
+  return nullptr;
+}
+
+std::optional<std::vector<Located<SocketAddress>>> ValueReader::read_listeners(const KeyRow& row,
+                                                                               const toml::node& node) {
+  const auto* array = elements(row, node, listeners_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<Located<SocketAddress>> listeners;
+  std::map<SocketAddress, Position> seen;
+  for (const auto& element : *array) {
+    const auto listener = read_listener(row, element);
+    if (!listener) continue;
+    const auto [first, is_new] = seen.try_emplace(*listener, begin_of(element));
+    if (is_new)
+      listeners.push_back({*listener, begin_of(element)});
+    else
+      errors_.add(begin_of(element),
+                  fmt::format("{}: {} is given twice, first at {}:{}", row.key, to_text(*listener),
+                              first->second.line, first->second.column));
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return listeners;
+}
+
+std::optional<Address> ValueReader::read_address(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_string();
+  const auto address = value && std::none_of(value->get().begin(), value->get().end(), is_control)
+                           ? parse_address(value->get())
+                           : Error{};
+  if (!address) {
+    refuse_value(row, node, "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"");
+    return std::nullopt;
+  }
+  const auto reason =
+      is_unspecified(*address) ? "the unspecified address, not that of a server" : unusable(*address);
+  if (reason.empty()) return *address;
+  errors_.add(begin_of(node), fmt::format("{}: \"{}\" is {}", row.key, value->get(), reason));
+  return std::nullopt;
+}
+
+std::optional<double> ValueReader::read_weight(std::string_view of, const toml::node& node) {
+  double weight = 0;
+  if (const auto* integer = node.as_integer())
+    weight = static_cast<double>(integer->get());
+  else if (const auto* number = node.as_floating_point())
+    weight = number->get();
+  else {
+    errors_.add(begin_of(node),
+                fmt::format("the weight of {}: expected a number, got {}", shown(of), kind_of(node)));
+    return std::nullopt;
+  }
+  const auto complaint = weight_complaint(of, weight);
+  if (complaint.empty()) return weight;
+  errors_.add(begin_of(node), complaint);
+  return std::nullopt;
+}
+
+// "ADDRESS" or { address = "ADDRESS", weight = NUMBER }
+std::optional<Endpoint> ValueReader::read_endpoint(const KeyRow& row, const toml::node& node) {
+  const auto* table = node.as_table();
+  if (!table) {
+    const auto address = read_address(row, node);
+    if (!address) return std::nullopt;
+    return Endpoint{*address, 1};
+  }
+  static const std::vector<std::string> known{"address", "weight"};
+  for (const auto& [key, value] : *table) {
+    if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+    const auto meant = hint(key.str(), known);
+    errors_.add(begin_of(key), fmt::format("unknown key '{}' of an endpoint{}", shown(key.str()),
+                                           meant.empty() ? "; known are address and weight" : meant));
+  }
+  const auto* address_node = table->get("address");
+  if (!address_node) {
+    errors_.add(begin_of(node), fmt::format("{}: an endpoint needs an address", row.key));
+    return std::nullopt;
+  }
+  const auto address = read_address(row, *address_node);
+  const auto* weight_node = table->get("weight");
+  const auto weight = weight_node ? read_weight(address ? to_text(*address) : "an endpoint", *weight_node)
+                                  : std::optional(1.0);
+  if (!address || !weight) return std::nullopt;
+  return Endpoint{*address, *weight};
+}
+
+std::optional<std::vector<Endpoint>> ValueReader::read_endpoints(const KeyRow& row, const toml::node& node) {
+  const auto* array = elements(row, node, endpoints_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<Endpoint> endpoints;
+  std::map<Address, Position> seen;
+  double sum = 0;
+  for (const auto& element : *array) {
+    const auto endpoint = read_endpoint(row, element);
+    if (!endpoint) continue;
+    const auto [first, is_new] = seen.try_emplace(endpoint->address, begin_of(element));
+    if (!is_new)
+      errors_.add(begin_of(element),
+                  fmt::format("{}: {} is given twice, first at {}:{}", row.key, to_text(endpoint->address),
+                              first->second.line, first->second.column));
+    endpoints.push_back(*endpoint);
+    sum += endpoint->weight;
+  }
+  if (errors_.count() == errors_before) {
+    if (const auto complaint = sum_complaint(sum); !complaint.empty())
+      errors_.add(begin_of(node), fmt::format("{}: {}", row.key, complaint));
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return endpoints;
+}
+
+std::optional<std::vector<PoolWeight>> ValueReader::read_weights(const KeyRow& row, const toml::node& node) {
+  const auto* table = node.as_table();
+  if (!table) {
+    refuse_type(row, node, expected(row));
+    return std::nullopt;
+  }
+  if (table->empty() || table->size() > steer_pools_max) {
+    errors_.add(begin_of(node),
+                fmt::format("{}: expected 1 to {} pools, got {}", row.key, steer_pools_max, table->size()));
+    return std::nullopt;
+  }
+  const auto errors_before = errors_.count();
+  std::vector<Located<PoolWeight>> located;
+  for (const auto& [key, value] : *table) {
+    const auto weight = read_weight(fmt::format("'{}'", key.str()), value);
+    if (weight) located.push_back({{std::string(key.str()), *weight}, begin_of(key)});
+  }
+  // The library sorts tables by key; the slots are laid out in the order of the file.
+  std::sort(located.begin(), located.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+  });
+  std::vector<PoolWeight> weights;
+  for (auto& [weight, at] : located) weights.push_back(std::move(weight));
+  if (errors_.count() != errors_before) return std::nullopt;
+  if (const auto checked = check_weights(weights); !checked) {
+    errors_.add(begin_of(node), fmt::format("{}: {}", row.key, checked.error().message));
+    return std::nullopt;
+  }
+  return weights;
+}
+
+// 200, "200" or "200-399"
+std::optional<StatusRange> ValueReader::read_status(const KeyRow& row, const toml::node& node) {
+  std::optional<StatusRange> range;
+  const auto in_bounds = [&](std::int64_t status) {
+    return status >= to_integer(row.bounds->least) && status <= to_integer(row.bounds->most);
+  };
+  if (const auto* number = node.as_integer(); number && in_bounds(number->get())) {
+    const auto status = static_cast<std::uint16_t>(number->get());
+    range = StatusRange{status, status};
+  } else if (const auto* text = node.as_string()) {
+    range = parse_range(text->get());
+    if (range && (!in_bounds(range->first) || !in_bounds(range->last))) range.reset();
+  }
+  if (!range)
+    refuse_value(row, node,
+                 fmt::format("a status such as 200 or a range such as \"200-399\" within {} to {}",
+                             row.bounds->least, row.bounds->most));
+  return range;
+}
+
+std::optional<std::vector<StatusRange>> ValueReader::read_statuses(const KeyRow& row,
+                                                                   const toml::node& node) {
+  std::vector<StatusRange> ranges;
+  if (!node.is_array()) {
+    const auto range = read_status(row, node);
+    if (!range) return std::nullopt;
+    return std::vector{*range};
+  }
+  const auto* array = elements(row, node, status_ranges_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  for (const auto& element : *array)
+    if (const auto range = read_status(row, element)) ranges.push_back(*range);
+  if (errors_.count() != errors_before) return std::nullopt;
+  return ranges;
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,59 @@
+// Reads the value of one key as its row says: the type, the bounds and the form. Nothing here knows other
+// keys.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <toml++/toml.h>
+
+#include "config/errors.hpp"
+#include "config/schema.hpp"
+
+namespace sluice::config {
+
+Position begin_of(const toml::node& node);
+Position begin_of(const toml::key& key);
+
+// "an integer", "a table"
+std::string_view kind_of(const toml::node& node);
+
+// "; did you mean 'interval'?", or nothing when no candidate is near.
+std::string hint(std::string_view word, std::span<const std::string> candidates);
+
+class ValueReader {
+ public:
+  // Paths are taken relative to `folder`.
+  ValueReader(std::filesystem::path folder, Errors& errors) : folder_(std::move(folder)), errors_(errors) {}
+
+  // Nothing when there was an error, which is then in `errors`.
+  std::optional<Value> read(const KeyRow& row, const toml::node& node);
+
+ private:
+  std::optional<std::string> read_text(const KeyRow& row, const toml::node& node);
+  std::optional<std::int64_t> read_integer(const KeyRow& row, const toml::node& node);
+  std::optional<Duration> read_duration(const KeyRow& row, const toml::node& node);
+  std::optional<Choice> read_choice(const KeyRow& row, const toml::node& node);
+  std::optional<SocketAddress> read_listener(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<Located<SocketAddress>>> read_listeners(const KeyRow& row,
+                                                                    const toml::node& node);
+  std::optional<std::vector<Endpoint>> read_endpoints(const KeyRow& row, const toml::node& node);
+  std::optional<Endpoint> read_endpoint(const KeyRow& row, const toml::node& node);
+  std::optional<Address> read_address(const KeyRow& row, const toml::node& node);
+  std::optional<double> read_weight(std::string_view of, const toml::node& node);
+  std::optional<std::vector<PoolWeight>> read_weights(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<StatusRange>> read_statuses(const KeyRow& row, const toml::node& node);
+  std::optional<StatusRange> read_status(const KeyRow& row, const toml::node& node);
+
+  const toml::array* elements(const KeyRow& row, const toml::node& node, std::size_t size_max);
+  // The value has another type than `wanted` says; or the right one, and shows itself in the message.
+  void refuse_type(const KeyRow& row, const toml::node& node, std::string_view wanted);
+  void refuse_value(const KeyRow& row, const toml::node& node, std::string_view wanted);
+
+  std::filesystem::path folder_;
+  Errors& errors_;
+};
+
+}  // namespace sluice::config
