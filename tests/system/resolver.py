@@ -46,9 +46,9 @@ def start_unbound(sandbox, stub_port):
   port: {port}
   do-not-query-localhost: no
   module-config: "iterator"
-  stub-zone:
-    name: "shop.example"
-    stub-addr: 127.0.0.1@{stub_port}
+stub-zone:
+  name: "shop.example"
+  stub-addr: 127.0.0.1@{stub_port}
 remote-control:
   control-enable: no
 """)
