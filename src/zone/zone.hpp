@@ -2,7 +2,8 @@
 //
 //        Zone::find(qname)                    one hash of the name, one probe of the table: the usual case
 //              |  not there
-//        closest encloser                     binary search over the labels: every ancestor of a name is in the table,
+//        closest encloser                     binary search over the labels: every ancestor of a name is in
+//        the table,
 //              |                              empty non-terminals included
 //        wildcard | delegation | DNAME | no such name
 #pragma once
@@ -61,12 +62,13 @@ class Rrset {
   wire::RrType type_{};
 };
 
-// Says that a steered name stands here; the number is the caller's (the offset of its entry in the steer block).
+// Says that a steered name stands here; the number is the caller's (the offset of its entry in the steer
+// block).
 using SteerId = std::uint32_t;
 inline constexpr SteerId not_steered = 0;
 
-// A steered name that the loader puts into the tree, so that it exists (RFC 4592 and NODATA need to know). The zone may
-// hold other types at the name, but neither A nor AAAA nor CNAME nor DNAME.
+// A steered name that the loader puts into the tree, so that it exists (RFC 4592 and NODATA need to know).
+// The zone may hold other types at the name, but neither A nor AAAA nor CNAME nor DNAME.
 struct Steered {
   wire::Name name;
   SteerId id;
@@ -76,15 +78,17 @@ struct Node;  // a name of the zone; opaque, borrowed from the zone
 
 enum class Outcome : std::uint8_t {
   name,        // the name exists: `node` is its own, or the wildcard that stands for it
-  delegation,  // at or below a zone cut: `node` is the cut. A query for DS at the cut itself gives `name` (RFC 4035, 3.1.4.1)
+  delegation,  // at or below a zone cut: `node` is the cut. A query for DS at the cut itself gives `name`
+               // (RFC 4035, 3.1.4.1)
   dname,       // below a DNAME: `node` owns it (RFC 6672)
   no_name,     // NXDOMAIN: `node` is the closest encloser
 };
 
 struct Match {
   Outcome outcome;
-  bool wildcard = false;       // `node` was synthesised from a wildcard (RFC 4592)
-  unsigned labels_before = 0;  // how many labels of the looked-up name stand before `node`'s owner (delegation, DNAME, no_name)
+  bool wildcard = false;  // `node` was synthesised from a wildcard (RFC 4592)
+  unsigned labels_before =
+      0;  // how many labels of the looked-up name stand before `node`'s owner (delegation, DNAME, no_name)
   const Node* node = nullptr;
 };
 
@@ -97,6 +101,7 @@ class Zone {
   const wire::Name& apex() const;
   std::size_t name_count() const;    // owner names, empty non-terminals not counted
   std::size_t record_count() const;  // without what is steered
+  std::size_t memory_size() const;   // octets of the compiled form
   std::uint32_t serial() const;      // of the SOA
 
   // Thread-safe, noexcept, no allocation: all below.
@@ -104,7 +109,8 @@ class Zone {
   // `name` has to be at or below the apex.
   Match find(const wire::LookupName& name, wire::RrType type) const;
 
-  // The node of exactly this name, even when it is occluded by a zone cut (for glue); null when there is none.
+  // The node of exactly this name, even when it is occluded by a zone cut (for glue); null when there is
+  // none.
   const Node* exact(const wire::LookupName& name) const;
 
   // Whether the name is at or below a zone cut (the apex' own NS is none): its data is glue, not answers.
@@ -113,7 +119,8 @@ class Zone {
   // The RRset of that type at the node; empty when there is none.
   Rrset rrset(const Node& node, wire::RrType type) const;
 
-  // The first RRset at the node, of whatever type (RFC 8482, 4.1: one RRset is answer enough for ANY); empty for an empty non-terminal.
+  // The first RRset at the node, of whatever type (RFC 8482, 4.1: one RRset is answer enough for ANY); empty
+  // for an empty non-terminal.
   Rrset any_rrset(const Node& node) const;
 
   SteerId steer(const Node& node) const;
@@ -134,7 +141,8 @@ struct LoadResult {
   Diagnostics errors;                // all of them, each with its place in the master file
 };
 
-// Reads an RFC 1035 master file ($ORIGIN, $TTL, $INCLUDE) and compiles it. `file` is shown in errors as given.
+// Reads an RFC 1035 master file ($ORIGIN, $TTL, $INCLUDE) and compiles it. `file` is shown in errors as
+// given.
 LoadResult load(const std::string& file, const wire::Name& apex, std::span<const Steered> steered);
 
 // The same from text; `file` only names it in errors, and $INCLUDE is relative to it.
@@ -155,7 +163,8 @@ class ZoneSet {
 
  private:
   std::vector<std::shared_ptr<const Zone>> zones_;
-  // An open-addressed table of apexes by hash, and which label counts occur: most suffixes are not even hashed.
+  // An open-addressed table of apexes by hash, and which label counts occur: most suffixes are not even
+  // hashed.
   std::vector<std::uint32_t> table_;
   std::array<bool, wire::labels_max + 1> depths_{};
 };

@@ -1,0 +1,392 @@
+#include "zone/record_parser.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <ldns/ldns.h>
+
+namespace sluice::zone {
+namespace {
+
+using wire::RrType;
+
+// ldns reads the rdata into a buffer of LDNS_MAX_PACKETLEN octets, and gives up silently on more.
+constexpr std::size_t rdata_text_max = LDNS_MAX_PACKETLEN - 64;
+constexpr std::size_t shown_text_max = 40;  // of a hostile word, in a message for a person
+
+struct RdfDeleter {
+  void operator()(ldns_rdf* rdf) const { ldns_rdf_deep_free(rdf); }
+};
+struct RrDeleter {
+  void operator()(ldns_rr* rr) const { ldns_rr_free(rr); }
+};
+using RdfHandle = std::unique_ptr<ldns_rdf, RdfDeleter>;
+using RrHandle = std::unique_ptr<ldns_rr, RrDeleter>;
+
+std::string shown(std::string_view text) {
+  std::string result;
+  for (const char c : text.substr(0, shown_text_max)) {
+    const bool printable = c >= ' ' && c < 127;
+    result += printable ? std::string(1, c) : fmt::format("\\{:03}", static_cast<unsigned char>(c));
+  }
+  return text.size() > shown_text_max ? result + "..." : result;
+}
+
+// What a field of rdata has to be, for a message; and the largest number, where ldns does not check it.
+struct FieldRow {
+  ldns_rdf_type type;
+  std::string_view expected;
+  std::uint32_t number_max = 0;
+};
+constexpr FieldRow fields[] = {
+    {LDNS_RDF_TYPE_DNAME, "a domain name"},
+    {LDNS_RDF_TYPE_INT8, "a number from 0 to 255", 0xFF},
+    {LDNS_RDF_TYPE_INT16, "a number from 0 to 65535", 0xFFFF},
+    {LDNS_RDF_TYPE_INT32, "a number from 0 to 4294967295", 0xFFFFFFFF},
+    {LDNS_RDF_TYPE_A, "an IPv4 address"},
+    {LDNS_RDF_TYPE_AAAA, "an IPv6 address"},
+    {LDNS_RDF_TYPE_STR, "a text of at most 255 octets"},
+    {LDNS_RDF_TYPE_APL, "address prefixes like 1:192.0.2.0/24"},
+    {LDNS_RDF_TYPE_B32_EXT, "base32"},
+    {LDNS_RDF_TYPE_B64, "base64"},
+    {LDNS_RDF_TYPE_HEX, "pairs of hexadecimal digits"},
+    {LDNS_RDF_TYPE_NSEC, "record types"},
+    {LDNS_RDF_TYPE_TYPE, "a record type"},
+    {LDNS_RDF_TYPE_CERT_ALG, "a certificate type"},
+    {LDNS_RDF_TYPE_ALG, "an algorithm"},
+    {LDNS_RDF_TYPE_TIME, "a time like 20300131120000"},
+    {LDNS_RDF_TYPE_PERIOD, "a number of seconds from 0 to 4294967295"},
+    {LDNS_RDF_TYPE_LOC, "a location (RFC 1876, 3)"},
+    {LDNS_RDF_TYPE_WKS, "services"},
+    {LDNS_RDF_TYPE_TAG, "a tag of letters and digits"},
+    {LDNS_RDF_TYPE_LONG_STR, "a text"},
+    {LDNS_RDF_TYPE_CERTIFICATE_USAGE, "a number from 0 to 255"},
+    {LDNS_RDF_TYPE_SELECTOR, "a number from 0 to 255"},
+    {LDNS_RDF_TYPE_MATCHING_TYPE, "a number from 0 to 255"},
+    {LDNS_RDF_TYPE_SVCPARAMS, "service parameters like alpn=h2 port=443 (RFC 9460, 2.1)"},
+    {LDNS_RDF_TYPE_EUI48, "an address like 00-00-5e-00-53-2a"},
+    {LDNS_RDF_TYPE_EUI64, "an address like 00-00-5e-ef-10-00-00-2a"},
+    {LDNS_RDF_TYPE_ILNP64, "an address like 0014:4fff:ff20:ee64"},
+};
+
+const FieldRow* field_row(ldns_rdf_type type) {
+  const auto* row = std::ranges::find(fields, type, &FieldRow::type);
+  return row == std::end(fields) ? nullptr : row;
+}
+
+std::string expected(ldns_rdf_type type) {
+  const auto* row = field_row(type);
+  return row != nullptr ? std::string(row->expected) : "rdata of the type's own form";
+}
+
+// The words of these fields run to the end of the record.
+bool takes_the_rest(ldns_rdf_type type) {
+  constexpr std::array rest{LDNS_RDF_TYPE_B64,     LDNS_RDF_TYPE_HEX,  LDNS_RDF_TYPE_LOC,
+                            LDNS_RDF_TYPE_WKS,     LDNS_RDF_TYPE_NSEC, LDNS_RDF_TYPE_SVCPARAMS,
+                            LDNS_RDF_TYPE_APL,     LDNS_RDF_TYPE_HIP,  LDNS_RDF_TYPE_IPSECKEY,
+                            LDNS_RDF_TYPE_AMTRELAY};
+  return std::ranges::find(rest, type) != rest.end();
+}
+
+bool is_decimal(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t max) {
+  std::uint64_t value = 0;
+  if (!is_decimal(text)) return {};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || value > max) return {};
+  return static_cast<std::uint32_t>(value);
+}
+
+// The descriptor of a type that ldns knows the form of; null for others.
+const ldns_rr_descriptor* descriptor(RrType type) {
+  const auto* found = ldns_rr_descript(static_cast<std::uint16_t>(type));
+  return found != nullptr && static_cast<unsigned>(found->_type) == static_cast<unsigned>(type) ? found
+                                                                                                : nullptr;
+}
+
+std::string type_name(const ldns_rr_descriptor& form) {
+  return form._name != nullptr ? form._name : fmt::format("TYPE{}", static_cast<unsigned>(form._type));
+}
+
+// "MX needs 2 values: a number from 0 to 65535, a domain name".
+std::string needs(const ldns_rr_descriptor& form) {
+  const auto count = ldns_rr_descriptor_minimum(&form);
+  auto text = fmt::format("{} needs {} value{}: ", type_name(form), count, count == 1 ? "" : "s");
+  for (std::size_t i = 0; i < count; ++i)
+    text += (i == 0 ? "" : ", ") + expected(ldns_rr_descriptor_field_type(&form, i));
+  return text;
+}
+
+Problem unexpected(const Token& word, ldns_rdf_type type) {
+  return {word.at, fmt::format("'{}' is not valid here: expected {}", shown(word.text), expected(type))};
+}
+
+// Where ldns is too lenient for one word of one field.
+std::optional<Problem> check_word(RecordParser& parser, ldns_rdf_type type, std::span<const Token> rest) {
+  const Token& word = rest.front();
+  const auto* row = field_row(type);
+  const bool number = row != nullptr && row->number_max != 0;
+  if (number && !parse_number(word.text, row->number_max)) return unexpected(word, type);
+  // Here ldns takes mnemonics as well.
+  const bool code = type == LDNS_RDF_TYPE_ALG || type == LDNS_RDF_TYPE_CERTIFICATE_USAGE ||
+                    type == LDNS_RDF_TYPE_SELECTOR || type == LDNS_RDF_TYPE_MATCHING_TYPE;
+  if (code && is_decimal(word.text) && !parse_number(word.text, 0xFF)) return unexpected(word, type);
+  if (type == LDNS_RDF_TYPE_PERIOD && !parse_period(word.text, 0xFFFFFFFF)) return unexpected(word, type);
+  if (type == LDNS_RDF_TYPE_DNAME && word.quoted()) return unexpected(word, type);
+  if (type == LDNS_RDF_TYPE_TYPE && !parser.type(word.text)) return unexpected(word, type);
+  if (type == LDNS_RDF_TYPE_NSEC)
+    for (const Token& each : rest)
+      if (!parser.type(each.text)) return unexpected(each, type);
+  if (type == LDNS_RDF_TYPE_HEX) {
+    std::size_t digits = 0;
+    for (const Token& each : rest) digits += each.text.size();
+    if (digits % 2 != 0) return unexpected(word, type);
+  }
+  return {};
+}
+
+std::optional<Problem> check_words(RecordParser& parser, const ldns_rr_descriptor& form,
+                                   std::span<const Token> words) {
+  for (std::size_t i = 0; i < std::min(words.size(), ldns_rr_descriptor_maximum(&form)); ++i) {
+    const auto type = ldns_rr_descriptor_field_type(&form, i);
+    if (auto problem = check_word(parser, type, words.subspan(i))) return problem;
+    if (takes_the_rest(type)) break;
+  }
+  return {};
+}
+
+// ldns says that something is wrong with the rdata, but not with what: asks it for each word alone.
+Problem find_culprit(const ldns_rr_descriptor& form, const Token& type_token, std::span<const Token> words) {
+  const auto fields_max = ldns_rr_descriptor_maximum(&form);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i >= fields_max)
+      return {words[i].at, fmt::format("'{}' is too much: {}", shown(words[i].text), needs(form))};
+    const auto type = ldns_rr_descriptor_field_type(&form, i);
+    if (takes_the_rest(type)) return unexpected(words[i], type);
+    auto text = std::string(words[i].text);
+    if (words[i].quoted()) text = text.substr(1, text.size() - 2);
+    if (!RdfHandle(ldns_rdf_new_frm_str(type, text.c_str()))) return unexpected(words[i], type);
+  }
+  return {type_token.at, needs(form)};
+}
+
+void append_rdfs(const ldns_rr& rr, std::vector<std::uint8_t>& out) {
+  for (std::size_t i = 0; i < ldns_rr_rd_count(&rr); ++i) {
+    const auto* rdf = ldns_rr_rdf(&rr, i);
+    if (rdf == nullptr) continue;
+    const auto* data = ldns_rdf_data(rdf);
+    out.insert(out.end(), data, data + ldns_rdf_size(rdf));
+  }
+}
+
+// ldns concatenates a relative name and its origin without looking at the sum.
+bool has_long_name(const ldns_rr& rr) {
+  for (std::size_t i = 0; i < ldns_rr_rd_count(&rr); ++i) {
+    const auto* rdf = ldns_rr_rdf(&rr, i);
+    if (rdf != nullptr && ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_DNAME &&
+        ldns_rdf_size(rdf) > wire::name_size_max)
+      return true;
+  }
+  return false;
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// `\# LENGTH HEX...` (RFC 3597, 5), all words of it.
+std::optional<Problem> parse_generic(std::span<const Token> words, std::vector<std::uint8_t>& octets) {
+  const auto length = words.size() > 1 ? parse_number(words[1].text, 0xFFFF) : std::nullopt;
+  if (!length)
+    return Problem{words[words.size() > 1 ? 1 : 0].at,
+                   "expected the rdata's length in octets, from 0 to 65535, after \\# (RFC 3597, 5)"};
+  std::string digits;
+  for (const Token& word : words.subspan(2)) {
+    if (std::ranges::any_of(word.text, [](char c) { return hex_digit(c) < 0; }))
+      return unexpected(word, LDNS_RDF_TYPE_HEX);
+    digits += word.text;
+  }
+  if (digits.size() != std::size_t{2} * *length)
+    return Problem{words[1].at, fmt::format("\\# {} needs {} hexadecimal digits, found {} (RFC 3597, 5)",
+                                            *length, 2 * *length, digits.size())};
+  for (std::size_t i = 0; i < digits.size(); i += 2)
+    octets.push_back(static_cast<std::uint8_t>(hex_digit(digits[i]) * 16 + hex_digit(digits[i + 1])));
+  return {};
+}
+
+// Whether the octets are what ldns itself would write for the type: nothing missing, left over or compressed.
+bool is_valid_rdata(const ldns_rr_descriptor& form, wire::Bytes octets) {
+  std::vector<std::uint8_t> message{0};  // the root as owner
+  const auto put16 = [&](std::size_t value) {
+    message.push_back(static_cast<std::uint8_t>(value >> 8));
+    message.push_back(static_cast<std::uint8_t>(value));
+  };
+  for (const auto value :
+       {static_cast<std::size_t>(form._type), std::size_t{1}, std::size_t{0}, std::size_t{0}, octets.size()})
+    put16(value);
+  message.insert(message.end(), octets.begin(), octets.end());
+  ldns_rr* parsed = nullptr;
+  std::size_t at = 0;
+  const auto status = ldns_wire2rr(&parsed, message.data(), message.size(), &at, LDNS_SECTION_ANSWER);
+  const RrHandle rr(status == LDNS_STATUS_OK ? parsed : nullptr);
+  if (!rr || ldns_rr_rd_count(rr.get()) < ldns_rr_descriptor_minimum(&form)) return false;
+  std::vector<std::uint8_t> written;
+  append_rdfs(*rr, written);
+  return std::ranges::equal(written, octets);
+}
+
+std::optional<Problem> read_generic(const ldns_rr_descriptor* form, std::span<const Token> words,
+                                    std::vector<std::uint8_t>& out) {
+  std::vector<std::uint8_t> octets;
+  if (auto problem = parse_generic(words, octets)) return problem;
+  if (form != nullptr && !is_valid_rdata(*form, octets))
+    return Problem{words[0].at, fmt::format("the octets are not the rdata of a record of type {}: {}",
+                                            type_name(*form), needs(*form))};
+  out.insert(out.end(), octets.begin(), octets.end());
+  return {};
+}
+
+unsigned read16(wire::Bytes bytes, std::size_t at) { return unsigned{bytes[at]} << 8 | bytes[at + 1]; }
+
+// What RFC 9460, 2.2 and 8 ask of the parameters of SVCB and HTTPS: keys ascend (so none repeats), and the
+// mandatory ones are there. Returns what is wrong, or nothing.
+std::string_view check_service_parameters(wire::Bytes rdata) {
+  std::size_t at = 2;
+  while (rdata[at] != 0) at += 1 + rdata[at];
+  ++at;
+  std::vector<unsigned> keys, mandatory;
+  while (at + 4 <= rdata.size()) {
+    const unsigned key = read16(rdata, at), size = read16(rdata, at + 2);
+    if (!keys.empty() && key <= keys.back()) return "a service parameter is repeated (RFC 9460, 2.1)";
+    keys.push_back(key);
+    if (key == 0)
+      for (std::size_t i = 0; i + 1 < size; i += 2) mandatory.push_back(read16(rdata, at + 4 + i));
+    at += 4 + size;
+  }
+  const auto missing = [&](unsigned key) { return !std::ranges::binary_search(keys, key); };
+  if (std::ranges::any_of(mandatory, missing))
+    return "a mandatory service parameter is missing (RFC 9460, 8)";
+  return {};
+}
+
+void append_words(const ldns_rr_descriptor& form, std::span<const Token> words, std::string& text) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    text += ' ';
+    // ldns wants quotes around these; RFC 8659, 4.1.1 does not.
+    const bool add_quotes = !words[i].quoted() && i < ldns_rr_descriptor_maximum(&form) &&
+                            ldns_rr_descriptor_field_type(&form, i) == LDNS_RDF_TYPE_LONG_STR;
+    if (add_quotes) text += '"';
+    text += words[i].text;
+    if (add_quotes) text += '"';
+  }
+}
+
+}  // namespace
+
+struct RecordParser::Origin {
+  RdfHandle name;
+};
+
+RecordParser::RecordParser() : origin_(std::make_unique<Origin>()) {}
+RecordParser::~RecordParser() = default;
+
+void RecordParser::set_origin(const wire::Name& origin) {
+  const auto bytes = origin.wire();
+  origin_->name.reset(ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, bytes.size(), bytes.data()));
+}
+
+std::optional<RrType> RecordParser::type(std::string_view text) {
+  if (const auto known = types_.find(text); known != types_.end()) return known->second;
+  constexpr std::size_t type_text_max = 32;  // no type's name is longer
+  if (text.size() > type_text_max) return {};
+  std::string upper(text);
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  std::uint32_t number = 0;
+  if (upper.starts_with("TYPE")) {
+    const auto value = parse_number(std::string_view(upper).substr(4), 0xFFFF);
+    if (!value) return {};
+    number = *value;
+  } else {
+    number = static_cast<std::uint32_t>(ldns_get_rr_type_by_name(upper.c_str()));
+    if (number == 0) return {};
+  }
+  const auto type = static_cast<RrType>(number);
+  constexpr std::size_t types_max = 256;  // a file may name 65,536 of them; the usual ones come early
+  if (types_.size() < types_max) types_.emplace(text, type);
+  return type;
+}
+
+std::optional<Problem> RecordParser::rdata(RrType type, const Token& type_token, std::span<const Token> words,
+                                           std::vector<std::uint8_t>& out) {
+  const auto* form = descriptor(type);
+  if (!words.empty() && words[0].text == "\\#") return read_generic(form, words, out);
+  if (form == nullptr)
+    return Problem{
+        type_token.at,
+        fmt::format("the form of type {} is not known: expected its rdata as \\# LENGTH HEX (RFC 3597, 5)",
+                    shown(type_token.text))};
+  if (auto problem = check_words(*this, *form, words)) return problem;
+
+  // The owner, the TTL and the class are read by the loader; ldns gets the number of the type, which it finds
+  // sooner.
+  text_ = ". 0 IN TYPE";
+  text_ += std::to_string(static_cast<unsigned>(type));
+  append_words(*form, words, text_);
+  if (text_.size() > rdata_text_max)
+    return Problem{type_token.at, "the record's text is longer than 65,000 octets"};
+  ldns_rr* parsed = nullptr;
+  const auto status = ldns_rr_new_frm_str(&parsed, text_.c_str(), 0, origin_->name.get(), nullptr);
+  const RrHandle rr(status == LDNS_STATUS_OK ? parsed : nullptr);
+  if (!rr || ldns_rr_rd_count(rr.get()) < ldns_rr_descriptor_minimum(form))
+    return find_culprit(*form, type_token, words);
+  if (has_long_name(*rr))
+    return Problem{type_token.at, "a name in the rdata is longer than 255 octets (RFC 1035, 2.3.4)"};
+
+  const auto start = out.size();
+  append_rdfs(*rr, out);
+  const auto rdata = wire::Bytes(out).subspan(start);
+  std::string_view wrong;
+  if (rdata.size() > 0xFFFF)
+    wrong = "the rdata is longer than 65,535 octets (RFC 1035, 3.2.1)";
+  else if (form->_type == LDNS_RR_TYPE_SVCB || form->_type == LDNS_RR_TYPE_HTTPS)
+    wrong = check_service_parameters(rdata);
+  if (wrong.empty()) return {};
+  out.resize(start);
+  return Problem{type_token.at, std::string(wrong)};
+}
+
+std::optional<std::uint32_t> parse_period(std::string_view text, std::uint32_t seconds_max) {
+  std::uint64_t sum = 0, number = 0;
+  bool has_digit = false;
+  if (text.empty()) return {};
+  for (const char c : text) {
+    if (c >= '0' && c <= '9') {
+      number = number * 10 + static_cast<std::uint64_t>(c - '0');
+      has_digit = true;
+      if (number > seconds_max) return {};
+      continue;
+    }
+    constexpr std::string_view units = "smhdwSMHDW";
+    constexpr std::array<std::uint64_t, 5> seconds{1, 60, 3600, 86400, 604800};
+    const auto unit = units.find(c);
+    if (unit == std::string_view::npos || !has_digit) return {};
+    sum += number * seconds[unit % seconds.size()];
+    if (sum > seconds_max) return {};
+    number = 0;
+    has_digit = false;
+  }
+  sum += number;
+  if (sum > seconds_max) return {};
+  return static_cast<std::uint32_t>(sum);
+}
+
+}  // namespace sluice::zone
