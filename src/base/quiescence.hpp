@@ -37,8 +37,10 @@ class Quiescence {
   class Section {
    public:
     explicit Section(Reader& reader) : reader_(reader) {
-      // Sequentially consistent, as the loads of published offsets are: none of them may come before this store.
-      reader_.entered_.store(reader_.quiescence_.epoch_.load(std::memory_order_acquire), std::memory_order_seq_cst);
+      // Sequentially consistent, as the loads of published offsets are: none of them may come before this
+      // store.
+      reader_.entered_.store(reader_.quiescence_.epoch_.load(std::memory_order_acquire),
+                             std::memory_order_seq_cst);
     }
     ~Section() { reader_.entered_.store(Reader::outside, std::memory_order_release); }
     Section(const Section&) = delete;
