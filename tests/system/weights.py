@@ -17,7 +17,7 @@ def ask_until_told(port, stop, sent, results):
     wire = question("www.shop.example", "A")
     seen = []
     with Asker(port) as asker:
-        while not stop.is_set():
+        while not stop.value:
             at = time.monotonic_ns()  # one clock for all processes of the machine
             seen.append((at, pool_of(asker.addresses(wire)[0]) == "v2"))
             sent.value += 1
@@ -28,8 +28,9 @@ class Clients:
     """Processes that ask until `finish`."""
 
     def __init__(self, port):
-        self.stop = multiprocessing.Event()
-        self.sent = [multiprocessing.Value("q", 0, lock=False) for _ in range(CLIENTS)]
+        # Plain shared memory: semaphores would need a /dev/shm, which a bare root may not have.
+        self.stop = multiprocessing.RawValue("b", 0)
+        self.sent = [multiprocessing.RawValue("q", 0) for _ in range(CLIENTS)]
         self.pipes = [multiprocessing.Pipe(duplex=False) for _ in range(CLIENTS)]
         self.processes = [
             multiprocessing.Process(target=ask_until_told, args=(port, self.stop, sent, pipe[1]), daemon=True)
@@ -43,7 +44,7 @@ class Clients:
         poll("queries of all clients", lambda: all(sent.value >= want for sent, want in zip(self.sent, wanted)))
 
     def finish(self):
-        self.stop.set()
+        self.stop.value = 1
         seen = [entry for pipe in self.pipes for entry in pipe[0].recv()]
         for process in self.processes:
             process.join()
