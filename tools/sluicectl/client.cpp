@@ -3,6 +3,8 @@
 #include <exception>
 #include <optional>
 
+#include <fmt/format.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -17,7 +19,6 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-#include <fmt/format.h>
 
 namespace sluice::ctl {
 namespace {
@@ -42,12 +43,16 @@ std::string place(const Target& target) {
 Error connect_error(const Target& target, error_code error) {
   const auto where = place(target);
   if (error == asio::error::access_denied)
-    return {ErrorCode::refused, fmt::format("{}: permission denied; only the user that sluiced runs as, and root, may use it", where)};
+    return {ErrorCode::refused,
+            fmt::format("{}: permission denied; only the user that sluiced runs as, and root, may use it",
+                        where)};
   const auto reason = error == boost::system::errc::no_such_file_or_directory ? "there is no such socket"
                       : error == asio::error::connection_refused              ? "nothing listens there"
                                                                               : error.message();
-  return {ErrorCode::unavailable,
-          fmt::format("no daemon at {}: {}\n(tell where it is with --socket PATH, --url URL or SLUICE_SOCKET)", where, reason)};
+  return {
+      ErrorCode::unavailable,
+      fmt::format("no daemon at {}: {}\n(tell where it is with --socket PATH, --url URL or SLUICE_SOCKET)",
+                  where, reason)};
 }
 
 asio::awaitable<error_code> connect_local(Socket& socket, const std::string& path) {
@@ -71,7 +76,8 @@ http::request<http::string_body> to_message(const Target& target, const HttpCall
   http::request<http::string_body> message;
   message.method_string(call.method);
   message.target(call.target);
-  message.set(http::field::host, target.socket.empty() ? fmt::format("{}:{}", target.host, target.port) : "localhost");
+  message.set(http::field::host,
+              target.socket.empty() ? fmt::format("{}:{}", target.host, target.port) : "localhost");
   message.set(http::field::user_agent, "sluicectl/" SLUICE_VERSION);
   message.set(http::field::connection, "close");
   if (!call.body.empty()) message.set(http::field::content_type, "application/json");
@@ -92,8 +98,10 @@ asio::awaitable<Result<HttpReply>> converse(Socket& socket, const Target& target
   parser.body_limit(reply_size_max);
   const auto [failed, size] = co_await http::async_read(socket, buffer, parser, as_result);
   if (failed)
-    co_return Error{ErrorCode::unavailable, fmt::format("{} closed the connection without a reply ({}){}", place(target), failed.message(),
-                                                        call.method == "GET" ? "" : "; `sluicectl status` shows whether the change was made")};
+    co_return Error{
+        ErrorCode::unavailable,
+        fmt::format("{} closed the connection without a reply ({}){}", place(target), failed.message(),
+                    call.method == "GET" ? "" : "; `sluicectl status` shows whether the change was made")};
   co_return HttpReply{parser.get().result_int(), std::move(parser.get().body())};
 }
 
@@ -103,16 +111,19 @@ Result<HttpReply> exchange(const Target& target, const HttpCall& call, Duration 
   asio::io_context context(1);
   Socket socket(context);
   std::optional<Result<HttpReply>> result;
-  asio::co_spawn(context, converse(socket, target, call), [&](std::exception_ptr failure, Result<HttpReply> reply) {
-    if (failure)
-      result = Error{ErrorCode::unavailable, "out of memory, or a fault in sluicectl"};
-    else
-      result = std::move(reply);
-  });
+  asio::co_spawn(context, converse(socket, target, call),
+                 [&](std::exception_ptr failure, Result<HttpReply> reply) {
+                   if (failure)
+                     result = Error{ErrorCode::unavailable, "out of memory, or a fault in sluicectl"};
+                   else
+                     result = std::move(reply);
+                 });
   context.run_for(timeout);
   if (result) return *std::move(result);
-  return Error{ErrorCode::unavailable, fmt::format("{} did not reply within {}{}", place(target), to_text(timeout),
-                                                   call.method == "GET" ? "" : "; `sluicectl status` shows whether the change was made")};
+  return Error{
+      ErrorCode::unavailable,
+      fmt::format("{} did not reply within {}{}", place(target), to_text(timeout),
+                  call.method == "GET" ? "" : "; `sluicectl status` shows whether the change was made")};
 }
 
 }  // namespace sluice::ctl

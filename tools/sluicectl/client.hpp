@@ -15,8 +15,8 @@ struct HttpReply {
   std::string body;
 };
 
-// Blocks until the reply is there. `unavailable`: no daemon answers there, or not within `timeout`; `refused`: the system does not let us
-// ask it.
+// Blocks until the reply is there. `unavailable`: no daemon answers there, or not within `timeout`;
+// `refused`: the system does not let us ask it.
 Result<HttpReply> exchange(const Target& target, const HttpCall& call, Duration timeout);
 
 }  // namespace sluice::ctl

@@ -5,10 +5,11 @@
 #include <cmath>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
-#include <fmt/format.h>
 
 #include "base/text.hpp"
 
@@ -57,18 +58,22 @@ std::string upper_case(std::string_view text) {
 
 std::string value_label(ParamType type) {
   switch (type) {
-    case ParamType::text: return "TEXT";
-    case ParamType::weights: return "POOL=WEIGHT...";
-    case ParamType::duration: return "DURATION";
-    case ParamType::number: return "NUMBER";
+    case ParamType::text:
+      return "TEXT";
+    case ParamType::weights:
+      return "POOL=WEIGHT...";
+    case ParamType::duration:
+      return "DURATION";
+    case ParamType::number:
+      return "NUMBER";
   }
   return {};
 }
 
 Positional positional_of(const Param& param) {
   const bool weights = param.type == ParamType::weights;
-  return {std::string(param.name), weights ? value_label(param.type) : upper_case(param.name), std::string(param.help),
-          param.required, weights};
+  return {std::string(param.name), weights ? value_label(param.type) : upper_case(param.name),
+          std::string(param.help), param.required, weights};
 }
 
 Command command_of(const CommandRow& row) {
@@ -79,8 +84,10 @@ Command command_of(const CommandRow& row) {
     else
       command.options.push_back({std::string(param.name), value_label(param.type), std::string(param.help)});
   }
-  if (row.id == CommandId::status) command.options.push_back({"watch", "", "show it again each second, until Ctrl-C"});
-  if (row.id == CommandId::events) command.options.push_back({"follow", "", "go on with new ones, until Ctrl-C"});
+  if (row.id == CommandId::status)
+    command.options.push_back({"watch", "", "show it again each second, until Ctrl-C"});
+  if (row.id == CommandId::events)
+    command.options.push_back({"follow", "", "go on with new ones, until Ctrl-C"});
   if (row.id == CommandId::endpoint_drain)
     command.options.push_back({"wait", "", "return when no cache that honours the TTL can hold the address"});
   if (row.changes) command.options.push_back({"dry-run", "", "say what would happen, and change nothing"});
@@ -95,11 +102,13 @@ std::vector<Command> all_commands() {
                       LocalId::config_check,
                       {{"file", "FILE", "the config; the running daemon's if not given", false, false}},
                       {}});
-  commands.push_back({"config explain",
-                      "Explain the keys of the config",
-                      LocalId::config_explain,
-                      {{"key", "KEY", "e.g. check.interval, or check for all of its keys; all keys if not given", false, false}},
-                      {}});
+  commands.push_back(
+      {"config explain",
+       "Explain the keys of the config",
+       LocalId::config_explain,
+       {{"key", "KEY", "e.g. check.interval, or check for all of its keys; all keys if not given", false,
+         false}},
+       {}});
   return commands;
 }
 
@@ -136,7 +145,8 @@ const char* const global_options =
 std::string group_help(const std::vector<Command>& commands, const std::string& prefix) {
   std::vector<std::pair<std::string, std::string>> rows;
   for (const auto& command : commands)
-    if (prefix.empty() || command.words.starts_with(prefix + " ")) rows.emplace_back(usage_words(command), command.help);
+    if (prefix.empty() || command.words.starts_with(prefix + " "))
+      rows.emplace_back(usage_words(command), command.help);
   return fmt::format(
       "Usage: sluicectl [--socket PATH | --url URL] [--json] {}\n\nCommands:\n{}{}"
       "\nExit status: 0 done, 1 refused, 2 wrong usage, 3 no daemon.\n",
@@ -153,12 +163,15 @@ std::string command_help(const Command& command) {
   return text + global_options;
 }
 
-Ending usage_error(const std::string& message) { return {ExitCode::usage, fmt::format("sluicectl: {}\n", message)}; }
+Ending usage_error(const std::string& message) {
+  return {ExitCode::usage, fmt::format("sluicectl: {}\n", message)};
+}
 
 Ending usage_error(const Command& command, const std::string& message) {
   auto expected = usage_words(command);
   for (const auto& option : command.options) expected += fmt::format(" [{}]", option_words(option));
-  return {ExitCode::usage, fmt::format("sluicectl: {}: {}\nusage: sluicectl {}\n", command.words, message, expected)};
+  return {ExitCode::usage,
+          fmt::format("sluicectl: {}: {}\nusage: sluicectl {}\n", command.words, message, expected)};
 }
 
 // ---- words -> command ----
@@ -169,7 +182,8 @@ struct Parser {
   std::vector<std::pair<CLI::App*, const Command*>> leaves;
 };
 
-// Only one command in a line. What it does not know is kept for an error of ours, which can say what was meant.
+// Only one command in a line. What it does not know is kept for an error of ours, which can say what was
+// meant.
 void set_up(CLI::App& app) {
   app.fallthrough();  // global options are accepted after the command, too
   app.require_subcommand(0, 1);
@@ -177,7 +191,8 @@ void set_up(CLI::App& app) {
 }
 
 CLI::App* find_or_add(CLI::App& parent, const std::string& word) {
-  if (auto* known = parent.get_subcommand_no_throw(word)) return known;
+  const auto known = parent.get_subcommands([&](const CLI::App* sub) { return sub->get_name() == word; });
+  if (!known.empty()) return known.front();
   auto* added = parent.add_subcommand(word);
   set_up(*added);
   return added;
@@ -217,7 +232,8 @@ std::string words_of(const CLI::App& app) {
 
 std::vector<std::string> subcommand_names(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(sub->get_name());
   return names;
 }
 
@@ -227,10 +243,13 @@ Ending incomplete(const CLI::App& at, const std::vector<std::string>& unknown) {
   const auto names = subcommand_names(at);
   const auto prefix = group.empty() ? "" : group + " ";
   if (unknown.empty())
-    return usage_error(fmt::format("a command is missing; expected {}{}{}", prefix, prefix.empty() ? "" : "with ",
+    return usage_error(fmt::format("a command is missing; expected {}{}{}", prefix,
+                                   prefix.empty() ? "" : "with ",
                                    fmt::format("one of: {}", fmt::join(names, ", "))));
-  auto message = fmt::format("unknown {} '{}{}'", unknown[0].starts_with('-') ? "option" : "command", prefix, unknown[0]);
-  if (const auto likely = nearest(unknown[0], names)) return usage_error(fmt::format("{}; did you mean '{}{}'?", message, prefix, *likely));
+  auto message = fmt::format("unknown {} '{}{}'", unknown[0].starts_with('-') ? "option" : "command", prefix,
+                             unknown[0]);
+  if (const auto likely = nearest(unknown[0], names))
+    return usage_error(fmt::format("{}; did you mean '{}{}'?", message, prefix, *likely));
   return usage_error(fmt::format("{}; expected one of: {}", message, fmt::join(names, ", ")));
 }
 
@@ -239,7 +258,8 @@ Ending superfluous(const Command& command, const std::string& word) {
   std::vector<std::string> names{"--socket", "--url", "--json", "--help"};
   for (const auto& option : command.options) names.push_back("--" + option.name);
   const auto likely = nearest(word, names);
-  return usage_error(command, fmt::format("unknown option '{}'{}", word, likely ? fmt::format("; did you mean '{}'?", *likely) : ""));
+  return usage_error(command, fmt::format("unknown option '{}'{}", word,
+                                          likely ? fmt::format("; did you mean '{}'?", *likely) : ""));
 }
 
 // ---- command -> values ----
@@ -247,7 +267,8 @@ Ending superfluous(const Command& command, const std::string& word) {
 // "v1=90" into `weights`; or what is wrong with it.
 std::optional<std::string> add_weight(const std::string& word, json::object& weights) {
   const auto equals = word.find('=');
-  if (equals == std::string::npos || equals == 0) return fmt::format("'{}' is not POOL=WEIGHT, such as v2=5", word);
+  if (equals == std::string::npos || equals == 0)
+    return fmt::format("'{}' is not POOL=WEIGHT, such as v2=5", word);
   const auto pool = word.substr(0, equals);
   const char* const first = word.data() + equals + 1;
   const char* const last = word.data() + word.size();
@@ -256,7 +277,8 @@ std::optional<std::string> add_weight(const std::string& word, json::object& wei
   double number = 0;
   if (const auto [rest, error] = std::from_chars(first, last, whole); error == std::errc{} && rest == last) {
     weights[pool] = whole;
-  } else if (const auto [end, bad] = std::from_chars(first, last, number); bad == std::errc{} && end == last && std::isfinite(number)) {
+  } else if (const auto [end, bad] = std::from_chars(first, last, number);
+             bad == std::errc{} && end == last && std::isfinite(number)) {
     weights[pool] = number;
   } else {
     return fmt::format("the weight in '{}' is not a number", word);
@@ -265,7 +287,8 @@ std::optional<std::string> add_weight(const std::string& word, json::object& wei
 }
 
 // One value of the command line into `value`; or what is wrong with it.
-std::optional<std::string> read_value(const Param& param, const std::vector<std::string>& words, json::value& value) {
+std::optional<std::string> read_value(const Param& param, const std::vector<std::string>& words,
+                                      json::value& value) {
   switch (param.type) {
     case ParamType::text:
       if (words[0].empty()) return fmt::format("{} is empty", upper_case(param.name));
@@ -328,8 +351,10 @@ std::variant<Action, Ending> read_action(const Command& command, const CLI::App&
   }
   const auto* value = given(leaf, command.positionals[0].key);
   switch (std::get<LocalId>(command.what)) {
-    case LocalId::config_check: return Action(ConfigCheck{value ? std::optional(value->results()[0]) : std::nullopt});
-    case LocalId::config_explain: return Action(ConfigExplain{value ? value->results()[0] : ""});
+    case LocalId::config_check:
+      return Action(ConfigCheck{value ? std::optional(value->results()[0]) : std::nullopt});
+    case LocalId::config_explain:
+      return Action(ConfigExplain{value ? value->results()[0] : ""});
   }
   return usage_error(command, "is not known");
 }

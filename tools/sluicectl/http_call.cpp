@@ -17,7 +17,8 @@ std::string encoded(const json::value& value) {
 
 void replace(std::string& target, std::string_view name, const std::string& value) {
   const auto placeholder = "{" + std::string(name) + "}";
-  if (const auto at = target.find(placeholder); at != std::string::npos) target.replace(at, placeholder.size(), value);
+  if (const auto at = target.find(placeholder); at != std::string::npos)
+    target.replace(at, placeholder.size(), value);
 }
 
 }  // namespace
@@ -33,9 +34,15 @@ HttpCall to_http(const control::CommandRow& row, const json::object& arguments, 
     const auto* value = arguments.if_contains(param.name);
     if (!value) continue;
     switch (param.place) {
-      case Place::path: replace(call.target, param.name, encoded(*value)); break;
-      case Place::query: add_query(param.name, *value); break;
-      case Place::body: body[param.name] = *value; break;
+      case Place::path:
+        replace(call.target, param.name, encoded(*value));
+        break;
+      case Place::query:
+        add_query(param.name, *value);
+        break;
+      case Place::body:
+        body[param.name] = *value;
+        break;
     }
   }
   // RFC 9110, 9.3.5: a body of DELETE has no defined meaning.

@@ -1,0 +1,51 @@
+// The daemon's replies as text for a person. Pure: what is shown depends on the arguments alone. A reply that
+// lacks a member, from a daemon of another version, shows less, never an error.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/json/value.hpp>
+
+#include "base/clock.hpp"
+#include "control/commands.hpp"
+
+namespace sluice::ctl {
+
+struct Style {
+  bool colours = false;
+  std::size_t width = 100;  // columns
+};
+
+// "2026-01-31T12:00:00.250Z", as the daemon writes times; nothing for anything else.
+std::optional<Time> parse_time(std::string_view text);
+
+// "now", "12s", "3m", "5h", "2d": one unit is enough to judge an age.
+std::string age_text(Duration age);
+
+std::string render_status(const boost::json::value& reply, Style style);
+
+// Each event is a line; nothing for none.
+std::string render_events(const boost::json::value& reply, Style style);
+
+// What a change did: its sentence, and what was and is. `now` is for how long caches may still hold an
+// address.
+std::string render_change(const boost::json::value& reply, Time now, Style style);
+
+// The line about the daemon in `version`.
+std::string render_version(const boost::json::value& reply);
+
+// When no cache can hold the address any more, of a drain's reply; nothing when none holds it.
+std::optional<Time> cached_until(const boost::json::value& reply);
+
+// Whether a status says that the address is drained.
+bool is_drained(const boost::json::value& status, std::string_view address);
+
+// The daemon's reason in an error reply, or what else came instead.
+std::string error_message(unsigned status, std::string_view body);
+
+// Indented JSON, for --json.
+std::string pretty(const boost::json::value& value);
+
+}  // namespace sluice::ctl

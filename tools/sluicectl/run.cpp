@@ -1,0 +1,300 @@
+#include "run.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "check.hpp"
+#include "client.hpp"
+#include "config/config.hpp"
+#include "http_call.hpp"
+
+namespace sluice::ctl {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+using control::CommandId;
+using control::CommandRow;
+
+constexpr Duration read_timeout = 5s;     // the daemon answers reads from memory
+constexpr Duration change_timeout = 30s;  // a change waits for the disk, a reload for all zones
+constexpr Duration poll_period = 30s;     // of events --follow
+constexpr Duration redraw_period = 1s;    // of status --watch, and between attempts when the daemon is away
+constexpr std::string_view clear_screen = "\x1b[H\x1b[2J";
+
+void print(std::string_view text) { fmt::print("{}", text); }
+void complain(std::string_view text) { fmt::print(stderr, "sluicectl: {}\n", text); }
+
+ExitCode exit_code(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::unavailable:
+      return ExitCode::no_daemon;
+    case ErrorCode::invalid:
+    case ErrorCode::not_found:
+    case ErrorCode::refused:
+      return ExitCode::refused;
+  }
+  return ExitCode::refused;
+}
+
+ExitCode fail(const Error& error) {
+  complain(error.message);
+  return exit_code(error);
+}
+
+// A long poll may take as long as it asks for.
+Duration timeout_of(const ApiCall& call) {
+  const auto* wait = call.arguments.if_contains("wait");
+  const auto duration =
+      wait && wait->is_string() ? parse_duration(wait->get_string()) : Result<Duration>(0ms);
+  return (call.row->changes ? change_timeout : read_timeout) + (duration ? *duration : 0ms);
+}
+
+// The body of the daemon's reply, or its refusal, or why there is none.
+Result<std::string> ask_text(const Target& target, const ApiCall& call) {
+  auto reply = exchange(target, to_http(*call.row, call.arguments, call.dry_run), timeout_of(call));
+  if (!reply) return reply.error();
+  if (reply->status != 200) return Error{ErrorCode::refused, error_message(reply->status, reply->body)};
+  return std::move(reply->body);
+}
+
+Result<json::value> ask(const Target& target, const ApiCall& call) {
+  const auto body = ask_text(target, call);
+  if (!body) return body.error();
+  json::error_code error;
+  auto value = json::parse(*body, error);
+  if (error) return Error{ErrorCode::refused, "the reply is not JSON: that is not sluiced"};
+  return value;
+}
+
+const CommandRow& row_of(CommandId id) {
+  const auto rows = control::commands();
+  return *std::find_if(rows.begin(), rows.end(), [&](const CommandRow& row) { return row.id == id; });
+}
+
+ApiCall simple_call(CommandId id) {
+  ApiCall call;
+  call.row = &row_of(id);
+  return call;
+}
+
+// ---- status ----
+
+void show_status(const json::value& reply, bool as_json, Style style) {
+  print(as_json ? pretty(reply) : render_status(reply, style));
+}
+
+// Until Ctrl-C. A daemon that goes away is waited for: a restart is when one wants to watch.
+ExitCode watch_status(const Invocation& invocation, const ApiCall& call, Style style) {
+  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  for (bool first = true;; first = false) {
+    const auto reply = ask(invocation.target, call);
+    if (!reply && (first || exit_code(reply.error()) != ExitCode::no_daemon)) return fail(reply.error());
+    if (terminal && !invocation.json) print(clear_screen);
+    if (reply)
+      show_status(*reply, invocation.json, style);
+    else
+      complain(reply.error().message);
+    if (!terminal && !invocation.json) print("\n");
+    std::fflush(stdout);
+    std::this_thread::sleep_for(redraw_period);
+  }
+}
+
+// ---- events ----
+
+std::uint64_t last_id(const json::value& reply, std::uint64_t before) {
+  const auto* events = reply.is_object() ? reply.get_object().if_contains("events") : nullptr;
+  if (!events || !events->is_array() || events->get_array().empty()) return before;
+  const auto* event = events->get_array().back().if_object();
+  const auto* id = event ? event->if_contains("id") : nullptr;
+  return id && id->is_number() ? id->to_number<std::uint64_t>() : before;
+}
+
+void show_events(const json::value& reply, bool as_json, Style style) {
+  if (!as_json) return print(render_events(reply, style));
+  const auto* events = reply.is_object() ? reply.get_object().if_contains("events") : nullptr;
+  if (!events || !events->is_array()) return;
+  for (const auto& event : events->get_array()) print(json::serialize(event) + "\n");  // a stream: one a line
+}
+
+// Until Ctrl-C. After a restart of the daemon it goes on where it was: ids only grow.
+ExitCode follow_events(const Invocation& invocation, ApiCall call, Style style) {
+  std::uint64_t after = 0;
+  bool reached = false, complained = false;
+  for (;;) {
+    const auto reply = ask(invocation.target, call);
+    if (!reply) {
+      if (!reached || exit_code(reply.error()) != ExitCode::no_daemon) return fail(reply.error());
+      if (!complained) complain(reply.error().message);
+      complained = true;
+      std::this_thread::sleep_for(redraw_period);
+      continue;
+    }
+    reached = true;
+    complained = false;
+    show_events(*reply, invocation.json, style);
+    std::fflush(stdout);
+    after = last_id(*reply, after);
+    call.arguments["after"] = after;
+    call.arguments["wait"] = to_text(poll_period);
+  }
+}
+
+// ---- endpoint drain --wait ----
+
+// Wall time decides, also when the clock is set or the machine slept meanwhile: short steps, and a look at
+// each.
+void wait_until(Time end) {
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  for (auto now = wall_now(); now < end; now = wall_now()) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(end - now);
+    if (terminal) fmt::print(stderr, "\rwaiting for caches, {} left   ", to_text(Duration(left)));
+    std::this_thread::sleep_for(std::min<Duration>(end - now, 1s));
+  }
+  if (terminal) fmt::print(stderr, "\r\x1b[K");
+}
+
+// Somebody else may have taken the drain back while we waited: then the address is not out of the caches.
+ExitCode confirm_drained(const Target& target, const std::string& address) {
+  const auto status = ask(target, simple_call(CommandId::status));
+  if (!status) return fail(status.error());
+  if (is_drained(*status, address)) return ExitCode::done;
+  complain(fmt::format("{} is not drained any more: the drain ended or was taken back", address));
+  return ExitCode::refused;
+}
+
+ExitCode wait_for_caches(const Invocation& invocation, const json::value& reply, Style) {
+  const auto until = cached_until(reply);
+  if (until) wait_until(*until);
+  const auto* object = reply.if_object();
+  const auto* address = object ? object->if_contains("address") : nullptr;
+  const auto code = confirm_drained(
+      invocation.target, address && address->is_string() ? std::string(address->get_string()) : "");
+  if (code == ExitCode::done && !invocation.json) print("no cache that honours the TTL holds it any more\n");
+  return code;
+}
+
+// ---- version ----
+
+ExitCode show_version(const Invocation& invocation, const ApiCall& call) {
+  const auto reply = ask(invocation.target, call);
+  if (invocation.json) {
+    print(pretty(json::object{{"sluicectl", SLUICE_VERSION}, {"sluiced", reply ? *reply : json::value()}}));
+    return ExitCode::done;
+  }
+  print("sluicectl " SLUICE_VERSION "\n");
+  print(reply ? render_version(*reply) : fmt::format("sluiced   not reached: {}\n", reply.error().message));
+  return ExitCode::done;
+}
+
+// ---- all commands of the table ----
+
+ExitCode show_text(const Invocation& invocation, const ApiCall& call) {
+  const auto body = ask_text(invocation.target, call);
+  if (!body) return fail(body.error());
+  print(invocation.json ? pretty(json::value(*body)) : *body);
+  return ExitCode::done;
+}
+
+ExitCode run_read(const Invocation& invocation, const ApiCall& call, Style style,
+                  void (*show)(const json::value&, bool, Style)) {
+  const auto reply = ask(invocation.target, call);
+  if (!reply) return fail(reply.error());
+  show(*reply, invocation.json, style);
+  return ExitCode::done;
+}
+
+ExitCode run_change(const Invocation& invocation, const ApiCall& call, Style style) {
+  const auto reply = ask(invocation.target, call);
+  if (!reply) return fail(reply.error());
+  print(invocation.json ? pretty(*reply) : render_change(*reply, wall_now(), style));
+  std::fflush(stdout);
+  if (call.wait && !call.dry_run) return wait_for_caches(invocation, *reply, style);
+  return ExitCode::done;
+}
+
+ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style) {
+  switch (call.row->id) {
+    case CommandId::status:
+      return call.watch ? watch_status(invocation, call, style)
+                        : run_read(invocation, call, style, show_status);
+    case CommandId::events:
+      if (call.follow) return follow_events(invocation, call, style);
+      return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
+        print(as_json ? pretty(reply) : render_events(reply, s));
+      });
+    case CommandId::version:
+      return show_version(invocation, call);
+    case CommandId::metrics:
+      return show_text(invocation, call);
+    case CommandId::weight_set:
+    case CommandId::weight_reset:
+    case CommandId::endpoint_drain:
+    case CommandId::endpoint_undrain:
+    case CommandId::endpoint_up:
+    case CommandId::endpoint_down:
+    case CommandId::endpoint_auto:
+    case CommandId::reload:
+      return run_change(invocation, call, style);
+  }
+  return ExitCode::usage;
+}
+
+// ---- config ----
+
+Result<std::string> running_config(const Target& target) {
+  const auto reply = ask(target, simple_call(CommandId::version));
+  if (!reply) return reply.error();
+  const auto* config = reply->is_object() ? reply->get_object().if_contains("config") : nullptr;
+  if (!config || !config->is_string())
+    return Error{ErrorCode::refused, "the daemon does not say which config it uses; name a FILE"};
+  return std::string(config->get_string());
+}
+
+std::string plural(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+ExitCode run_config_check(const Invocation& invocation, const ConfigCheck& check) {
+  const auto file = check.file ? Result<std::string>(*check.file) : running_config(invocation.target);
+  if (!file) return fail(file.error());
+  const auto checked = check_config(*file);
+  if (!checked.errors.empty()) {
+    fmt::print(stderr, "{}", to_text(checked.errors));
+    return ExitCode::refused;
+  }
+  print(fmt::format("{}: ok, {}, {}\n", *file, plural(checked.zones, "zone"),
+                    plural(checked.steers, "steered name")));
+  return ExitCode::done;
+}
+
+ExitCode run_config_explain(const ConfigExplain& explain) {
+  if (const auto text = config::explain(explain.key); !text.empty()) {
+    print(text);
+    return ExitCode::done;
+  }
+  const auto likely = config::nearest_key(explain.key);
+  complain(fmt::format("there is no config key '{}'{}", explain.key,
+                       likely ? fmt::format("; did you mean '{}'?", *likely) : ""));
+  return ExitCode::usage;
+}
+
+}  // namespace
+
+ExitCode run(const Invocation& invocation, Style style) {
+  if (const auto* call = std::get_if<ApiCall>(&invocation.action)) return run_api(invocation, *call, style);
+  if (const auto* check = std::get_if<ConfigCheck>(&invocation.action))
+    return run_config_check(invocation, *check);
+  return run_config_explain(std::get<ConfigExplain>(invocation.action));
+}
+
+}  // namespace sluice::ctl
