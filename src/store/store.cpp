@@ -1,0 +1,419 @@
+#include "store/store.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/sqlite.hpp"
+
+namespace sluice::store {
+namespace {
+
+// In the database's header: tells our files from other programs' databases, and versions of ours apart.
+constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
+constexpr std::int64_t schema_version = 1;
+
+constexpr const char* schema[] = {
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE weights (steer TEXT NOT NULL, position INTEGER NOT NULL, pool TEXT NOT NULL, weight REAL "
+    "NOT NULL,"
+    " who TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (steer, position)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE layouts (steer TEXT PRIMARY KEY, layout TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE words (address TEXT PRIMARY KEY, word TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT "
+    "NULL,"
+    " since INTEGER NOT NULL, until INTEGER) STRICT, WITHOUT ROWID",
+    "CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, kind TEXT NOT NULL,"
+    " subject TEXT NOT NULL, text TEXT NOT NULL) STRICT",
+};
+
+std::string system_words(int number) { return std::generic_category().message(number); }
+
+Error unavailable(std::string message) { return {ErrorCode::unavailable, std::move(message)}; }
+
+// ---- Files
+// -----------------------------------------------------------------------------------------------------
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  int get() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// Opens a regular file of ours, created when it is missing. A symbolic link in its place is refused: with a
+// daemon that starts as root it could lead anywhere.
+Result<Descriptor> open_file(const std::string& path) {
+  Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
+  if (file.get() < 0 && errno == ELOOP)
+    return Error{ErrorCode::refused, fmt::format("'{}' is a symbolic link; remove it", path)};
+  if (file.get() < 0) return unavailable(fmt::format("cannot open '{}': {}", path, system_words(errno)));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
+    return Error{ErrorCode::refused, fmt::format("'{}' is not a regular file; move it away", path)};
+  return file;
+}
+
+// Makes the folder's entries durable: without it a new file may be gone after a power failure.
+Result<void> sync_folder(const std::string& folder) {
+  const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() < 0 || fsync(opened.get()) != 0)
+    return unavailable(fmt::format("cannot sync the folder '{}': {}", folder, system_words(errno)));
+  return {};
+}
+
+// Returns the folder's path without symbolic links: SQLite refuses them anywhere in a path, but a link to the
+// folder is the operator's choice.
+Result<std::string> make_folder(const std::string& folder) {
+  const bool made = mkdir(folder.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST)
+    return unavailable(fmt::format("cannot create the state folder '{}': {}", folder, system_words(errno)));
+  std::error_code failure;
+  const auto path = std::filesystem::canonical(folder, failure);
+  if (failure)
+    return unavailable(fmt::format("cannot open the state folder '{}': {}", folder, failure.message()));
+  if (made) {
+    if (auto synced = sync_folder(path.parent_path().string()); !synced) return synced.error();
+  }
+  return path.string();
+}
+
+// The lock ends with the process, however it ends.
+Result<Descriptor> lock_folder(const std::string& folder) {
+  auto file = open_file(folder + "/lock");
+  if (!file) return file;
+  if (flock(file->get(), LOCK_EX | LOCK_NB) == 0) return file;
+  if (errno != EWOULDBLOCK)
+    return unavailable(fmt::format("cannot lock '{}/lock': {}", folder, system_words(errno)));
+  return Error{
+      ErrorCode::refused,
+      fmt::format("the state folder '{}' is in use by another daemon (it holds the lock on '{}/lock')",
+                  folder, folder)};
+}
+
+// ---- The database as a whole
+// -----------------------------------------------------------------------------------
+
+std::int64_t read_integer(const Database& database, const char* sql) {
+  Statement row(database, sql);
+  return row.next() ? row.integer(0) : 0;
+}
+
+std::string read_text(const Database& database, const char* sql) {
+  Statement row(database, sql);
+  return row.next() ? row.text(0) : std::string();
+}
+
+std::array<std::uint8_t, sizeof(HashKey)> random_key() {
+  std::array<std::uint8_t, sizeof(HashKey)> octets{};
+  // Up to 256 octets come whole or not at all (getrandom(2)).
+  if (getrandom(octets.data(), octets.size(), 0) != static_cast<ssize_t>(octets.size()))
+    throw Failure{SQLITE_IOERR, "no random numbers from the system: " + system_words(errno)};
+  return octets;
+}
+
+void set_schema_version(const Database& database) {
+  execute(database, fmt::format("PRAGMA user_version = {}", schema_version).c_str());
+}
+
+// In WAL mode only FULL syncs each commit.
+void sync_each_commit(const Database& database) { execute(database, "PRAGMA synchronous = FULL"); }
+
+// One transaction: a process that is killed in here leaves an empty database, and that is created again.
+void create_schema(const Database& database) {
+  execute(database, "BEGIN IMMEDIATE");
+  for (const char* statement : schema) execute(database, statement);
+  const auto key = random_key();
+  execute(database, "INSERT INTO meta VALUES ('sticky_key', ?)", std::span<const std::uint8_t>(key));
+  // A pragma takes no bound values.
+  execute(database, fmt::format("PRAGMA application_id = {}", application_id).c_str());
+  set_schema_version(database);
+  execute(database, "COMMIT");
+}
+
+enum class Origin : std::uint8_t { empty, ours, newer, foreign };
+
+Origin origin_of(const Database& database) {
+  const auto application = read_integer(database, "PRAGMA application_id");
+  const auto version = read_integer(database, "PRAGMA user_version");
+  if (application == application_id && version > schema_version) return Origin::newer;
+  if (application == application_id && version == schema_version) return Origin::ours;
+  const bool empty =
+      application == 0 && version == 0 && read_integer(database, "SELECT count(*) FROM sqlite_schema") == 0;
+  return empty ? Origin::empty : Origin::foreign;
+}
+
+void set_up(const Database& database) {
+  if (read_text(database, "PRAGMA journal_mode = WAL") != "wal")
+    throw Failure{SQLITE_IOERR, "the file system does not allow a write-ahead log"};
+  sync_each_commit(database);
+}
+
+Error damaged(const std::string& path, const std::string& reason) {
+  return unavailable(
+      fmt::format("'{}' is damaged ({}); restore it from a backup, or move it away to start with the "
+                  "weights and words of the config",
+                  path, reason));
+}
+
+Error to_error(const Failure& failure, const std::string& path, const char* deed) {
+  if (failure.code == SQLITE_CORRUPT || failure.code == SQLITE_NOTADB) return damaged(path, failure.reason);
+  return unavailable(fmt::format("cannot {} '{}': {}", deed, path, failure.reason));
+}
+
+// Nothing is written before the file is known to be ours.
+Result<Database> prepare(const std::string& path) {
+  try {
+    Database database = open_database(path);
+    // We are the only ones (the lock file says so), and in this mode SQLite needs no shared memory beside the
+    // file.
+    execute(database, "PRAGMA locking_mode = EXCLUSIVE");
+    const Origin origin = origin_of(database);
+    switch (origin) {
+      case Origin::empty:
+      case Origin::ours:
+        break;
+      case Origin::newer:
+        return Error{
+            ErrorCode::refused,
+            fmt::format(
+                "'{}' was written by a newer version (its schema is {}, this one knows {}); start that "
+                "version, or move the file away",
+                path, read_integer(database, "PRAGMA user_version"), schema_version)};
+      case Origin::foreign:
+        return Error{ErrorCode::refused,
+                     fmt::format("'{}' is a database of another program; move it away", path)};
+    }
+    const auto health = read_text(database, "PRAGMA quick_check(1)");
+    if (health != "ok") return damaged(path, health);
+    set_up(database);
+    if (origin == Origin::empty) create_schema(database);
+    return database;
+  } catch (const Failure& failure) {
+    return to_error(failure, path, "open");
+  }
+}
+
+// ---- Values
+// ----------------------------------------------------------------------------------------------------
+
+std::int64_t to_number(Time time) { return time.time_since_epoch().count(); }
+Time to_time(std::int64_t number) { return Time(Duration(number)); }
+
+std::optional<std::int64_t> to_number(std::optional<Time> time) {
+  return time ? std::optional(to_number(*time)) : std::nullopt;
+}
+
+Word to_word(const std::string& text) {
+  for (const Word word : {Word::drain, Word::up, Word::down})
+    if (text == to_text(word)) return word;
+  throw Failure{SQLITE_CORRUPT, fmt::format("unknown word '{}' about an endpoint", text)};
+}
+
+Address to_address(const std::string& text) {
+  const auto address = parse_address(text);
+  if (!address) throw Failure{SQLITE_CORRUPT, address.error().message};
+  return *address;
+}
+
+// ---- Reading
+// ---------------------------------------------------------------------------------------------------
+
+std::vector<WeightOverride> load_weights(const Database& database) {
+  std::vector<WeightOverride> weights;
+  Statement row(database, "SELECT steer, pool, weight, who, since FROM weights ORDER BY steer, position");
+  while (row.next()) {
+    auto steer = row.text(0);
+    if (weights.empty() || weights.back().steer != steer)
+      weights.push_back({std::move(steer), {}, row.text(3), to_time(row.integer(4))});
+    weights.back().pools.push_back({row.text(1), row.real(2)});
+  }
+  return weights;
+}
+
+std::vector<LayoutChange> load_layouts(const Database& database) {
+  std::vector<LayoutChange> layouts;
+  Statement row(database, "SELECT steer, layout FROM layouts ORDER BY steer");
+  while (row.next()) layouts.push_back({row.text(0), row.text(1)});
+  return layouts;
+}
+
+std::vector<EndpointWord> load_words(const Database& database) {
+  std::vector<EndpointWord> words;
+  Statement row(database, "SELECT address, word, who, reason, since, until FROM words ORDER BY address");
+  while (row.next()) {
+    const auto until = row.optional_integer(5);
+    words.push_back({to_address(row.text(0)), to_word(row.text(1)), row.text(2), row.text(3),
+                     to_time(row.integer(4)), until ? std::optional(to_time(*until)) : std::nullopt});
+  }
+  return words;
+}
+
+HashKey load_sticky_key(const Database& database) {
+  const auto octets = read_text(database, "SELECT value FROM meta WHERE key = 'sticky_key'");
+  HashKey key{};
+  if (octets.size() != sizeof key) throw Failure{SQLITE_CORRUPT, "the key of sticky steers is missing"};
+  std::memcpy(key.data(), octets.data(), sizeof key);
+  return key;
+}
+
+std::vector<Event> load_events(const Database& database, std::int64_t after, std::size_t limit) {
+  std::vector<Event> events;
+  const auto most = static_cast<std::int64_t>(std::min<std::size_t>(limit, events_max));
+  Statement row(database,
+                "SELECT id, at, who, kind, subject, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?",
+                after, most);
+  while (row.next()) {
+    events.push_back(
+        {row.integer(0), to_time(row.integer(1)), row.text(2), row.text(3), row.text(4), row.text(5)});
+  }
+  std::reverse(events.begin(), events.end());
+  return events;
+}
+
+// ---- Writing
+// ---------------------------------------------------------------------------------------------------
+
+void write(const Database& database, const WeightReset& change) {
+  execute(database, "DELETE FROM weights WHERE steer = ?", change.steer);
+}
+
+void write(const Database& database, const WeightOverride& change) {
+  write(database, WeightReset{change.steer});
+  std::int64_t position = 0;
+  for (const auto& [pool, weight] : change.pools) {
+    execute(database,
+            "INSERT INTO weights (steer, position, pool, weight, who, since) VALUES (?, ?, ?, ?, ?, ?)",
+            change.steer, position++, pool, weight, change.by, to_number(change.since));
+  }
+}
+
+void write(const Database& database, const LayoutChange& change) {
+  execute(database, "REPLACE INTO layouts (steer, layout) VALUES (?, ?)", change.steer, change.layout);
+}
+
+void write(const Database& database, const EndpointWord& change) {
+  execute(database, "REPLACE INTO words (address, word, who, reason, since, until) VALUES (?, ?, ?, ?, ?, ?)",
+          to_text(change.address), std::string_view(to_text(change.word)), change.by, change.reason,
+          to_number(change.since), to_number(change.until));
+}
+
+void write(const Database& database, const EndpointWordTaken& change) {
+  execute(database, "DELETE FROM words WHERE address = ?", to_text(change.address));
+}
+
+void append(const Database& database, const std::vector<Event>& events) {
+  for (const auto& event : events) {
+    execute(database, "INSERT INTO events (at, who, kind, subject, text) VALUES (?, ?, ?, ?, ?)",
+            to_number(event.at), event.who, event.kind, event.subject, event.text);
+  }
+  // Ids are without gaps: the oldest ones are a range at the start of the table.
+  execute(database, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", events_max);
+}
+
+// Ends a transaction that failed. When it was the sync that failed, the log may hold all of it already, and
+// would bring it back after a crash. A transaction that changes nothing takes its place in the log; NORMAL,
+// so that it needs no sync itself.
+void take_back(const Database& database) noexcept {
+  try {
+    if (sqlite3_get_autocommit(database.get()) == 0) execute(database, "ROLLBACK");
+    execute(database, "PRAGMA synchronous = NORMAL");
+    set_schema_version(database);
+  } catch (const Failure&) {
+    // No space even for this: then there was none for the end of the failed one either.
+  }
+}
+
+}  // namespace
+
+const char* to_text(Word word) {
+  switch (word) {
+    case Word::drain:
+      return "drain";
+    case Word::up:
+      return "up";
+    case Word::down:
+      return "down";
+  }
+  return "";
+}
+
+struct Store::Data {
+  Descriptor lock;  // first: given up last
+  std::string path;
+  Database database;
+};
+
+Store::Store(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+Store::~Store() = default;
+
+Result<Store> Store::open(const std::string& folder) {
+  const auto path = make_folder(folder);
+  if (!path) return path.error();
+  auto lock = lock_folder(*path);
+  if (!lock) return lock.error();
+  const std::string file = *path + "/sluice.db";
+  // Created here and not by SQLite: with mode 0600, and never through a symbolic link.
+  if (const auto created = open_file(file); !created) return created.error();
+  auto database = prepare(file);
+  if (!database) return database.error();
+  if (const auto synced = sync_folder(*path); !synced) return synced.error();
+  return Store(std::make_unique<Data>(Data{std::move(*lock), file, std::move(*database)}));
+}
+
+Result<Saved> Store::load() {
+  try {
+    const auto& database = data_->database;
+    return Saved{load_weights(database), load_layouts(database), load_words(database),
+                 load_sticky_key(database)};
+  } catch (const Failure& failure) {
+    return to_error(failure, data_->path, "read");
+  }
+}
+
+Result<void> Store::commit(const std::vector<Change>& changes, std::vector<Event>& events) {
+  if (changes.empty() && events.empty()) return {};
+  const auto& database = data_->database;
+  try {
+    sync_each_commit(database);  // take_back() may have relaxed it
+    execute(database, "BEGIN IMMEDIATE");
+    for (const auto& change : changes) std::visit([&](const auto& one) { write(database, one); }, change);
+    if (!events.empty()) append(database, events);
+    execute(database, "COMMIT");
+  } catch (const Failure& failure) {
+    take_back(database);
+    return to_error(failure, data_->path, "write to");
+  }
+  std::int64_t id = sqlite3_last_insert_rowid(database.get());
+  for (auto event = events.rbegin(); event != events.rend(); ++event) event->id = id--;
+  return {};
+}
+
+Result<std::vector<Event>> Store::events(std::int64_t after, std::size_t limit) {
+  try {
+    return load_events(data_->database, after, limit);
+  } catch (const Failure& failure) {
+    return to_error(failure, data_->path, "read");
+  }
+}
+
+}  // namespace sluice::store

@@ -56,8 +56,8 @@ struct EndpointWordTaken {
 struct Event {
   std::int64_t id = 0;  // set by commit()
   Time at{};
-  std::string who;   // "config", "health", or the user who gave the command
-  std::string kind;  // "weight.set", "endpoint.down", ...
+  std::string who;      // "config", "health", or the user who gave the command
+  std::string kind;     // "weight.set", "endpoint.down", ...
   std::string subject;  // steer, endpoint or pool
   std::string text;     // one sentence
 };
@@ -75,8 +75,9 @@ struct Saved {
 // Not thread-safe: the control thread's.
 class Store {
  public:
-  // Opens or creates FOLDER/sluice.db; the folder is created with mode 0700 when it is missing. Fails when another daemon has the store open (an exclusive lock on
-  // FOLDER/lock that ends with the process), when the database is damaged, or was written by a newer version.
+  // Opens or creates FOLDER/sluice.db; the folder is created with mode 0700 when it is missing. Fails when
+  // another daemon has the store open (an exclusive lock on FOLDER/lock that ends with the process), when the
+  // database is damaged, or was written by a newer version.
   static Result<Store> open(const std::string& folder);
 
   Store(Store&&) noexcept;

@@ -1,0 +1,84 @@
+#include "store/sqlite.hpp"
+
+#include <system_error>
+
+#include <fmt/format.h>
+
+namespace sluice::store {
+namespace {
+
+constexpr int primary_code_mask = 0xFF;  // the upper bits of an extended code say more, but nobody acts on it
+
+[[noreturn]] void fail(sqlite3* database, int code) {
+  if (database == nullptr) throw Failure{code & primary_code_mask, sqlite3_errstr(code)};
+  std::string reason = sqlite3_errmsg(database);
+  const bool from_system =
+      (code & primary_code_mask) == SQLITE_IOERR || (code & primary_code_mask) == SQLITE_CANTOPEN;
+  if (const int number = sqlite3_system_errno(database); from_system && number != 0)
+    reason += fmt::format(" ({})", std::generic_category().message(number));
+  throw Failure{code & primary_code_mask, std::move(reason)};
+}
+
+}  // namespace
+
+Database open_database(const std::string& path) {
+  sqlite3* opened = nullptr;
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX |
+                    SQLITE_OPEN_EXRESCODE;
+  const int code = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
+  Database database(opened);
+  if (code != SQLITE_OK) fail(opened, code);
+  return database;
+}
+
+Statement::Statement(sqlite3* database, const char* sql) : database_(database) {
+  sqlite3_stmt* prepared = nullptr;
+  const int code = sqlite3_prepare_v2(database, sql, -1, &prepared, nullptr);
+  statement_.reset(prepared);
+  check(code);
+}
+
+bool Statement::next() {
+  const int code = sqlite3_step(statement_.get());
+  if (code != SQLITE_ROW && code != SQLITE_DONE) fail(database_, code);
+  return code == SQLITE_ROW;
+}
+
+std::optional<std::int64_t> Statement::optional_integer(int column) const {
+  if (sqlite3_column_type(statement_.get(), column) == SQLITE_NULL) return std::nullopt;
+  return integer(column);
+}
+
+std::string Statement::text(int column) const {
+  // A blob is read as it is, and a text comes in UTF-8 already: nothing is converted between the two calls.
+  const void* octets = sqlite3_column_blob(statement_.get(), column);
+  const int size = sqlite3_column_bytes(statement_.get(), column);
+  return octets == nullptr ? std::string()
+                           : std::string(static_cast<const char*>(octets), static_cast<std::size_t>(size));
+}
+
+void Statement::bind(int index, std::int64_t value) {
+  check(sqlite3_bind_int64(statement_.get(), index, value));
+}
+
+void Statement::bind(int index, const std::optional<std::int64_t>& value) {
+  value ? bind(index, *value) : check(sqlite3_bind_null(statement_.get(), index));
+}
+
+void Statement::bind(int index, double value) { check(sqlite3_bind_double(statement_.get(), index, value)); }
+
+void Statement::bind(int index, std::string_view value) {
+  // A view without memory would be bound as NULL.
+  const char* octets = value.empty() ? "" : value.data();
+  check(sqlite3_bind_text64(statement_.get(), index, octets, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+}
+
+void Statement::bind(int index, std::span<const std::uint8_t> octets) {
+  check(sqlite3_bind_blob64(statement_.get(), index, octets.data(), octets.size(), SQLITE_TRANSIENT));
+}
+
+void Statement::check(int code) const {
+  if (code != SQLITE_OK) fail(database_, code);
+}
+
+}  // namespace sluice::store
