@@ -1,1 +1,300 @@
-int main() {}
+// The daemon: wiring only. Reads the config, binds, drops privileges, starts the threads, and waits for
+// signals.
+//
+//   main thread      signals, probes, admin API          ("edge")
+//   control thread   the director: model, store, publication
+//   UDP workers      one per core, and one thread for TCP
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "admin/server.hpp"
+#include "base/diagnostic.hpp"
+#include "base/log.hpp"
+#include "control/director.hpp"
+#include "control/load.hpp"
+#include "probe/prober.hpp"
+#include "serve/sockets.hpp"
+#include "serve/tcp.hpp"
+#include "serve/udp.hpp"
+#include "store/store.hpp"
+
+namespace sluice {
+namespace {
+
+namespace asio = boost::asio;
+
+struct Arguments {
+  std::string config, check;
+  bool verbose = false;
+};
+
+// What cannot go on: printed by main as one line.
+struct Fatal : std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+unsigned worker_count(const config::Server& server) {
+  return server.workers != 0 ? server.workers : std::max(1U, std::thread::hardware_concurrency());
+}
+
+// All listen addresses, or all the reasons why not.
+std::vector<serve::Listener> bind_listeners(const config::Config& config) {
+  std::vector<serve::Listener> listeners;
+  Diagnostics errors;
+  for (std::size_t i = 0; i < config.server.listen.size(); ++i) {
+    auto listener = serve::listen(config.server.listen[i], worker_count(config.server));
+    if (listener) {
+      listeners.push_back(std::move(*listener));
+    } else {
+      errors.push_back({config.file, config.server.listen_at[i], listener.error().message});
+    }
+  }
+  if (!errors.empty()) throw Fatal(to_text(std::move(errors)));
+  return listeners;
+}
+
+struct User {
+  std::string name;
+  uid_t uid;
+  gid_t gid;
+};
+
+// Whom to become: nobody else unless we are root and the config says so.
+std::optional<User> user_to_become(const config::Server& server) {
+  if (server.user.empty() || geteuid() != 0) return {};
+  const auto* entry = getpwnam(server.user.c_str());
+  if (entry == nullptr)
+    throw Fatal(fmt::format("sluiced: there is no user '{}' (server.user)\n", server.user));
+  return User{server.user, entry->pw_uid, entry->pw_gid};
+}
+
+// The state folder belongs to the user that will write it; an existing one is left as it is.
+void make_state_folder(const std::string& folder, const std::optional<User>& user) {
+  if (mkdir(folder.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;
+    throw Fatal(fmt::format("sluiced: cannot make the state folder {}: {}\n", folder,
+                            std::generic_category().message(errno)));
+  }
+  if (user && lchown(folder.c_str(), user->uid, user->gid) != 0)
+    throw Fatal(fmt::format("sluiced: cannot give the state folder {} to {}: {}\n", folder, user->name,
+                            std::generic_category().message(errno)));
+}
+
+void become(const User& user) {
+  if (initgroups(user.name.c_str(), user.gid) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)
+    throw Fatal(fmt::format("sluiced: cannot become user {}: {}\n", user.name,
+                            std::generic_category().message(errno)));
+}
+
+// Connections cost descriptors: as many as we may have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+template <class T>
+T value_or_fatal(Result<T> result) {
+  if (!result) throw Fatal("sluiced: " + result.error().message + "\n");
+  return std::move(*result);
+}
+
+class Daemon {
+ public:
+  explicit Daemon(control::Loaded loaded);
+  void run();
+
+ private:
+  control::Outlets outlets();
+  void serve();
+  void await_signals();
+  void reload();
+  void stop();
+
+  const config::Config config_;
+  std::vector<serve::Listener> listeners_;
+  std::vector<std::string> listen_;
+  Published<answer::Snapshot> published_;
+  Quiescence quiescence_;
+  Counters counters_;
+
+  asio::io_context edge_{1};
+  asio::io_context control_{1};
+  asio::signal_set signals_{edge_, SIGTERM, SIGINT, SIGHUP};
+  admin::Server admin_;
+  std::optional<control::Director> director_;
+  std::optional<probe::Prober> prober_;
+  std::optional<serve::UdpServer> udp_;
+  std::optional<serve::TcpServer> tcp_;
+  bool stopping_ = false;
+};
+
+Daemon::Daemon(control::Loaded loaded)
+    : config_(loaded.config),
+      listeners_(bind_listeners(config_)),
+      admin_(edge_.get_executor(), [this](control::Request request, control::ReplyHandler handler) {
+        director_->submit(std::move(request), std::move(handler));
+      }) {
+  for (const auto& listener : listeners_) listen_.push_back(to_text(listener.address));
+  const auto user = user_to_become(config_.server);
+  make_state_folder(config_.server.state, user);
+  if (const auto bound = admin_.listen_unix(config_.admin.socket); !bound)
+    throw Fatal("sluiced: " + bound.error().message + "\n");
+  if (config_.admin.http)
+    if (const auto bound = admin_.listen_tcp(*config_.admin.http); !bound)
+      throw Fatal(to_text(Diagnostic{config_.file, config_.admin.http_at, bound.error().message}) + "\n");
+  if (user) become(*user);
+
+  auto store = value_or_fatal(store::Store::open(config_.server.state));
+  const auto saved = value_or_fatal(store.load());
+  director_.emplace(control_.get_executor(), std::move(loaded), std::move(store), saved, outlets());
+  prober_.emplace(edge_.get_executor(),
+                  [this](const probe::Target& target, const health::ProbeResult& result) {
+                    director_->probe_result(target, result);
+                  });
+}
+
+control::Outlets Daemon::outlets() {
+  return {.published = published_,
+          .quiescence = quiescence_,
+          .counters = counters_,
+          .listen = listen_,
+          .set_targets =
+              [this](const std::vector<probe::Target>& targets) {
+                asio::post(edge_, [this, targets] {
+                  if (!stopping_) prober_->set_targets(targets);
+                });
+              },
+          .ready = [this] { asio::post(edge_, [this] { serve(); }); }};
+}
+
+void Daemon::run() {
+  auto work = asio::make_work_guard(control_);
+  std::thread control_thread([this] { control_.run(); });
+  await_signals();
+  admin_.start();
+  director_->start();
+  edge_.run();
+  director_->stop();
+  work.reset();
+  control_thread.join();
+}
+
+// From here on queries are answered; those that came before have waited in the sockets.
+void Daemon::serve() {
+  if (stopping_) return;
+  const serve::Context context{published_, quiescence_, counters_};
+  udp_.emplace(context, listeners_, worker_count(config_.server));
+  tcp_.emplace(context, listeners_);
+  std::string line = "ready";
+  for (const auto& address : listen_) line += " " + address;
+  std::cout << line << std::endl;
+  sd_notify(0, "READY=1");
+}
+
+void Daemon::await_signals() {
+  signals_.async_wait([this](boost::system::error_code error, int signal) {
+    if (error) return;
+    if (signal != SIGHUP) return stop();
+    reload();
+    await_signals();
+  });
+}
+
+void Daemon::reload() {
+  control::Request request;
+  request.id = control::CommandId::reload;
+  request.who = "SIGHUP";
+  director_->submit(std::move(request), [](const control::Reply& reply) {
+    if (!reply) logger().error("not reloaded:\n{}", reply.error().message);
+  });
+}
+
+// Ends what the edge has to do, so that edge_.run() returns.
+void Daemon::stop() {
+  logger().info("stopping");
+  sd_notify(0, "STOPPING=1");
+  stopping_ = true;
+  udp_.reset();
+  tcp_.reset();
+  prober_->stop();
+  admin_.stop();
+}
+
+Arguments parse_arguments(int argc, char** argv, std::optional<int>& exit_code) {
+  Arguments arguments;
+  CLI::App app("sluiced: an authoritative DNS server that steers traffic", "sluiced");
+  auto* config = app.add_option("--config", arguments.config, "Serve what this file says")->type_name("FILE");
+  auto* check = app.add_option("--check", arguments.check, "Check this config and its zones, and end")
+                    ->type_name("FILE");
+  config->excludes(check);
+  app.add_flag("--verbose", arguments.verbose, "Log more");
+  app.set_version_flag("--version", std::string("sluiced ") + SLUICE_VERSION);
+  try {
+    app.parse(argc, argv);
+    if (arguments.config.empty() && arguments.check.empty())
+      throw CLI::RequiredError("--config FILE or --check FILE");
+  } catch (const CLI::ParseError& error) {
+    exit_code = app.exit(error) == 0 ? 0 : 2;
+  }
+  return arguments;
+}
+
+int check(const std::string& file) {
+  const auto errors = control::check(file);
+  std::cerr << to_text(errors);
+  return errors.empty() ? 0 : 1;
+}
+
+int run(int argc, char** argv) {
+  std::optional<int> exit_code;
+  const auto arguments = parse_arguments(argc, argv, exit_code);
+  if (exit_code) return *exit_code;
+  if (!arguments.check.empty()) return check(arguments.check);
+
+  set_up_logging(arguments.verbose);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  auto result = control::load(arguments.config, control::block_steer_ids);
+  if (!result.loaded) throw Fatal(to_text(std::move(result.errors)));
+  Daemon daemon(std::move(*result.loaded));
+  daemon.run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  try {
+    return sluice::run(argc, argv);
+  } catch (const sluice::Fatal& error) {
+    std::cerr << error.what();
+  } catch (const std::exception& error) {
+    std::cerr << "sluiced: " << error.what() << "\n";
+  }
+  return 1;
+}

@@ -1,0 +1,66 @@
+// The control thread: owns the model and the store, obeys what the decisions say.
+//
+//   requests, probe results, signals --post--> decide (model.hpp) -> persist -> apply -> publish -> reply
+//
+// Published either as a new Snapshot (config or zones were read) or inside the steer block (weights, health).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "answer/answer.hpp"
+#include "base/counters.hpp"
+#include "base/published.hpp"
+#include "base/quiescence.hpp"
+#include "control/commands.hpp"
+#include "control/load.hpp"
+#include "health/endpoint.hpp"
+#include "probe/prober.hpp"
+#include "store/store.hpp"
+
+namespace sluice::control {
+
+// What the director acts on. All outlive it. Callables are called on the control thread.
+struct Outlets {
+  Published<answer::Snapshot>& published;
+  Quiescence& quiescence;
+  const Counters& counters;
+  std::vector<std::string> listen;                                     // for the status
+  std::function<void(const std::vector<probe::Target>&)> set_targets;  // what is to be probed from now on
+  std::function<void()> ready;  // once: the first snapshot is published
+};
+
+class Director {
+ public:
+  // `executor` runs on one thread: the control thread. Nothing happens before start(). Throws std::bad_alloc.
+  Director(boost::asio::any_io_executor executor, Loaded loaded, store::Store store,
+           const store::Saved& saved, Outlets outlets);
+  ~Director();
+
+  // --- thread-safe ---
+
+  // Starts probing, publishes once every target has a result (or has had its time), then calls
+  // Outlets::ready.
+  void start();
+
+  // The handler is called on the control thread, exactly once.
+  void submit(Request request, ReplyHandler handler);
+
+  void probe_result(const probe::Target& target, const health::ProbeResult& result);
+
+  // Writes what is not yet written, answers who waits, and ends all timers.
+  void stop();
+
+ private:
+  class Implementation;
+  std::shared_ptr<Implementation> implementation_;
+};
+
+// For load(): the numbers that a block gives to the steered names of this config.
+std::vector<zone::SteerId> block_steer_ids(const config::Config& config);
+
+}  // namespace sluice::control

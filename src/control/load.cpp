@@ -1,0 +1,46 @@
+#include "control/load.hpp"
+
+#include <iterator>
+#include <utility>
+
+namespace sluice::control {
+namespace {
+
+// The steered names that stand in this zone and not in one nested in it.
+std::vector<zone::Steered> steered_in(const config::Config& config, const config::Zone& zone,
+                                      const std::vector<zone::SteerId>& ids) {
+  std::vector<zone::Steered> steered;
+  for (std::size_t i = 0; i < config.steers.size(); ++i)
+    if (config.zone_of(config.steers[i].name) == &zone) steered.push_back({config.steers[i].name, ids[i]});
+  return steered;
+}
+
+std::vector<zone::SteerId> numbered(const config::Config& config) {
+  std::vector<zone::SteerId> ids;
+  for (std::size_t i = 0; i < config.steers.size(); ++i) ids.push_back(static_cast<zone::SteerId>(i + 1));
+  return ids;
+}
+
+}  // namespace
+
+LoadResult load(const std::string& file, SteerIds steer_ids) {
+  LoadResult result;
+  auto config = config::load(file);
+  result.errors = std::move(config.errors);
+  if (!config.config) return result;
+
+  const auto ids = steer_ids(*config.config);
+  std::vector<std::shared_ptr<const zone::Zone>> zones;
+  for (const auto& zone : config.config->zones) {
+    auto loaded = zone::load(zone.file, zone.apex, steered_in(*config.config, zone, ids));
+    std::move(loaded.errors.begin(), loaded.errors.end(), std::back_inserter(result.errors));
+    zones.push_back(std::move(loaded.zone));
+  }
+  if (result.errors.empty())
+    result.loaded = Loaded{std::move(*config.config), zone::ZoneSet(std::move(zones))};
+  return result;
+}
+
+Diagnostics check(const std::string& file) { return load(file, numbered).errors; }
+
+}  // namespace sluice::control

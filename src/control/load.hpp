@@ -1,0 +1,35 @@
+// Reads a config with its zones: the one check behind `sluiced --check`, start, reload and `sluicectl config
+// check`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.hpp"
+#include "config/config.hpp"
+#include "zone/zone.hpp"
+
+namespace sluice::control {
+
+struct Loaded {
+  config::Config config;
+  zone::ZoneSet zones;
+};
+
+struct LoadResult {
+  std::optional<Loaded> loaded;  // none when there are errors
+  Diagnostics errors;            // all of them, of the config and of the zones
+};
+
+// Steered names are numbered in the zones (zone::SteerId) by `steer_ids`, one for each of config.steers, in
+// their order.
+using SteerIds = std::vector<zone::SteerId> (*)(const config::Config&);
+
+// Thread-safe; takes as long as the zones are big.
+LoadResult load(const std::string& file, SteerIds steer_ids);
+
+// The same for who only wants to know whether all is well.
+Diagnostics check(const std::string& file);
+
+}  // namespace sluice::control
