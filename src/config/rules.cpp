@@ -46,14 +46,20 @@ void complete_admin(Sections sections, Config& config, Errors& errors) {
 
 // --- [check.NAME] ---
 
+// The value of a string, or its default.
+std::string as_written(const SectionTable& section, std::string_view key) {
+  if (!section.has(key)) return std::string(find_key(section.row->section, key)->fallback);
+  return fmt::format("\"{}\"", section.value(key).value_or(std::string_view{}));
+}
+
 void complete_timeout(const SectionTable& section, Check& check, Errors& errors) {
   if (!section.sound("interval") || !section.sound("timeout")) return;
   if (!section.has("timeout"))
     check.timeout = std::min(timeout_default, check.interval);
   else if (check.timeout > check.interval)
     errors.add(section.value_at("timeout"),
-               fmt::format("timeout: expected at most the interval of {}, got {}", to_text(check.interval),
-                           to_text(check.timeout)));
+               fmt::format("timeout: expected at most {} (the interval), got {}",
+                           as_written(section, "interval"), as_written(section, "timeout")));
 }
 
 void check_only_for(const SectionTable& section, std::string_view type, Errors& errors) {

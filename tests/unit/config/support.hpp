@@ -1,0 +1,32 @@
+// Shared by the tests of config: the shortest valid beginning of a file, and errors as text to compare.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "config/config.hpp"
+
+namespace sluice::config {
+
+// What follows it begins at line 5.
+inline constexpr std::string_view head =
+    "[server]\n"
+    "listen = [\"127.0.0.1:5300\"]\n"
+    "[zone.\"shop.example\"]\n"
+    "file = \"shop.example.zone\"\n";
+
+inline LoadResult load_after_head(std::string_view text) {
+  return load_text(fmt::format("{}{}", head, text), "sluice.toml");
+}
+
+// "LINE:COLUMN: MESSAGE", one a line.
+inline std::string text_of(const Diagnostics& errors) {
+  std::string text;
+  for (const auto& [file, at, message] : errors)
+    text += fmt::format("{}:{}: {}\n", at.line, at.column, message);
+  return text;
+}
+
+}  // namespace sluice::config
