@@ -300,7 +300,8 @@ Compiler::RecordList Compiler::sorted_records(const Draft& draft) {
   };
   std::ranges::sort(sorted_, [&](auto a, auto b) {
     const auto difference = order(a, b);
-    return difference != 0 ? difference < 0 : a < b;
+    // Of what repeats, the one with the least TTL stays (RFC 2181, 5.2).
+    return difference != 0 ? difference < 0 : std::pair(record(a).ttl, a) < std::pair(record(b).ttl, b);
   });
   const auto repeated = std::ranges::unique(sorted_, [&](auto a, auto b) { return order(a, b) == 0; });
   sorted_.erase(repeated.begin(), repeated.end());

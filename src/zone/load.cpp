@@ -79,7 +79,8 @@ bool is_absolute(std::string_view text) {
 }
 
 Result<Name> read_name(const Token& token, const Name& origin) {
-  if (token.quoted()) return Error{ErrorCode::invalid, "expected a domain name, found a quoted text"};
+  if (token.quoted() || has_inner_quote(token.text))
+    return Error{ErrorCode::invalid, "expected a domain name, found a quoted text"};
   if (token.text == "@") return origin;
   auto name = Name::parse(token.text);
   if (!name || is_absolute(token.text)) return name;

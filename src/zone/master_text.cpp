@@ -13,6 +13,13 @@ bool ends_token(char c) { return is_blank(c) || c == '\n' || c == ';' || c == '(
 
 }  // namespace
 
+bool has_inner_quote(std::string_view word) {
+  if (word.front() == '"') return false;
+  for (std::size_t i = 0; i < word.size(); i += word[i] == '\\' ? 2 : 1)
+    if (word[i] == '"') return true;
+  return false;
+}
+
 Position EntryReader::here() const { return {line_, static_cast<std::uint32_t>(at_ - line_start_ + 1)}; }
 
 void EntryReader::skip_line() {

@@ -23,6 +23,9 @@ struct Token {
   bool quoted() const { return text.front() == '"'; }
 };
 
+// Whether a word that does not begin with a quote has one further in, and not escaped.
+bool has_inner_quote(std::string_view word);
+
 struct Entry {
   std::vector<Token> tokens;   // at least one
   bool owner_omitted = false;  // the line begins with a blank: the owner is that of the record before

@@ -137,6 +137,8 @@ std::optional<Problem> check_word(RecordParser& parser, ldns_rdf_type type, std:
   const bool code = type == LDNS_RDF_TYPE_ALG || type == LDNS_RDF_TYPE_CERTIFICATE_USAGE ||
                     type == LDNS_RDF_TYPE_SELECTOR || type == LDNS_RDF_TYPE_MATCHING_TYPE;
   if (code && is_decimal(word.text) && !parse_number(word.text, 0xFF)) return unexpected(word, type);
+  // ldns would read a"b c" as two texts.
+  if (type != LDNS_RDF_TYPE_SVCPARAMS && has_inner_quote(word.text)) return unexpected(word, type);
   if (type == LDNS_RDF_TYPE_PERIOD && !parse_period(word.text, 0xFFFFFFFF)) return unexpected(word, type);
   if (type == LDNS_RDF_TYPE_DNAME && word.quoted()) return unexpected(word, type);
   if (type == LDNS_RDF_TYPE_TYPE && !parser.type(word.text)) return unexpected(word, type);
@@ -185,15 +187,16 @@ void append_rdfs(const ldns_rr& rr, std::vector<std::uint8_t>& out) {
   }
 }
 
-// ldns concatenates a relative name and its origin without looking at the sum.
-bool has_long_name(const ldns_rr& rr) {
+// ldns concatenates a relative name and its origin without looking at the sum. Returns the field with too
+// long a name.
+std::optional<std::size_t> find_long_name(const ldns_rr& rr) {
   for (std::size_t i = 0; i < ldns_rr_rd_count(&rr); ++i) {
     const auto* rdf = ldns_rr_rdf(&rr, i);
     if (rdf != nullptr && ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_DNAME &&
         ldns_rdf_size(rdf) > wire::name_size_max)
-      return true;
+      return i;
   }
-  return false;
+  return {};
 }
 
 int hex_digit(char c) {
@@ -348,8 +351,9 @@ std::optional<Problem> RecordParser::rdata(RrType type, const Token& type_token,
   const RrHandle rr(status == LDNS_STATUS_OK ? parsed : nullptr);
   if (!rr || ldns_rr_rd_count(rr.get()) < ldns_rr_descriptor_minimum(form))
     return find_culprit(*form, type_token, words);
-  if (has_long_name(*rr))
-    return Problem{type_token.at, "a name in the rdata is longer than 255 octets (RFC 1035, 2.3.4)"};
+  if (const auto field = find_long_name(*rr))
+    return Problem{*field < words.size() ? words[*field].at : type_token.at,
+                   "the name is longer than 255 octets with the origin (RFC 1035, 2.3.4)"};
 
   const auto start = out.size();
   append_rdfs(*rr, out);
