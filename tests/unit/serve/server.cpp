@@ -67,7 +67,7 @@ Server::Server(const std::vector<std::string>& addresses, unsigned workers, cons
   tcp_ = std::make_unique<TcpServer>(context, listeners_, limits);
 }
 
-void Server::publish(std::uint8_t last_octet) {
+void Server::publish(std::uint8_t last_octet, std::shared_ptr<const zone::Zone> zone) {
   auto block = std::make_shared<steer::Block>(quiescence_, 1);
   const auto name = wire::Name::parse("a.test").value();
   const auto offset = block->add_name(name);
@@ -78,6 +78,7 @@ void Server::publish(std::uint8_t last_octet) {
       offset, {.name = name, .pools = {{.pool = "v1"}}, .layout = steer::lay_out({&weight, 1}), .ttl = 60}));
 
   auto snapshot = std::make_shared<answer::Snapshot>();
+  if (zone) snapshot->zones = zone::ZoneSet({std::move(zone)});
   snapshot->block = std::move(block);
   snapshot->pairs = std::make_shared<steer::PairTable>();
   published_.publish(std::move(snapshot));

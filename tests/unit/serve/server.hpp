@@ -36,7 +36,8 @@ class Server {
 
   const SocketAddress& address(std::size_t i = 0) const { return addresses_[i]; }
   std::uint64_t counted(Metric metric) const { return counters_.value(metric); }
-  void publish(std::uint8_t last_octet);  // of the address: 192.0.2.x
+  // The address of "a.test" becomes 192.0.2.x; `zone` is served beside it.
+  void publish(std::uint8_t last_octet, std::shared_ptr<const zone::Zone> zone = nullptr);
   void stop() { tcp_.reset(), udp_.reset(); }
 
  private:

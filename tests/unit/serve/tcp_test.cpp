@@ -1,7 +1,9 @@
 #include "serve/tcp.hpp"
 
 #include <chrono>
+#include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -27,6 +29,22 @@ Message many_queries(std::uint16_t count) {
     stream.insert(stream.end(), query.begin(), query.end());
   }
   return stream;
+}
+
+// TXT records at "big.big", so many that a reply with all of them is as long as a message can be.
+std::shared_ptr<const zone::Zone> big_zone() {
+  constexpr std::size_t header_and_question = 12 + 9 + 4, records = 256, owner_to_rdlength = 12;
+  constexpr std::size_t record_size = 255;
+  constexpr std::size_t last_size = 65'535 - header_and_question - records * record_size;
+  std::string text = "@ 60 SOA ns admin 1 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.53\n";
+  for (std::size_t i = 0; i <= records; ++i) {
+    std::string value = std::to_string(i);
+    value.resize((i < records ? record_size : last_size) - owner_to_rdlength - 1, '.');
+    text += "big 60 TXT \"" + value + "\"\n";
+  }
+  auto loaded = zone::load_text(text, "big.zone", wire::Name::parse("big").value(), {});
+  if (!loaded.zone) FAIL(to_text(loaded.errors));
+  return loaded.zone;
 }
 
 void check_replies(Client& client, std::uint16_t count) {
@@ -135,6 +153,20 @@ TEST_CASE("the longest query is read whole") {
   Message reply = client.read_message();
   if (id_of(reply) == 3) reply = client.read_message();  // FORMERR for what follows the question, or silence
   CHECK(id_of(reply) == 4);
+}
+
+TEST_CASE("replies may be as long as a message can be") {
+  Server server({"127.0.0.1:0"}, 1, patient());
+  server.publish(1, big_zone());
+  Client client(server.address(), SOCK_STREAM);
+  for (std::uint16_t id = 0; id < 5; ++id)
+    REQUIRE(client.send(framed(make_query(id, "big.big", wire::RrType::txt))));
+  for (std::uint16_t id = 0; id < 5; ++id) {
+    const Message reply = client.read_message();
+    CHECK(reply.size() == 65'535);
+    CHECK(id_of(reply) == id);
+    CHECK(answers_of(reply) == 257);
+  }
 }
 
 TEST_CASE("an idle connection is closed") {
