@@ -19,14 +19,16 @@ bool parse_subnet(Bytes option, Edns& edns) {
   if (option.size() < 4 || edns.has_subnet) return false;
   const std::uint16_t family = read_u16(option, 0);
   const std::uint8_t source = option[2], scope = option[3];
-  if (family != 1 && family != 2) return false;
-  const unsigned bits = family == 1 ? 32 : 128;
+  // Section 7.1.2: the family says nothing where there is no address; stub resolvers that hide theirs send 0.
+  if (family > 2) return false;
+  const unsigned bits = family == 0 ? 0 : family == 1 ? 32 : 128;
   const Bytes octets = option.subspan(4);
   if (source > bits || scope != 0 || octets.size() != (source + 7U) / 8) return false;
 
   edns.subnet = {};
+  edns.subnet.family = family;
   edns.subnet.source_prefix = source;
-  edns.subnet.address.family = family == 1 ? Family::v4 : Family::v6;
+  edns.subnet.address.family = family == 2 ? Family::v6 : Family::v4;
   std::copy(octets.begin(), octets.end(), edns.subnet.address.octets.begin());
   edns.has_subnet = true;
   return masked(edns.subnet.address, source) == edns.subnet.address;

@@ -14,6 +14,7 @@ namespace sluice::wire {
 struct ClientSubnet {
   Address address;
   std::uint8_t source_prefix = 0;
+  std::uint16_t family = 1;  // as sent, to be sent back: 0 occurs where there is no address
 };
 
 struct Edns {

@@ -1,6 +1,7 @@
 #include "wire/reply.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace sluice::wire {
@@ -42,15 +43,23 @@ RdataShape shape_of(RrType type) {
 }  // namespace
 
 ReplyWriter::ReplyWriter(std::span<std::uint8_t> buffer, std::size_t limit)
-    : data_(buffer.data()), limit_(std::min(buffer.size(), limit)) {}
+    : data_(buffer.data()), limit_(std::min(buffer.size(), limit)) {
+  assert(limit_ >= header_size);
+}
 
 void ReplyWriter::begin(const Query& query, Bytes message, const ReplyEdns& edns) {
   id_ = query.id;
   // RFC 1035, 4.1.1: opcode and RD are copied; RA stays 0, we do not recurse.
   flags_ = static_cast<std::uint16_t>(flag_qr | (query.flags & (opcode_mask | flag_rd)));
-  limit_ -= std::min(limit_, opt_size(edns));
+  if (opt_size(edns) <= limit_ - size_) opt_size_ = opt_size(edns);
+  limit_ -= opt_size_;
   if (query.question_end == 0) return;
   put_bytes(message.subspan(header_size, query.question_end - header_size));
+  if (overflowed_) {
+    overflowed_ = false;
+    set_truncated();
+    return;
+  }
   question_count_ = 1;
   for (unsigned label = 0; label < query.name.label_count(); ++label)
     remember_name(header_size + query.name.suffix_offset(label));
@@ -62,12 +71,14 @@ void ReplyWriter::add(Bytes owner, RrType type, std::uint32_t ttl, Bytes rdata) 
 }
 
 void ReplyWriter::add_at(std::uint16_t owner_offset, RrType type, std::uint32_t ttl, Bytes rdata) {
+  assert(owner_offset <= pointer_offset_max);
   put_u16(static_cast<std::uint16_t>(0xC000 | owner_offset));
   put_record_body(type, ttl, rdata);
 }
 
 void ReplyWriter::add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride,
                             unsigned count) {
+  assert(owner_offset <= pointer_offset_max);
   const std::size_t first = size_;
   put_bytes(records);
   if (overflowed_) return;
@@ -89,18 +100,19 @@ void ReplyWriter::rollback(const Mark& mark) {
 }
 
 std::size_t ReplyWriter::finish(Rcode rcode, const ReplyEdns& edns) {
-  limit_ += opt_size(edns);
+  assert(!overflowed_);
+  limit_ += opt_size_;
   const auto code = static_cast<std::uint16_t>(rcode);
-  if (edns.present) {
+  if (opt_size_ > 0) {
     put_bytes(Bytes(reinterpret_cast<const std::uint8_t*>("\0"), 1));
     put_u16(static_cast<std::uint16_t>(RrType::opt));
     put_u16(udp_size_max);
     put_u32(std::uint32_t{code} >> 4 << 24 | (edns.dnssec_ok ? 0x8000U : 0U));
-    put_u16(static_cast<std::uint16_t>(opt_size(edns) - opt_fixed_size));
+    put_u16(static_cast<std::uint16_t>(opt_size_ - opt_fixed_size));
     if (edns.has_subnet) {
       put_u16(option_client_subnet);
       put_u16(static_cast<std::uint16_t>(4 + subnet_octets(edns)));
-      put_u16(edns.subnet.address.family == Family::v4 ? 1 : 2);
+      put_u16(edns.subnet.family);
       put_u16(static_cast<std::uint16_t>(edns.subnet.source_prefix << 8 | edns.scope_prefix));
       put_bytes(edns.subnet.address.bytes().first(subnet_octets(edns)));
     }
@@ -112,7 +124,7 @@ std::size_t ReplyWriter::finish(Rcode rcode, const ReplyEdns& edns) {
   put_u16(question_count_);
   put_u16(counts_[0]);
   put_u16(counts_[1]);
-  put_u16(static_cast<std::uint16_t>(counts_[2] + (edns.present ? 1 : 0)));
+  put_u16(static_cast<std::uint16_t>(counts_[2] + (opt_size_ > 0 ? 1 : 0)));
   size_ = size;
   return size;
 }

@@ -36,11 +36,12 @@ struct ReplyEdns {
 
 class ReplyWriter {
  public:
-  // Writes at most min(buffer.size(), limit) octets.
+  // Writes at most min(buffer.size(), limit) octets, which have to be enough for a header.
   ReplyWriter(std::span<std::uint8_t> buffer, std::size_t limit);
 
   // Copies the header's id, opcode and RD, and the question as it was sent, letter case included (none when
-  // query.question_end is 0). Reserves room for `edns` so that the OPT record always fits.
+  // query.question_end is 0). Reserves room for `edns` so that the OPT record always fits. No transport has
+  // so small a limit that OPT or the question do not fit; they are then left out.
   void begin(const Query& query, Bytes message, const ReplyEdns& edns);
 
   void set_authoritative() { flags_ |= flag_aa; }
@@ -78,7 +79,8 @@ class ReplyWriter {
   // The offset at which the last rdata was written: where a CNAME's target stands.
   std::uint16_t last_rdata_offset() const { return last_rdata_; }
 
-  // Completes header and OPT; returns the reply's size in octets.
+  // Completes header and OPT; returns the reply's size in octets. What overflowed has been rolled back
+  // before.
   std::size_t finish(Rcode rcode, const ReplyEdns& edns);
 
  private:
@@ -87,7 +89,6 @@ class ReplyWriter {
   void put_bytes(Bytes bytes);
   void put_name(Bytes name);
   void put_rdata(RrType type, Bytes rdata);
-  void put_fixed(RrType type, std::uint32_t ttl);
   void put_record_body(RrType type, std::uint32_t ttl, Bytes rdata);
   void remember_name(std::size_t offset);
   bool name_at_equals(std::size_t offset, Bytes name) const;
@@ -98,6 +99,7 @@ class ReplyWriter {
 
   std::uint8_t* data_;
   std::size_t limit_;
+  std::size_t opt_size_ = 0;  // reserved behind limit_
   std::size_t size_ = header_size;
   std::uint16_t id_ = 0;
   std::uint16_t flags_ = 0;
