@@ -202,7 +202,9 @@ void add_command(Parser& parser, const Command& command) {
   auto* leaf = &parser.app;
   for (const auto& word : CLI::detail::split(command.words, ' ')) leaf = find_or_add(*leaf, word);
   for (const auto& positional : command.positionals)
-    leaf->add_option(positional.key)->expected(positional.many ? 1 : 0, positional.many ? words_max : 1);
+    leaf->add_option(positional.key)
+        ->expected(1, positional.many ? words_max : 1)
+        ->allow_extra_args(positional.many);
   for (const auto& option : command.options) {
     if (option.label.empty())
       leaf->add_flag("--" + option.name);
@@ -239,18 +241,17 @@ std::vector<std::string> subcommand_names(const CLI::App& app) {
 
 // The words stop before a whole command was named.
 Ending incomplete(const CLI::App& at, const std::vector<std::string>& unknown) {
-  const auto group = words_of(at);
   const auto names = subcommand_names(at);
+  const auto group = words_of(at);
   const auto prefix = group.empty() ? "" : group + " ";
-  if (unknown.empty())
-    return usage_error(fmt::format("a command is missing; expected {}{}{}", prefix,
-                                   prefix.empty() ? "" : "with ",
-                                   fmt::format("one of: {}", fmt::join(names, ", "))));
-  auto message = fmt::format("unknown {} '{}{}'", unknown[0].starts_with('-') ? "option" : "command", prefix,
-                             unknown[0]);
-  if (const auto likely = nearest(unknown[0], names))
-    return usage_error(fmt::format("{}; did you mean '{}{}'?", message, prefix, *likely));
-  return usage_error(fmt::format("{}; expected one of: {}", message, fmt::join(names, ", ")));
+  const auto expected = fmt::format("{}{}", prefix, fmt::join(names, ", " + prefix));
+  if (unknown.empty()) return usage_error(fmt::format("a command is missing; expected one of: {}", expected));
+  const auto& word = unknown.front();
+  if (word.starts_with('-')) return usage_error(fmt::format("unknown option '{}'", word));
+  const auto likely = nearest(word, names);
+  return usage_error(fmt::format(
+      "unknown command '{}{}'; {}", prefix, word,
+      likely ? fmt::format("did you mean '{}{}'?", prefix, *likely) : "expected one of: " + expected));
 }
 
 Ending superfluous(const Command& command, const std::string& word) {
