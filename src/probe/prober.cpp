@@ -1,0 +1,160 @@
+#include "probe/prober.hpp"
+
+#include <chrono>
+#include <exception>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/channel.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+
+#include "base/log.hpp"
+#include "probe/attempt.hpp"
+#include "probe/cadence.hpp"
+
+namespace sluice::probe {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// A shortage of our own hits many probes at once, again and again: it is said once in this time.
+constexpr auto warning_interval = 1min;
+
+// One target and what is going on with it. Owned by the prober's list until it is removed, and by its
+// coroutine.
+struct Job {
+  Job(const asio::any_io_executor& executor, Target its_target)
+      : target(std::move(its_target)), timer(executor) {}
+
+  const Target target;
+  asio::steady_timer timer;
+  std::optional<boost::beast::tcp_stream> stream;  // while a probe is open
+  bool stopped = false;
+
+  // Nothing is reported from now on, whatever still ends.
+  void stop() {
+    stopped = true;
+    timer.cancel();
+    if (stream) stream->close();
+  }
+};
+
+}  // namespace
+
+class Prober::Implementation {
+ public:
+  Implementation(asio::any_io_executor executor, OnResult on_result)
+      : executor_(std::move(executor)),
+        on_result_(std::move(on_result)),
+        places_(executor_, probes_open_max) {}
+
+  static void set_targets(const std::shared_ptr<Implementation>& self, const std::vector<Target>& targets);
+
+ private:
+  using Key = std::pair<Address, std::string>;  // with the check's name
+
+  static asio::awaitable<void> run(std::shared_ptr<Implementation> self, std::shared_ptr<Job> job);
+  asio::awaitable<void> probe_once(Job& job);
+  asio::awaitable<Result<health::ProbeResult>> probe_guarded(Job& job);
+  void warn(const Job& job, const std::string& reason);
+
+  asio::any_io_executor executor_;
+  OnResult on_result_;
+  std::map<Key, std::shared_ptr<Job>> jobs_;
+  // A place is a message in the channel: who sends one has it, first come, first served; who receives one
+  // frees it.
+  asio::experimental::channel<void(boost::system::error_code)> places_;
+  std::optional<Clock::time_point> warned_;
+};
+
+void Prober::Implementation::set_targets(const std::shared_ptr<Implementation>& self,
+                                         const std::vector<Target>& targets) {
+  std::map<Key, std::shared_ptr<Job>> kept;
+  for (const auto& target : targets) {
+    const Key key(target.address, target.check.name);
+    if (kept.contains(key)) continue;
+    const auto before = self->jobs_.find(key);
+    const bool same = before != self->jobs_.end() && before->second->target == target;
+    kept[key] = same ? before->second : std::make_shared<Job>(self->executor_, target);
+  }
+  std::swap(self->jobs_, kept);
+  for (const auto& [key, job] : kept) {
+    const auto now = self->jobs_.find(key);
+    if (now == self->jobs_.end() || now->second != job) job->stop();
+  }
+  for (const auto& [key, job] : self->jobs_) {
+    const auto before = kept.find(key);
+    if (before == kept.end() || before->second != job)
+      asio::co_spawn(self->executor_, run(self, job), asio::detached);
+  }
+}
+
+asio::awaitable<void> Prober::Implementation::run(std::shared_ptr<Implementation> self,
+                                                  std::shared_ptr<Job> job) {
+  const auto start = Clock::now();
+  if (!job->stopped) co_await self->probe_once(*job);
+  auto due = start + phase_of(job->target);
+  while (!job->stopped) {
+    // In the past when the first probe took longer than the phase: then the second one follows at once.
+    job->timer.expires_at(due);
+    co_await job->timer.async_wait(as_result);
+    if (job->stopped) break;
+    co_await self->probe_once(*job);
+    due = next_due(due, job->target.check.interval, Clock::now());
+  }
+}
+
+asio::awaitable<void> Prober::Implementation::probe_once(Job& job) {
+  co_await places_.async_send(boost::system::error_code(), as_result);
+  Result<health::ProbeResult> result = Error{ErrorCode::unavailable, "stopped"};
+  if (!job.stopped) result = co_await probe_guarded(job);
+  places_.try_receive([](boost::system::error_code) {});
+  if (job.stopped) co_return;
+  if (result)
+    on_result_(job.target, *result);
+  else
+    warn(job, result.error().message);
+}
+
+asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_guarded(Job& job) {
+  try {
+    auto& stream = job.stream.emplace(executor_);
+    const auto attempted = co_await run_attempt(stream, job.target);
+    job.stream.reset();
+    co_return judge(job.target.check, attempted);
+  } catch (const std::exception& failure) {
+    job.stream.reset();
+    co_return Error{ErrorCode::unavailable, failure.what()};
+  }
+}
+
+void Prober::Implementation::warn(const Job& job, const std::string& reason) {
+  const auto now = Clock::now();
+  if (warned_ && now < *warned_ + warning_interval) return;
+  warned_ = now;
+  logger().warn("probe: check '{}' of {} could not be run: {}; its last result stands", job.target.check.name,
+                to_text(job.target.address), reason);
+}
+
+Prober::Prober(asio::any_io_executor executor, OnResult on_result)
+    : implementation_(std::make_shared<Implementation>(std::move(executor), std::move(on_result))) {}
+
+Prober::~Prober() { stop(); }
+
+void Prober::set_targets(const std::vector<Target>& targets) {
+  Implementation::set_targets(implementation_, targets);
+}
+
+void Prober::stop() { set_targets({}); }
+
+}  // namespace sluice::probe

@@ -1,6 +1,8 @@
-// Runs the checks: one probe per distinct (address, check), each on its own fixed cadence, spread over the interval.
+// Runs the checks: one probe per distinct (address, check), each on its own fixed cadence, spread over the
+// interval.
 //
-//   target --due--> connect [-> request -> response] --result--> callback          deadline: `timeout` for the whole probe
+//   target --due--> connect [-> request -> response] --result--> callback          deadline: `timeout` for
+//   the whole probe
 #pragma once
 
 #include <functional>
@@ -36,8 +38,8 @@ class Prober {
   Prober(boost::asio::any_io_executor executor, OnResult on_result);
   ~Prober();  // stops everything; no callback comes after it
 
-  // Probes these from now on. Targets that were there before go on undisturbed; new ones are probed at once, and then
-  // at a phase that is spread over their interval; those that are missing are stopped.
+  // Probes these from now on. Targets that were there before go on undisturbed; new ones are probed at once,
+  // and then at a phase that is spread over their interval; those that are missing are stopped.
   void set_targets(const std::vector<Target>& targets);
 
   // Ends all probing.

@@ -45,10 +45,10 @@ std::string run(const Rules& rules, const std::string& probes) {
 
 TEST_CASE("timelines") {
   struct Row {
-    const char* name;
+    std::string name;
     Rules rules;
-    const char* probes;
-    const char* verdicts;
+    std::string probes;
+    std::string verdicts;
   };
   const Row rows[] = {
       {"the first success decides at once", {2, 3}, "+", "U"},

@@ -1,1 +1,509 @@
+// The prober against real sockets on loopback.
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "base/log.hpp"
+#include "probe/cadence.hpp"
+#include "probe/prober.hpp"
+
+using namespace sluice;
+using namespace sluice::probe;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// Never reached but by a defect: the tests wait for what they expect and not for time to pass.
+constexpr auto guard = 30s;
+
+void run_until(asio::io_context& io, const std::function<bool()>& done) {
+  const auto end = Clock::now() + guard;
+  while (!done()) {
+    REQUIRE(Clock::now() < end);
+    io.restart();
+    io.run_one_for(100ms);
+  }
+}
+
+// ---- Servers
+// ---------------------------------------------------------------------------------------------------
+
+// What a server does with a connection; the connection is closed when it returns.
+using Behaviour = asio::awaitable<void> (*)(tcp::socket&);
+
+// Listens on a port of its own; a server without a behaviour lets the kernel accept, and never looks at it.
+class Server {
+ public:
+  Server(asio::io_context& io, const char* address, Behaviour behaviour, int backlog = 4096)
+      : acceptor_(io), endpoint_(asio::ip::make_address(address), 0) {
+    acceptor_.open(endpoint_.protocol());
+    acceptor_.bind(endpoint_);
+    acceptor_.listen(backlog);
+    endpoint_ = acceptor_.local_endpoint();
+    if (behaviour != nullptr) asio::co_spawn(io, accept(acceptor_, behaviour), asio::detached);
+  }
+  std::uint16_t port() const { return endpoint_.port(); }
+  tcp::endpoint endpoint() const { return endpoint_; }
+
+ private:
+  static asio::awaitable<void> accept(tcp::acceptor& acceptor, Behaviour behaviour) {
+    for (;;) {
+      auto [failure, socket] = co_await acceptor.async_accept(as_result);
+      if (failure) co_return;
+      asio::co_spawn(acceptor.get_executor(), serve(std::move(socket), behaviour), asio::detached);
+    }
+  }
+  static asio::awaitable<void> serve(tcp::socket socket, Behaviour behaviour) {
+    co_await behaviour(socket);
+    boost::system::error_code ignored;
+    socket.shutdown(tcp::socket::shutdown_both, ignored);
+  }
+
+  tcp::acceptor acceptor_;
+  tcp::endpoint endpoint_;
+};
+
+std::string last_request;
+
+asio::awaitable<void> read_request(tcp::socket& socket) {
+  std::string request;
+  co_await asio::async_read_until(socket, asio::dynamic_buffer(request), "\r\n\r\n", as_result);
+  last_request = request;
+}
+
+asio::awaitable<void> write_text(tcp::socket& socket, std::string text) {
+  co_await asio::async_write(socket, asio::buffer(text), as_result);
+}
+
+asio::awaitable<void> close_at_once(tcp::socket&) { co_return; }
+
+asio::awaitable<void> say_nothing(tcp::socket& socket) {
+  co_await read_request(socket);
+  co_await read_request(socket);  // ends when the prober closes
+}
+
+template <const char* text>
+asio::awaitable<void> respond(tcp::socket& socket) {
+  co_await read_request(socket);
+  co_await write_text(socket, text);
+}
+
+constexpr char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+constexpr char ok_without_body[] = "HTTP/1.1 204 No Content\r\n\r\n";
+constexpr char ok_huge[] = "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nthe body never ends";
+constexpr char ok_chunked[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a chunk";
+constexpr char ok_old[] = "HTTP/1.0 200 Whatever\r\n\r\n";
+constexpr char ok_after_hints[] = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+constexpr char unavailable[] = "HTTP/1.1 503 Service Unavailable\r\n\r\n";
+constexpr char redirect[] = "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n";
+constexpr char garbage[] = "220 mail.shop.example ESMTP\r\n\r\n";
+constexpr char bad_field[] = "HTTP/1.1 200 OK\r\nthis is no field\r\n\r\n";
+constexpr char half_header[] = "HTTP/1.1 200 OK\r\nContent-Le";
+constexpr char binary[] = "\x15\x03\x01\x02\x02\x16";
+
+asio::awaitable<void> hints_forever(tcp::socket& socket) {
+  co_await read_request(socket);
+  for (int i = 0; i < 100; ++i) co_await write_text(socket, "HTTP/1.1 103 Early Hints\r\n\r\n");
+}
+
+asio::awaitable<void> endless_header(tcp::socket& socket) {
+  co_await read_request(socket);
+  co_await write_text(socket, "HTTP/1.1 200 OK\r\n");
+  const std::string field = "X-Filler: " + std::string(1000, 'x') + "\r\n";
+  for (;;) {
+    const auto [failure, size] = co_await asio::async_write(socket, asio::buffer(field), as_result);
+    if (failure) co_return;
+  }
+}
+
+asio::awaitable<void> endless_line(tcp::socket& socket) {
+  co_await read_request(socket);
+  const std::string part(1000, 'H');
+  co_await write_text(socket, "HTTP/1.1 200 ");
+  for (;;) {
+    const auto [failure, size] = co_await asio::async_write(socket, asio::buffer(part), as_result);
+    if (failure) co_return;
+  }
+}
+
+asio::awaitable<void> octet_by_octet(tcp::socket& socket) {
+  co_await read_request(socket);
+  socket.set_option(tcp::no_delay(true));
+  asio::steady_timer timer(socket.get_executor());
+  for (const char octet : std::string(ok)) {
+    co_await write_text(socket, std::string(1, octet));
+    timer.expires_after(1ms);
+    co_await timer.async_wait(as_result);
+  }
+}
+
+asio::awaitable<void> trickle_forever(tcp::socket& socket) {
+  co_await read_request(socket);
+  co_await write_text(socket, "HTTP/1.1 200 OK\r\nX-Slow: ");
+  asio::steady_timer timer(socket.get_executor());
+  for (boost::system::error_code failure; !failure;) {
+    timer.expires_after(5ms);
+    co_await timer.async_wait(as_result);
+    std::size_t size = 0;
+    std::tie(failure, size) = co_await asio::async_write(socket, asio::buffer("x", 1), as_result);
+  }
+}
+
+// ---- Targets
+// ---------------------------------------------------------------------------------------------------
+
+Target make_target(config::CheckType type, const std::string& address, std::uint16_t port) {
+  Target target;
+  target.address = *parse_address(address);
+  target.check.name = "web";
+  target.check.type = type;
+  target.check.interval = 10min;  // the first probe comes at once; most tests want no second one
+  target.check.timeout = 10s;
+  target.check.port = port;
+  target.check.path = "/healthz?deep=1";
+  target.check.expect = {{200, 299}};
+  return target;
+}
+Target http_target(const Server& server) {
+  return make_target(config::CheckType::http, server.endpoint().address().to_string(), server.port());
+}
+Target tcp_target(const Server& server) {
+  return make_target(config::CheckType::tcp, server.endpoint().address().to_string(), server.port());
+}
+
+health::ProbeResult first_result(asio::io_context& io, const Target& target) {
+  std::vector<health::ProbeResult> results;
+  Prober prober(io.get_executor(), [&](const Target& probed, const health::ProbeResult& result) {
+    CHECK(probed == target);
+    results.push_back(result);
+  });
+  prober.set_targets({target});
+  run_until(io, [&] { return !results.empty(); });
+  return results.front();
+}
+
+}  // namespace
+
+TEST_CASE("what a server does, and what the probe says") {
+  constexpr auto http = config::CheckType::http, tcp_only = config::CheckType::tcp;
+  struct Row {
+    std::string name;
+    config::CheckType type;
+    Behaviour behaviour;
+    Duration timeout;
+    bool success;
+    std::string detail;
+  };
+  const Row rows[] = {
+      {"tcp: accepted by the kernel only", tcp_only, nullptr, 10s, true, "connected"},
+      {"tcp: accepted and closed", tcp_only, close_at_once, 10s, true, "connected"},
+      {"200", http, respond<ok>, 10s, true, "200 OK"},
+      {"204", http, respond<ok_without_body>, 10s, true, "204 No Content"},
+      {"a body too long to read", http, respond<ok_huge>, 10s, true, "200 OK"},
+      {"a broken body", http, respond<ok_chunked>, 10s, true, "200 OK"},
+      {"HTTP/1.0", http, respond<ok_old>, 10s, true, "200 OK"},
+      {"an interim response", http, respond<ok_after_hints>, 10s, true, "200 OK"},
+      {"one octet at a time", http, octet_by_octet, 10s, true, "200 OK"},
+      {"503", http, respond<unavailable>, 10s, false, "status 503, expected 200-299"},
+      {"302 is not followed", http, respond<redirect>, 10s, false, "status 302, expected 200-299"},
+      {"interim responses only", http, hints_forever, 10s, false, "status 103, expected 200-299"},
+      {"closed at once", http, close_at_once, 10s, false, "connection closed before a response"},
+      {"closed within the header", http, respond<half_header>, 10s, false,
+       "connection closed within the response's header"},
+      {"garbage", http, respond<garbage>, 10s, false, "not HTTP"},
+      {"binary garbage", http, respond<binary>, 10s, false, "not HTTP"},
+      {"a field that is none", http, respond<bad_field>, 10s, false, "not HTTP"},
+      {"an endless header", http, endless_header, 10s, false, "response header longer than 64 KiB"},
+      {"an endless line", http, endless_line, 10s, false, "response header longer than 64 KiB"},
+      {"silence", http, say_nothing, 50ms, false, "timeout after 50ms while waiting for a response"},
+      {"nobody accepts", http, nullptr, 50ms, false, "timeout after 50ms while waiting for a response"},
+      {"a header that never ends, slowly", http, trickle_forever, 200ms, false,
+       "timeout after 200ms while waiting for a response"},
+  };
+  for (const std::string address : {"127.0.0.1", "::1"}) {
+    for (const auto& row : rows) {
+      CAPTURE(address);
+      CAPTURE(row.name);
+      asio::io_context io;
+      const Server server(io, address.c_str(), row.behaviour);
+      auto target = row.type == http ? http_target(server) : tcp_target(server);
+      target.check.timeout = row.timeout;
+      const auto result = first_result(io, target);
+      CHECK(result.success == row.success);
+      CHECK(result.detail == row.detail);
+      CHECK(result.took >= 0ms);
+    }
+  }
+}
+
+TEST_CASE("a port that nobody listens on") {
+  asio::io_context io;
+  tcp::acceptor bound(io, tcp::v4());
+  bound.bind({asio::ip::address_v4::loopback(), 0});  // keeps others from taking the port
+  for (const auto type : {config::CheckType::tcp, config::CheckType::http}) {
+    const auto result = first_result(io, make_target(type, "127.0.0.1", bound.local_endpoint().port()));
+    CHECK_FALSE(result.success);
+    CHECK(result.detail == "connection refused");
+  }
+}
+
+TEST_CASE("a host that does not answer to a connect") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr, 0);
+  // The first connection fills the backlog; the kernel drops what comes after it.
+  tcp::socket filler(io);
+  filler.connect(server.endpoint());
+  auto target = tcp_target(server);
+  target.check.timeout = 50ms;
+  const auto result = first_result(io, target);
+  CHECK_FALSE(result.success);
+  CHECK(result.detail == "timeout after 50ms while connecting");
+  CHECK(result.took >= 50ms);
+}
+
+TEST_CASE("the request") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", respond<ok>);
+  auto target = http_target(server);
+  CHECK(first_result(io, target).success);
+  CHECK(last_request == "GET /healthz?deep=1 HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server.port()) +
+                            "\r\nUser-Agent: sluice/" SLUICE_VERSION "\r\nConnection: close\r\n\r\n");
+  target.check.host = "www.shop.example";
+  CHECK(first_result(io, target).success);
+  CHECK(last_request.find("\r\nHost: www.shop.example\r\n") != std::string::npos);
+}
+
+TEST_CASE("probes come again and again, not faster than the interval, and see a change") {
+  asio::io_context io;
+  auto server = std::make_unique<Server>(io, "127.0.0.1", nullptr);
+  auto target = tcp_target(*server);
+  target.check.interval = 20ms;
+  target.check.timeout = 20ms;
+  std::vector<bool> results;
+  const auto start = Clock::now();
+  Prober prober(io.get_executor(),
+                [&](const Target&, const health::ProbeResult& result) { results.push_back(result.success); });
+  prober.set_targets({target});
+  run_until(io, [&] { return results.size() >= 10; });
+  // The one at once, one for each point of the grid that has passed, and one more at the end.
+  const auto most = 2 + static_cast<std::size_t>((Clock::now() - start) / target.check.interval);
+  CHECK(results.size() <= most);
+  CHECK(std::count(results.begin(), results.end(), true) > 0);
+  server.reset();
+  run_until(io, [&] { return !results.back(); });
+}
+
+TEST_CASE("targets that stay go on undisturbed, new ones start at once, missing ones end") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  auto stays = tcp_target(server), ends = tcp_target(server), changes = tcp_target(server);
+  ends.check.name = "ends";
+  changes.check.name = "changes";
+  std::vector<std::string> probed;
+  Prober prober(io.get_executor(), [&](const Target& target, const health::ProbeResult& result) {
+    CHECK(result.success);
+    probed.push_back(target.check.name + "/" + to_text(target.check.timeout));
+  });
+  auto expect = [&](std::vector<std::string> names) {
+    run_until(io, [&] { return probed.size() >= names.size(); });
+    io.restart();
+    io.poll();
+    std::sort(probed.begin(), probed.end());
+    CHECK(probed == names);
+    probed.clear();
+  };
+  prober.set_targets({stays, ends, changes, stays});
+  expect({"changes/10s", "ends/10s", "web/10s"});
+  changes.check.timeout = 9s;
+  auto starts = tcp_target(server);
+  starts.check.name = "starts";
+  prober.set_targets({starts, changes, stays});
+  expect({"changes/9s", "starts/10s"});
+  prober.set_targets({starts, changes, stays});
+  prober.set_targets({stays});
+  prober.set_targets({stays, ends});
+  expect({"ends/10s"});
+}
+
+TEST_CASE("nothing is reported after a stop, and nothing is left open") {
+  for (const bool destroyed : {false, true}) {
+    CAPTURE(destroyed);
+    asio::io_context io;
+    const Server server(io, "127.0.0.1", say_nothing);
+    int results = 0;
+    last_request.clear();
+    auto prober = std::make_unique<Prober>(io.get_executor(),
+                                           [&](const Target&, const health::ProbeResult&) { ++results; });
+    prober->set_targets({http_target(server)});
+    run_until(io, [&] { return !last_request.empty(); });  // the probe is under way
+    destroyed ? prober.reset() : prober->stop();
+    run_until(io, [&] { return last_request.empty(); });  // the server has seen the end of the connection
+    io.restart();
+    io.poll();
+    CHECK(results == 0);
+  }
+}
+
+TEST_CASE("a prober may be changed, stopped and destroyed by its own callback") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  std::vector<Target> targets;
+  for (const char* name : {"a", "b", "c"}) {
+    targets.push_back(tcp_target(server));
+    targets.back().check.name = name;
+  }
+  int results = 0;
+  std::unique_ptr<Prober> prober;
+  auto on_result = [&](const Target&, const health::ProbeResult&) {
+    if (++results == 3) prober->set_targets({targets[0]}), prober->set_targets(targets);
+    if (results == 4) prober->stop(), prober->set_targets(targets);
+    if (results == 5) prober.reset();
+  };
+  prober = std::make_unique<Prober>(io.get_executor(), on_result);
+  prober->set_targets(targets);
+  run_until(io, [&] { return prober == nullptr; });
+  io.restart();
+  io.poll();
+  CHECK(results == 5);
+}
+
+TEST_CASE("an event loop that ends with probes under way") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  Prober prober(io.get_executor(), [](const Target&, const health::ProbeResult&) {});
+  auto other = http_target(server);
+  other.check.name = "other";
+  prober.set_targets({http_target(server), other});
+  io.run_one();
+  io.run_one();
+}
+
+// ---- Limits
+// ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::size_t open_files() {
+  const auto entries = std::filesystem::directory_iterator("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(entries), end(entries))) -
+         1;  // without the listing's own
+}
+
+rlim_t lowest_free_file() {
+  const int lowest = dup(STDIN_FILENO);
+  REQUIRE(lowest >= 0);
+  close(lowest);
+  return static_cast<rlim_t>(lowest);
+}
+
+// While one exists, open files are numbered below `files`.
+class OpenFilesLimit {
+ public:
+  explicit OpenFilesLimit(rlim_t files) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit changed{std::min(files, before_.rlim_max), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &changed);
+  }
+  ~OpenFilesLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+  OpenFilesLimit(const OpenFilesLimit&) = delete;
+  OpenFilesLimit& operator=(const OpenFilesLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+// While one exists, the log is kept instead of written.
+class KeptLog {
+ public:
+  KeptLog() : before_(spdlog::default_logger()) {
+    auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(text_);
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>("kept", std::move(sink)));
+  }
+  ~KeptLog() { spdlog::set_default_logger(before_); }
+  KeptLog(const KeptLog&) = delete;
+  KeptLog& operator=(const KeptLog&) = delete;
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::shared_ptr<spdlog::logger> before_;
+  std::ostringstream text_;
+};
+
+}  // namespace
+
+TEST_CASE("no more than probes_open_max are open at once, and the others have their turn") {
+  const OpenFilesLimit enough(2048);
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  std::vector<Target> targets;
+  for (std::size_t i = 0; i < probes_open_max + 100; ++i) {
+    targets.push_back(http_target(server));
+    targets.back().check.name = std::to_string(i);
+    targets.back().check.timeout = 300ms;
+  }
+  std::size_t results = 0;
+  Prober prober(io.get_executor(), [&](const Target&, const health::ProbeResult& result) {
+    CHECK_FALSE(result.success);
+    ++results;
+  });
+  const auto before = open_files();
+  std::size_t most = 0;
+  prober.set_targets(targets);
+  run_until(io, [&] {
+    io.poll();
+    most = std::max(most, open_files() - before);
+    return results == targets.size();
+  });
+  CHECK(most > 1);
+  CHECK(most <= probes_open_max);
+}
+
+TEST_CASE("running out of descriptors is not the endpoint's failure") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  auto target = tcp_target(server);
+  target.check.interval = 10ms;
+  std::vector<health::ProbeResult> results;
+  Prober prober(io.get_executor(),
+                [&](const Target&, const health::ProbeResult& result) { results.push_back(result); });
+  prober.set_targets({target});
+  run_until(io, [&] { return !results.empty(); });
+  results.clear();
+  const KeptLog log;
+  {
+    const OpenFilesLimit none(lowest_free_file());
+    run_until(io, [&] { return !log.text().empty(); });
+    for (int i = 0; i < 10; ++i) io.run_one_for(1s);  // some more rounds
+    CHECK(results.empty());
+  }
+  run_until(io, [&] { return !results.empty(); });
+  CHECK(results.front().success);
+  const auto text = log.text();
+  CHECK(
+      text.find(
+          "[warning] probe: check 'web' of 127.0.0.1 could not be run: Too many open files; its last result "
+          "stands") != std::string::npos);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 1);
+}

@@ -201,10 +201,10 @@ TEST_CASE("events: after and limit") {
   REQUIRE(commit(store, {}, {"a", "b"}));
   REQUIRE(commit(store, {}, {"c", "d", "e"}));
   struct Row {
-    const char* name;
+    std::string name;
     std::int64_t after;
     std::size_t limit;
-    const char* texts;
+    std::string texts;
   };
   const Row rows[] = {
       {"all, oldest first", 0, 100, "abcde"},
@@ -278,10 +278,10 @@ TEST_CASE("the folder may be reached through a symbolic link") {
 
 TEST_CASE("what cannot be opened is refused with a reason, and left as it is") {
   struct Row {
-    const char* name;
+    std::string name;
     std::function<void(const Folder&)> prepare;
     ErrorCode code;
-    const char* reason;
+    std::string reason;
   };
   auto existing = [](const Folder& folder) {
     auto store = open_store(folder.state());

@@ -1,0 +1,175 @@
+// The deciding parts of a probe: what an attempt means, what is asked, and when the next one is due.
+#include <limits>
+#include <set>
+#include <string>
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/error.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/error.hpp>
+
+#include "probe/attempt.hpp"
+#include "probe/cadence.hpp"
+
+using namespace sluice;
+using namespace sluice::probe;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+namespace errc = boost::system::errc;
+
+namespace {
+
+config::Check web_check() {
+  config::Check check;
+  check.name = "web";
+  check.type = config::CheckType::http;
+  check.interval = 2s;
+  check.timeout = 1s;
+  check.port = 80;
+  check.path = "/healthz";
+  check.expect = {{200, 299}, {301, 301}};
+  return check;
+}
+
+}  // namespace
+
+TEST_CASE("failures in words") {
+  struct Row {
+    std::string name;
+    Stage stage;
+    boost::system::error_code failure;
+    std::string detail;
+  };
+  const Row rows[] = {
+      {"refused", Stage::connecting, asio::error::connection_refused, "connection refused"},
+      {"no route", Stage::connecting, asio::error::host_unreachable, "no route to host"},
+      {"no network", Stage::connecting, asio::error::network_unreachable, "network unreachable"},
+      {"reset at once", Stage::connecting, asio::error::connection_reset, "connection reset"},
+      {"deadline", Stage::connecting, boost::beast::error::timeout, "timeout after 1s while connecting"},
+      {"the kernel's timeout", Stage::connecting, asio::error::timed_out,
+       "timeout after 1s while connecting"},
+      {"deadline later", Stage::responding, boost::beast::error::timeout,
+       "timeout after 1s while waiting for a response"},
+      {"end", Stage::responding, http::error::end_of_stream, "connection closed before a response"},
+      {"reset", Stage::responding, asio::error::connection_reset, "connection closed before a response"},
+      {"reset while writing", Stage::responding, asio::error::broken_pipe,
+       "connection closed before a response"},
+      {"half a header", Stage::responding, http::error::partial_message,
+       "connection closed within the response's header"},
+      {"endless header", Stage::responding, http::error::header_limit, "response header longer than 64 KiB"},
+      {"endless line", Stage::responding, http::error::buffer_overflow, "response header longer than 64 KiB"},
+      {"no version", Stage::responding, http::error::bad_version, "not HTTP"},
+      {"a bad field", Stage::responding, http::error::bad_value, "not HTTP"},
+      {"another one", Stage::connecting, asio::error::access_denied, "Permission denied"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    const auto result = judge(web_check(), {row.stage, row.failure, std::nullopt, 5ms});
+    REQUIRE(result.has_value());
+    CHECK_FALSE(result->success);
+    CHECK(result->detail == row.detail);
+    CHECK(result->took == 5ms);
+  }
+}
+
+TEST_CASE("what we lack ourselves says nothing about the endpoint") {
+  for (const auto code :
+       {errc::too_many_files_open, errc::too_many_files_open_in_system, errc::no_buffer_space,
+        errc::not_enough_memory, errc::address_not_available, errc::address_family_not_supported}) {
+    const auto failure = make_error_code(code);
+    CAPTURE(failure.message());
+    const auto result = judge(web_check(), {Stage::connecting, failure, std::nullopt, 0ms});
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().code == ErrorCode::unavailable);
+  }
+}
+
+TEST_CASE("statuses") {
+  struct Row {
+    unsigned status;
+    bool success;
+    std::string detail;
+  };
+  const Row rows[] = {
+      {200, true, "200 OK"},
+      {299, true, "299 <unknown-status>"},
+      {301, true, "301 Moved Permanently"},
+      {302, false, "status 302, expected 200-299, 301"},
+      {199, false, "status 199, expected 200-299, 301"},
+      {503, false, "status 503, expected 200-299, 301"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.status);
+    const auto result = judge(web_check(), {Stage::done, {}, row.status, 0ms});
+    REQUIRE(result.has_value());
+    CHECK(result->success == row.success);
+    CHECK(result->detail == row.detail);
+  }
+  CHECK(judge(web_check(), {Stage::done, {}, std::nullopt, 0ms})->detail == "connected");
+}
+
+TEST_CASE("the Host field") {
+  struct Row {
+    const char* address;
+    std::uint16_t port;
+    const char* host;
+    std::string field;
+  };
+  const Row rows[] = {
+      {"192.0.2.1", 80, "", "192.0.2.1"},
+      {"192.0.2.1", 8080, "", "192.0.2.1:8080"},
+      {"2001:db8::1", 80, "", "[2001:db8::1]"},
+      {"2001:db8::1", 8080, "", "[2001:db8::1]:8080"},
+      {"192.0.2.1", 8080, "www.shop.example", "www.shop.example"},
+  };
+  for (const auto& row : rows) {
+    Target target{*parse_address(row.address), web_check()};
+    target.check.port = row.port;
+    target.check.host = row.host;
+    CHECK(host_field(target) == row.field);
+  }
+}
+
+TEST_CASE("the due time after a probe") {
+  struct Row {
+    std::string name;
+    Duration due, now, next;
+  };
+  const Row rows[] = {
+      {"ended at once", 10s, 10s, 12s},
+      {"took its time", 10s, 11s, 12s},
+      {"took all of it", 10s, 12s, 12s},
+      {"late: the time that has just passed is still probed", 10s, 13s, 12s},
+      {"very late: the times in between are left out", 10s, 17s, 16s},
+      {"very late, on the grid", 10s, 18s, 18s},
+  };
+  const Clock::time_point zero{};
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    CHECK(next_due(zero + row.due, 2s, zero + row.now) == zero + row.next);
+  }
+}
+
+TEST_CASE("phases are fixed, within the interval, and spread over it") {
+  std::set<Duration> phases;
+  unsigned late = 0;
+  for (unsigned i = 0; i < 1000; ++i) {
+    Target target{*parse_address("192.0.2.1"), web_check()};
+    target.address.octets[2] = static_cast<std::uint8_t>(i / 256);
+    target.address.octets[3] = static_cast<std::uint8_t>(i % 256);
+    const auto phase = phase_of(target);
+    REQUIRE(phase >= 0ms);
+    REQUIRE(phase < 2s);
+    REQUIRE(phase == phase_of(target));
+    phases.insert(phase);
+    late += phase >= 1s ? 1 : 0;
+  }
+  CHECK(phases.size() > 700);  // of 2,000 possible ones
+  CHECK(late > 400);
+  CHECK(late < 600);
+  Target one{*parse_address("192.0.2.1"), web_check()}, other = one;
+  other.check.name = "other";
+  CHECK(phase_of(one) != phase_of(other));
+}
