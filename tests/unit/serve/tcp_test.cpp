@@ -10,7 +10,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "server.hpp"
 
@@ -234,6 +236,37 @@ TEST_CASE("all clients together cannot have more connections than the limit") {
   REQUIRE(first.send(framed(make_query(1, "a.test"))));
   REQUIRE(!first.read_message().empty());
   CHECK(Client(server.address(1), SOCK_STREAM).at_end());
+}
+
+// No further descriptor can be opened while one exists.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const int lowest_free = dup(0);
+    REQUIRE(lowest_free >= 0);
+    close(lowest_free);
+    const rlimit none{.rlim_cur = static_cast<rlim_t>(lowest_free), .rlim_max = before_.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_CASE("connections are accepted again after descriptors had run out") {
+  const Server server({"127.0.0.1:0"}, 1, patient());
+  Client client(Family::v4, SOCK_STREAM);
+  {
+    const NoDescriptors none;
+    const SystemAddress address(server.address());
+    REQUIRE(connect(client.fd(), address.get(), address.size) == 0);
+    REQUIRE(client.send(framed(make_query(5, "a.test"))));
+    pollfd readable{.fd = client.fd(), .events = POLLIN, .revents = 0};
+    CHECK(poll(&readable, 1, 250) == 0);
+  }
+  CHECK(id_of(client.read_message()) == 5);
 }
 
 TEST_CASE("the server ends with connections open") {
