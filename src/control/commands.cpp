@@ -11,17 +11,21 @@
 namespace sluice::control {
 namespace {
 
-constexpr Param name_param{"name", Place::path, ParamType::text, true, "the steered name, e.g. www.shop.example"};
+constexpr Param name_param{"name", Place::path, ParamType::text, true,
+                           "the steered name, e.g. www.shop.example"};
 constexpr Param address_param{"address", Place::path, ParamType::text, true, "the endpoint's IP address"};
-constexpr Param reason_param{"reason", Place::body, ParamType::text, false, "why; kept and shown in status and events"};
-constexpr Param for_param{"for", Place::body, ParamType::duration, false, "how long, e.g. 10m; without it until taken back"};
+constexpr Param reason_param{"reason", Place::body, ParamType::text, false,
+                             "why; kept and shown in status and events"};
+constexpr Param for_param{"for", Place::body, ParamType::duration, false,
+                          "how long, e.g. 10m; without it until taken back"};
 
 constexpr std::array status_params{
     Param{"name", Place::query, ParamType::text, false, "only this steered name"},
 };
 constexpr std::array weight_set_params{
     name_param,
-    Param{"weights", Place::body, ParamType::weights, true, "new weights; pools that are not named keep theirs"},
+    Param{"weights", Place::body, ParamType::weights, true,
+          "new weights; pools that are not named keep theirs"},
 };
 constexpr std::array weight_reset_params{name_param};
 constexpr std::array endpoint_word_params{address_param, for_param, reason_param};
@@ -29,56 +33,83 @@ constexpr std::array endpoint_auto_params{address_param};
 constexpr std::array events_params{
     Param{"after", Place::query, ParamType::number, false, "only events with a greater id"},
     Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 50 if not given"},
-    Param{"wait", Place::query, ParamType::duration, false, "when there is none yet, wait for one as long as this"},
+    Param{"wait", Place::query, ParamType::duration, false,
+          "when there is none yet, wait for one as long as this"},
 };
 
 constexpr std::array rows{
     CommandRow{CommandId::status, "status", "GET", "/v1/status", status_params, false,
                "Show names, shares and the health of every endpoint"},
-    CommandRow{CommandId::weight_set, "weight set", "PUT", "/v1/steer/{name}/weights", weight_set_params, true,
-               "Set weights of a name's pools; in effect when it returns, and over restarts"},
-    CommandRow{CommandId::weight_reset, "weight reset", "DELETE", "/v1/steer/{name}/weights", weight_reset_params, true,
-               "Go back to the weights of the config"},
-    CommandRow{CommandId::endpoint_drain, "endpoint drain", "PUT", "/v1/endpoint/{address}/drain", endpoint_word_params, true,
-               "Give the address to no new client"},
-    CommandRow{CommandId::endpoint_undrain, "endpoint undrain", "DELETE", "/v1/endpoint/{address}/drain", endpoint_auto_params,
-               true, "Take a drain back"},
-    CommandRow{CommandId::endpoint_up, "endpoint up", "PUT", "/v1/endpoint/{address}/up", endpoint_word_params, true,
-               "Hold an address for healthy, whatever its check says"},
-    CommandRow{CommandId::endpoint_down, "endpoint down", "PUT", "/v1/endpoint/{address}/down", endpoint_word_params, true,
-               "Hold an address for dead, whatever its check says"},
-    CommandRow{CommandId::endpoint_auto, "endpoint auto", "PUT", "/v1/endpoint/{address}/auto", endpoint_auto_params, true,
-               "Let the check decide about an address again"},
+    CommandRow{CommandId::weight_set, "weight set", "PUT", "/v1/steer/{name}/weights", weight_set_params,
+               true, "Set weights of a name's pools; in effect when it returns, and over restarts"},
+    CommandRow{CommandId::weight_reset, "weight reset", "DELETE", "/v1/steer/{name}/weights",
+               weight_reset_params, true, "Go back to the weights of the config"},
+    CommandRow{CommandId::endpoint_drain, "endpoint drain", "PUT", "/v1/endpoint/{address}/drain",
+               endpoint_word_params, true, "Give the address to no new client"},
+    CommandRow{CommandId::endpoint_undrain, "endpoint undrain", "DELETE", "/v1/endpoint/{address}/drain",
+               endpoint_auto_params, true, "Take a drain back"},
+    CommandRow{CommandId::endpoint_up, "endpoint up", "PUT", "/v1/endpoint/{address}/up",
+               endpoint_word_params, true, "Hold an address for healthy, whatever its check says"},
+    CommandRow{CommandId::endpoint_down, "endpoint down", "PUT", "/v1/endpoint/{address}/down",
+               endpoint_word_params, true, "Hold an address for dead, whatever its check says"},
+    CommandRow{CommandId::endpoint_auto, "endpoint auto", "PUT", "/v1/endpoint/{address}/auto",
+               endpoint_auto_params, true, "Let the check decide about an address again"},
     CommandRow{CommandId::events, "events", "GET", "/v1/events", events_params, false,
                "Show who changed what, and what was decided"},
-    CommandRow{CommandId::reload, "reload", "POST", "/v1/reload", {}, true,
+    CommandRow{CommandId::reload,
+               "reload",
+               "POST",
+               "/v1/reload",
+               {},
+               true,
                "Read config and zones again; refused as a whole when something is wrong in them"},
-    CommandRow{CommandId::version, "version", "GET", "/v1/version", {}, false, "Show the versions of sluicectl and sluiced"},
-    CommandRow{CommandId::metrics, "metrics", "GET", "/metrics", {}, false, "Show the counters in Prometheus' text format"},
+    CommandRow{CommandId::version,
+               "version",
+               "GET",
+               "/v1/version",
+               {},
+               false,
+               "Show the versions of sluicectl and sluiced"},
+    CommandRow{CommandId::metrics,
+               "metrics",
+               "GET",
+               "/metrics",
+               {},
+               false,
+               "Show the counters in Prometheus' text format"},
 };
 
 bool is_weights(const boost::json::value& value) {
   if (!value.is_object() || value.get_object().empty()) return false;
   const auto& object = value.get_object();
-  return std::all_of(object.begin(), object.end(), [](const auto& member) { return member.value().is_number(); });
+  return std::all_of(object.begin(), object.end(),
+                     [](const auto& member) { return member.value().is_number(); });
 }
 
 bool has_type(const boost::json::value& value, ParamType type) {
   switch (type) {
-    case ParamType::text: return value.is_string() && !value.get_string().empty();
-    case ParamType::weights: return is_weights(value);
-    case ParamType::duration: return value.is_string() && parse_duration(value.get_string()).has_value();
-    case ParamType::number: return value.is_uint64() || (value.is_int64() && value.get_int64() >= 0);
+    case ParamType::text:
+      return value.is_string() && !value.get_string().empty();
+    case ParamType::weights:
+      return is_weights(value);
+    case ParamType::duration:
+      return value.is_string() && parse_duration(value.get_string()).has_value();
+    case ParamType::number:
+      return value.is_uint64() || (value.is_int64() && value.get_int64() >= 0);
   }
   return false;
 }
 
 const char* expectation(ParamType type) {
   switch (type) {
-    case ParamType::text: return "a text that is not empty";
-    case ParamType::weights: return "a number for each pool";
-    case ParamType::duration: return "a duration such as \"30s\" or \"10m\"";
-    case ParamType::number: return "a whole number that is not negative";
+    case ParamType::text:
+      return "a text that is not empty";
+    case ParamType::weights:
+      return "a number for each pool";
+    case ParamType::duration:
+      return "a duration such as \"30s\" or \"10m\"";
+    case ParamType::number:
+      return "a whole number that is not negative";
   }
   return "";
 }
@@ -99,9 +130,11 @@ Result<void> check_arguments(const CommandRow& row, const boost::json::object& a
   for (const auto& [name, value] : arguments) {
     const auto* param = std::find_if(row.params.data(), row.params.data() + row.params.size(),
                                      [&](const Param& p) { return p.name == std::string_view(name); });
-    if (param == row.params.data() + row.params.size()) return Error{ErrorCode::invalid, unknown_argument(row, name)};
+    if (param == row.params.data() + row.params.size())
+      return Error{ErrorCode::invalid, unknown_argument(row, name)};
     if (!has_type(value, param->type))
-      return Error{ErrorCode::invalid, fmt::format("'{}' has to be {}", param->name, expectation(param->type))};
+      return Error{ErrorCode::invalid,
+                   fmt::format("'{}' has to be {}", param->name, expectation(param->type))};
   }
   for (const auto& param : row.params) {
     if (param.required && !arguments.contains(param.name))

@@ -1,5 +1,5 @@
-// The commands of the daemon, each declared once: a row feeds the CLI's words and help, the HTTP route, the check of
-// the arguments, and the dispatch.
+// The commands of the daemon, each declared once: a row feeds the CLI's words and help, the HTTP route, the
+// check of the arguments, and the dispatch.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ struct Param {
   std::string_view name;  // "name"; on the command line NAME when it is positional, --name otherwise
   Place place;
   ParamType type;
-  bool required;    // required ones are positional on the command line, others are options
+  bool required;  // required ones are positional on the command line, others are options
   std::string_view help;
 };
 
@@ -65,7 +65,8 @@ struct Request {
   bool dry_run = false;
 };
 
-// A body for the client, or why the request was refused. `metrics` gives a JSON string that is sent as plain text.
+// A body for the client, or why the request was refused. `metrics` gives a JSON string that is sent as plain
+// text.
 using Reply = Result<boost::json::value>;
 using ReplyHandler = std::function<void(Reply)>;
 

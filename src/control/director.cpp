@@ -139,7 +139,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void first_publication();
 
   // events
-  void note(std::string kind, std::string subject, std::string text);
+  void note(std::string who, std::string kind, std::string subject, std::string text);
   void write_events();
   void arm_event_timer();
   void wake_waiters();
@@ -187,7 +187,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 // --------------------------------------------------------------------------------------------
 
 void Director::Implementation::start() {
-  note("daemon.start", "sluiced",
+  note("sluiced", "daemon.start", "sluiced",
        fmt::format("sluiced {} started with {}", SLUICE_VERSION, model_.config().file));
   settle();
   expire();
@@ -203,7 +203,7 @@ void Director::Implementation::start() {
 
 void Director::Implementation::stop() {
   if (std::exchange(stopped_, true)) return;
-  note("daemon.stop", "sluiced", "sluiced stopped");
+  note("sluiced", "daemon.stop", "sluiced", "sluiced stopped");
   write_events();
   first_round_timer_.cancel();
   event_timer_.cancel();
@@ -313,7 +313,7 @@ void Director::Implementation::take_probe(const probe::Target& target, const hea
 
   if (model_.apply_probe(target.address, *check, result, wall_now())) {
     const auto verdict = model_.health().at(key).verdict;
-    note(fmt::format("endpoint.{}", health::to_text(verdict)), to_text(target.address),
+    note("health", fmt::format("endpoint.{}", health::to_text(verdict)), to_text(target.address),
          fmt::format("{} is {} by check {}: {}", to_text(target.address), health::to_text(verdict),
                      check->name, result.detail));
     publish_pools_with(target.address);
@@ -423,10 +423,10 @@ Director::Implementation::CounterUse& Director::Implementation::counter(const wi
 // ---------------------------------------------------------------------------------------------------------
 
 // For what happens by itself. It is in force already, so it is written when there is time.
-void Director::Implementation::note(std::string kind, std::string subject, std::string text) {
-  const auto* who = kind.starts_with("endpoint.") ? "health" : "sluiced";
-  logger().info("{}: {}", kind, text);
-  unwritten_.push_back({0, wall_now(), who, std::move(kind), std::move(subject), std::move(text)});
+void Director::Implementation::note(std::string who, std::string kind, std::string subject,
+                                    std::string text) {
+  logger().info("{} by {}: {}", kind, who, text);
+  unwritten_.push_back({0, wall_now(), std::move(who), std::move(kind), std::move(subject), std::move(text)});
   if (unwritten_.size() > static_cast<std::size_t>(store::events_max)) unwritten_.erase(unwritten_.begin());
   arm_event_timer();
 }
@@ -509,12 +509,12 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
       warnings_ = {
           fmt::format("the last reload was refused at {}; what was loaded before goes on being served",
                       to_text(wall_now()))};
-      note("config.refused", model_.config().file, "the config was refused:\n" + text);
+      note(request.who, "config.refused", model_.config().file, "the config was refused:\n" + text);
     }
     return Error{ErrorCode::refused, std::move(text)};
   }
-  std::string text = fmt::format("{} zones and {} steered names loaded", result.loaded->zones.zones().size(),
-                                 result.loaded->config.steers.size());
+  std::string text = fmt::format("loaded: {} zone(s), {} steered name(s)",
+                                 result.loaded->zones.zones().size(), result.loaded->config.steers.size());
   const auto restart = needs_restart(model_.config(), result.loaded->config);
   if (!restart.empty()) text += fmt::format("; a change of {} needs a restart", fmt::join(restart, ", "));
   if (!request.dry_run) {
@@ -522,7 +522,7 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
     zones_ = std::move(result.loaded->zones);
     warnings_.clear();
     if (!restart.empty()) warnings_ = {text};
-    note("config.loaded", model_.config().file, fmt::format("{} (by {})", text, request.who));
+    note(request.who, "config.loaded", model_.config().file, text);
     settle();
     start_probing();
     if (block_) publish_everything();

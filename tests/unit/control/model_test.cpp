@@ -27,7 +27,7 @@ TEST_CASE("weights are set for all pools, named or not, and shown before and aft
   Model model(parsed(config_text));
   const auto decision = set_weights(
       model, request(CommandId::weight_set, R"({"name": "WWW.shop.example", "weights": {"v2": 25}})"), at(0));
-  REQUIRE(decision);
+  REQUIRE(decision.has_value());
   take(model, *decision);
   CHECK(model.weights(www(model)) == std::vector<double>{95, 25});
   CHECK(decision->reply.at("changed") == true);
@@ -74,7 +74,7 @@ TEST_CASE("refused requests say why and change nothing") {
                           : row.id == CommandId::endpoint_drain
                               ? say_word(model, asked, store::Word::drain, at(0))
                               : take_word(model, asked, store::Word::drain, at(0));
-    REQUIRE(!decision);
+    REQUIRE_FALSE(decision.has_value());
     CHECK(decision.error().code == row.code);
     CHECK(decision.error().message == row.message);
   }
