@@ -169,7 +169,8 @@ asio::awaitable<std::optional<control::Reply>> Connection::ask_director(control:
   service_->dispatch(std::move(request), std::move(handler));
   watch_peer();
   while (!reply_ && !gone_) co_await reply_arrived_.async_wait(as_result);
-  stream_.socket().cancel();  // the watch
+  error_code ignored;
+  stream_.socket().cancel(ignored);  // the watch
   if (gone_) co_return std::nullopt;
   co_return std::move(reply_);
 }
