@@ -137,20 +137,19 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
   return std::nullopt;
 }
 
-void ValueReader::refuse_type(const KeyRow& row, const toml::node& node, std::string_view wanted) {
+std::nullopt_t ValueReader::refuse_type(const KeyRow& row, const toml::node& node, std::string_view wanted) {
   errors_.add(begin_of(node), fmt::format("{}: expected {}, got {}", row.key, wanted, kind_of(node)));
+  return std::nullopt;
 }
 
-void ValueReader::refuse_value(const KeyRow& row, const toml::node& node, std::string_view wanted) {
+std::nullopt_t ValueReader::refuse_value(const KeyRow& row, const toml::node& node, std::string_view wanted) {
   errors_.add(begin_of(node), fmt::format("{}: expected {}, got {}", row.key, wanted, got(node)));
+  return std::nullopt;
 }
 
 std::optional<std::string> ValueReader::read_text(const KeyRow& row, const toml::node& node) {
   const auto* value = node.as_string();
-  if (!value) {
-    refuse_type(row, node, expected(row));
-    return std::nullopt;
-  }
+  if (!value) return refuse_type(row, node, expected(row));
   const std::string& text = value->get();
   std::string wanted;
   if (text.size() > text_size_max)
@@ -160,44 +159,28 @@ std::optional<std::string> ValueReader::read_text(const KeyRow& row, const toml:
   else if (row.complaint)
     wanted = row.complaint(text);
   if (wanted.empty()) return text;
-  refuse_value(row, node, wanted);
-  return std::nullopt;
+  return refuse_value(row, node, wanted);
 }
 
 std::optional<std::int64_t> ValueReader::read_integer(const KeyRow& row, const toml::node& node) {
   const auto* value = node.as_integer();
-  if (!value) {
-    refuse_type(row, node, expected(row));
-    return std::nullopt;
-  }
+  if (!value) return refuse_type(row, node, expected(row));
   const auto number = value->get();
-  if (row.bounds && (number < to_integer(row.bounds->least) || number > to_integer(row.bounds->most))) {
-    refuse_value(row, node, fmt::format("{} to {}", row.bounds->least, row.bounds->most));
-    return std::nullopt;
-  }
+  if (row.bounds && (number < to_integer(row.bounds->least) || number > to_integer(row.bounds->most)))
+    return refuse_value(row, node, fmt::format("{} to {}", row.bounds->least, row.bounds->most));
   return number;
 }
 
 std::optional<Duration> ValueReader::read_duration(const KeyRow& row, const toml::node& node) {
   const auto* text = node.as_string();
-  if (!text) {
-    refuse_type(row, node, expected(row));
-    return std::nullopt;
-  }
+  if (!text) return refuse_type(row, node, expected(row));
   const auto duration = parse_duration(text->get());
-  if (!duration) {
-    refuse_value(row, node, expected(row));
-    return std::nullopt;
-  }
+  if (!duration) return refuse_value(row, node, expected(row));
   const auto& bounds = row.bounds;
-  if (bounds && (*duration < *parse_duration(bounds->least) || *duration > *parse_duration(bounds->most))) {
-    refuse_value(row, node, fmt::format("{} to {}", bounds->least, bounds->most));
-    return std::nullopt;
-  }
-  if (row.type == Type::whole_seconds && *duration % std::chrono::seconds(1) != Duration::zero()) {
-    refuse_value(row, node, "whole seconds");
-    return std::nullopt;
-  }
+  if (bounds && (*duration < *parse_duration(bounds->least) || *duration > *parse_duration(bounds->most)))
+    return refuse_value(row, node, fmt::format("{} to {}", bounds->least, bounds->most));
+  if (row.type == Type::whole_seconds && *duration % std::chrono::seconds(1) != Duration::zero())
+    return refuse_value(row, node, "whole seconds");
   return *duration;
 }
 
@@ -221,17 +204,11 @@ std::optional<Choice> ValueReader::read_choice(const KeyRow& row, const toml::no
 std::optional<SocketAddress> ValueReader::read_listener(const KeyRow& row, const toml::node& node) {
   constexpr std::string_view wanted = "ADDRESS:PORT such as \"127.0.0.1:53\" or \"[::1]:53\"";
   const auto* value = node.as_string();
-  if (!value) {
-    refuse_type(row, node, wanted);
-    return std::nullopt;
-  }
+  if (!value) return refuse_type(row, node, wanted);
   const std::string& text = value->get();
   const auto address = parse_socket_address(text);
   // What follows a zero octet would go unread.
-  if (!address || std::any_of(text.begin(), text.end(), is_control)) {
-    refuse_value(row, node, wanted);
-    return std::nullopt;
-  }
+  if (!address || std::any_of(text.begin(), text.end(), is_control)) return refuse_value(row, node, wanted);
   if (const auto reason = unusable(address->address); !reason.empty()) {
     errors_.add(begin_of(node), fmt::format("{}: \"{}\" is {}", row.key, text, reason));
     return std::nullopt;
@@ -281,10 +258,7 @@ std::optional<Address> ValueReader::read_address(const KeyRow& row, const toml::
   const auto address = value && std::none_of(value->get().begin(), value->get().end(), is_control)
                            ? parse_address(value->get())
                            : Error{};
-  if (!address) {
-    refuse_value(row, node, "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"");
-    return std::nullopt;
-  }
+  if (!address) return refuse_value(row, node, "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"");
   const auto reason =
       is_unspecified(*address) ? "the unspecified address, not that of a server" : unusable(*address);
   if (reason.empty()) return *address;
@@ -365,10 +339,7 @@ std::optional<std::vector<Endpoint>> ValueReader::read_endpoints(const KeyRow& r
 
 std::optional<std::vector<PoolWeight>> ValueReader::read_weights(const KeyRow& row, const toml::node& node) {
   const auto* table = node.as_table();
-  if (!table) {
-    refuse_type(row, node, expected(row));
-    return std::nullopt;
-  }
+  if (!table) return refuse_type(row, node, expected(row));
   if (table->empty() || table->size() > steer_pools_max) {
     errors_.add(begin_of(node),
                 fmt::format("{}: expected 1 to {} pools, got {}", row.key, steer_pools_max, table->size()));

@@ -49,8 +49,8 @@ class ValueReader {
 
   const toml::array* elements(const KeyRow& row, const toml::node& node, std::size_t size_max);
   // The value has another type than `wanted` says; or the right one, and shows itself in the message.
-  void refuse_type(const KeyRow& row, const toml::node& node, std::string_view wanted);
-  void refuse_value(const KeyRow& row, const toml::node& node, std::string_view wanted);
+  std::nullopt_t refuse_type(const KeyRow& row, const toml::node& node, std::string_view wanted);
+  std::nullopt_t refuse_value(const KeyRow& row, const toml::node& node, std::string_view wanted);
 
   std::filesystem::path folder_;
   Errors& errors_;
