@@ -184,17 +184,20 @@ def read_example_zone():
 class Sluice:
     """sluiced with a config in the sandbox, and sluicectl that talks to it.
 
-    `config` is what follows [server], [admin] and [zone."shop.example"]; the zone is the example's, with `more_zone` after it.
+    `config` is what follows [server], [admin] and [zone."shop.example"]; `server` and `admin` are further lines of the first two. The
+    zone is the example's, with `more_zone` after it.
     """
 
-    def __init__(self, sandbox, config="", more_zone="", zone=None, state="state"):
+    def __init__(self, sandbox, config="", more_zone="", state="state", server="", admin=""):
         self.sandbox = sandbox
         self.port = free_port()
         self.state = state
+        self.more_server = server
+        self.more_admin = admin
         self.process = None
         self.config_path = sandbox.path("sluice.toml")
         self.socket_path = sandbox.path("admin.sock")
-        sandbox.write("shop.example.zone", (read_example_zone() if zone is None else zone) + more_zone)
+        sandbox.write("shop.example.zone", read_example_zone() + more_zone)
         self.write_config(config)
 
     def write_config(self, config):
@@ -202,19 +205,21 @@ class Sluice:
 listen = ["127.0.0.1:{self.port}"]
 workers = 2
 state = "{self.state}"
+{self.more_server}
 
 [admin]
 socket = "admin.sock"
+{self.more_admin}
 
 [zone."shop.example"]
 file = "shop.example.zone"
 
 {config}""")
 
-    def start(self):
+    def start(self, **popen):
         """Returns when it has said that it is ready."""
         before = self.times_ready()
-        self.process = self.sandbox.start("sluiced", [self.program("sluiced"), "--config", self.config_path])
+        self.process = self.sandbox.start("sluiced", [self.program("sluiced"), "--config", self.config_path], **popen)
         poll("`ready` of sluiced", lambda: self.times_ready() > before or not self.process.alive())
         expect(self.process.alive(), f"sluiced ended with {self.process.popen.poll()} instead of becoming ready")
 

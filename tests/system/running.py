@@ -1,9 +1,15 @@
 """Starting, reloading and stopping."""
 
+import http.client
+import json
 import os
+import pwd
+import re
 import signal
+import socket
+import time
 
-from harness import Sluice, expect, expect_equal, poll, run, test
+from harness import REPO, Skip, Sluice, expect, expect_equal, free_port, poll, run, test
 from queries import Asker, addresses, ask, question, texts
 from shares import CONFIG
 
@@ -86,3 +92,103 @@ def the_metrics_count_queries(sandbox):
         asker.ask_many([question("www.shop.example", "A")] * 100)
     text = sluice.ctl("metrics")
     expect('sluice_dns_queries_total{transport="udp"} 100' in text, f"100 queries are not counted:\n{text}")
+
+
+@test
+def readiness_is_told_to_the_service_manager(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(sandbox.path("notify"))
+        manager.settimeout(20)
+        sluice.start(env={**os.environ, "NOTIFY_SOCKET": sandbox.path("notify")})
+        expect("READY=1" in manager.recv(4096).decode(), "no READY=1")
+
+
+@test
+def the_http_listener_only_reads(sandbox):
+    port = free_port()
+    sluice = Sluice(sandbox, CONFIG, admin=f'http = "127.0.0.1:{port}"')
+    sluice.start()
+    expect_equal("steers", len(json.loads(get(port, "/v1/status")[1])["steers"]), 4)
+    expect("sluice_dns_queries_total" in get(port, "/metrics")[1], "no metrics")
+    expect("openapi" in get(port, "/v1/openapi.json")[1], "no description of the API")
+    body = json.dumps({"weights": {"v1": 0, "v2": 1}})
+    status, _ = get(port, "/v1/steer/www.shop.example/weights", "PUT", body)
+    expect(400 <= status < 500, f"a change over TCP got status {status}")
+    expect_equal("weights", sluice.weights("www.shop.example"), {"v1": 90, "v2": 10})
+    expect_equal("exit code of sluicectl --url", run([sluice.program("sluicectl"), "--url", f"http://127.0.0.1:{port}",
+                                                      "status"]).returncode, 0)
+
+
+def get(port, path, method="GET", body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, text
+
+
+@test
+def privileges_are_dropped_after_binding(sandbox):
+    if os.geteuid() != 0:
+        raise Skip("only root can become another user")
+    os.chmod(sandbox.folder, 0o755)  # the other user has to reach the state folder in it
+    sluice = Sluice(sandbox, CONFIG, server='user = "nobody"')
+    sluice.start()
+    with open(f"/proc/{sluice.process.popen.pid}/status", encoding="utf-8") as text:
+        uids = re.search(r"^Uid:(.*)$", text.read(), re.MULTILINE)[1].split()
+    expect_equal("user ids", uids, [str(pwd.getpwnam("nobody").pw_uid)] * 4)
+    sluice.ctl("weight", "set", "www.shop.example", "v1=1", "v2=2")
+    sluice.process.kill()
+    sluice.start()
+    expect_equal("weights after a restart", sluice.weights("www.shop.example"), {"v1": 1, "v2": 2})
+    expect_equal("exit code", sluice.process.terminate(), 0)
+
+
+@test
+def a_state_folder_has_one_daemon(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    sluice.start()
+    config = open(sluice.config_path, encoding="utf-8").read().replace(str(sluice.port), str(free_port()))
+    other = sandbox.write("other.toml", config.replace("admin.sock", "admin2.sock"))
+    result = run([sluice.program("sluiced"), "--config", other])
+    expect_equal(f"exit code of the second one\n{result.stdout}{result.stderr}", result.returncode, 1)
+    expect("state" in result.stderr, f"the state folder is not named: {result.stderr}")
+    sluice.ctl("status")
+
+
+@test
+def drain_with_wait_returns_when_no_cache_can_hold_the_address(sandbox):
+    sluice = Sluice(sandbox, CONFIG.replace('[steer."app', 'ttl = "2s"\n[steer."app', 1).replace(
+        '[steer."both.shop.example"]', '[steer."both.shop.example"]\nttl = "1s"').replace(
+            'method = "sticky"', 'method = "sticky"\nttl = "1s"'))
+    sluice.start()
+    with Asker(sluice.port) as asker:
+        while "127.0.1.1" not in asker.addresses(question("www.shop.example", "A")):
+            pass
+        given = time.monotonic()
+    sluice.ctl("endpoint", "drain", "127.0.1.1", "--wait")
+    waited = time.monotonic() - given
+    expect(waited >= 2, f"returned {waited:.2f} s after an answer with a TTL of 2 s")
+
+
+@test
+def an_operators_word_can_end_by_itself(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    sluice.start()
+    sluice.ctl("endpoint", "down", "127.0.1.1", "--for", "1s")
+    expect_equal("word", sluice.endpoint("127.0.1.1")["word"]["word"], "down")
+    poll("the end of the word", lambda: sluice.endpoint("127.0.1.1")["word"] is None)
+    expect(sluice.endpoint("127.0.1.1")["serving"], "the address does not serve again")
+
+
+@test
+def the_readmes_config_and_the_example_are_valid(sandbox):
+    with open(os.path.join(REPO, "README.md"), encoding="utf-8") as text:
+        config = re.search(r"```toml\n(.*?)```", text.read(), re.DOTALL)[1]
+    sluice = Sluice(sandbox)
+    sandbox.write("sluice.toml", config)
+    for path in (sluice.config_path, os.path.join(REPO, "zones", "sluice.toml")):
+        result = run([sluice.program("sluiced"), "--check", path])
+        expect_equal(f"exit code of --check {path}\n{result.stdout}{result.stderr}", result.returncode, 0)
