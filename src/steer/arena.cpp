@@ -31,12 +31,12 @@ Offset Arena::allocate(std::size_t bytes) {
   if (!same_size.empty()) {
     offset = same_size.back();
     same_size.pop_back();
-    std::memset(at<std::uint8_t>(offset), 0, units * unit);
   } else {
     if (units * unit > capacity_ - end_) throw std::bad_alloc();
     offset = static_cast<Offset>(end_ / unit);
     end_ += units * unit;
   }
+  std::memset(at<std::uint8_t>(offset), 0, units * unit);
   units_[offset] = units;
   used_bytes_ += units * unit;
   return offset;
@@ -44,9 +44,15 @@ Offset Arena::allocate(std::size_t bytes) {
 
 void Arena::free(Offset offset) {
   const auto found = units_.find(offset);
-  used_bytes_ -= found->second * unit;
-  free_[found->second].push_back(offset);
+  const std::uint32_t units = found->second;
   units_.erase(found);
+  used_bytes_ -= units * unit;
+  // The last piece goes back to the whole, so that what did not fit leaves room for pieces of any size.
+  if ((std::size_t{offset} + units) * unit == end_) {
+    end_ -= units * unit;
+  } else {
+    free_[units].push_back(offset);
+  }
 }
 
 void Arena::retire(Offset offset) { retired_.push_back({offset, quiescence_.retire()}); }

@@ -32,7 +32,10 @@ std::uint32_t salt_of(const wire::Name& name) {
 }  // namespace
 
 Block::Block(Quiescence& quiescence, std::size_t names)
-    : arena_(quiescence, std::max(bytes_at_least, names * bytes_per_name)) {
+    : Block(quiescence, names, std::max(bytes_at_least, names * bytes_per_name)) {}
+
+Block::Block(Quiescence& quiescence, std::size_t names, std::size_t capacity_bytes)
+    : arena_(quiescence, capacity_bytes) {
   const std::size_t places = std::bit_ceil(std::max<std::size_t>(2 * names, 2));
   const Offset header = arena_.allocate(sizeof(Header));
   const Offset index = arena_.allocate(places * sizeof(Offset));
@@ -101,7 +104,7 @@ bool Block::all_or_nothing(Function function) {
     function();
     return true;
   } catch (const std::bad_alloc&) {
-    for (const Offset offset : fresh_) arena_.free(offset);
+    for (; !fresh_.empty(); fresh_.pop_back()) arena_.free(fresh_.back());
     return false;
   }
 }

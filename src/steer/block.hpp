@@ -138,6 +138,9 @@ class Block {
   // Room for `names` names and for what they are likely to need. Throws std::bad_alloc.
   Block(Quiescence& quiescence, std::size_t names);
 
+  // The same with room for so many octets in all.
+  Block(Quiescence& quiescence, std::size_t names, std::size_t capacity_bytes);
+
   // Adds a name without a table; its offset identifies it from then on (zone::SteerId). At most `names` of
   // them, and before the block is shared.
   Offset add_name(const wire::Name& name);
