@@ -127,28 +127,42 @@ Problem unexpected(const Token& word, ldns_rdf_type type) {
   return {word.at, fmt::format("'{}' is not valid here: expected {}", shown(word.text), expected(type))};
 }
 
-// Where ldns is too lenient for one word of one field.
-std::optional<Problem> check_word(RecordParser& parser, ldns_rdf_type type, std::span<const Token> rest) {
-  const Token& word = rest.front();
+// Whether the word is a number that fits its field, where ldns would cut it to the field's size.
+bool fits_number(ldns_rdf_type type, std::string_view word) {
   const auto* row = field_row(type);
-  const bool number = row != nullptr && row->number_max != 0;
-  if (number && !parse_number(word.text, row->number_max)) return unexpected(word, type);
+  if (row != nullptr && row->number_max != 0) return parse_number(word, row->number_max).has_value();
+  if (type == LDNS_RDF_TYPE_PERIOD) return parse_period(word, 0xFFFFFFFF).has_value();
   // Here ldns takes mnemonics as well.
-  const bool code = type == LDNS_RDF_TYPE_ALG || type == LDNS_RDF_TYPE_CERTIFICATE_USAGE ||
-                    type == LDNS_RDF_TYPE_SELECTOR || type == LDNS_RDF_TYPE_MATCHING_TYPE;
-  if (code && is_decimal(word.text) && !parse_number(word.text, 0xFF)) return unexpected(word, type);
-  // ldns would read a"b c" as two texts.
-  if (type != LDNS_RDF_TYPE_SVCPARAMS && has_inner_quote(word.text)) return unexpected(word, type);
-  if (type == LDNS_RDF_TYPE_PERIOD && !parse_period(word.text, 0xFFFFFFFF)) return unexpected(word, type);
-  if (type == LDNS_RDF_TYPE_DNAME && word.quoted()) return unexpected(word, type);
-  if (type == LDNS_RDF_TYPE_TYPE && !parser.type(word.text)) return unexpected(word, type);
-  if (type == LDNS_RDF_TYPE_NSEC)
-    for (const Token& each : rest)
-      if (!parser.type(each.text)) return unexpected(each, type);
-  if (type == LDNS_RDF_TYPE_HEX) {
-    std::size_t digits = 0;
-    for (const Token& each : rest) digits += each.text.size();
-    if (digits % 2 != 0) return unexpected(word, type);
+  const bool is_code = type == LDNS_RDF_TYPE_ALG || type == LDNS_RDF_TYPE_CERTIFICATE_USAGE ||
+                       type == LDNS_RDF_TYPE_SELECTOR || type == LDNS_RDF_TYPE_MATCHING_TYPE;
+  return !is_code || !is_decimal(word) || parse_number(word, 0xFF).has_value();
+}
+
+// Whether ldns reads the word as one of this field at all, and not as something else.
+bool is_plain_word(ldns_rdf_type type, const Token& word) {
+  // In the midst of a record ldns would take \# for the begin of octets and leave the record without its
+  // fields.
+  if (word.text == "\\#" && type != LDNS_RDF_TYPE_STR) return false;
+  if (type == LDNS_RDF_TYPE_DNAME && word.quoted()) return false;
+  // It would read a"b c" as two texts.
+  return type == LDNS_RDF_TYPE_SVCPARAMS || !has_inner_quote(word.text);
+}
+
+std::size_t count_octets(std::span<const Token> words) {
+  std::size_t count = 0;
+  for (const Token& word : words) count += word.text.size();
+  return count;
+}
+
+// Where ldns is too lenient. `rest` are the words from this field on.
+std::optional<Problem> check_field(RecordParser& parser, ldns_rdf_type type, std::span<const Token> rest) {
+  const Token& word = rest.front();
+  if (!fits_number(type, word.text)) return unexpected(word, type);
+  if (type == LDNS_RDF_TYPE_HEX && count_octets(rest) % 2 != 0) return unexpected(word, type);
+  const bool is_type = type == LDNS_RDF_TYPE_TYPE || type == LDNS_RDF_TYPE_NSEC;
+  for (const Token& each : takes_the_rest(type) ? rest : rest.first(1)) {
+    if (!is_plain_word(type, each)) return unexpected(each, type);
+    if (is_type && !parser.type(each.text)) return unexpected(each, type);
   }
   return {};
 }
@@ -157,7 +171,7 @@ std::optional<Problem> check_words(RecordParser& parser, const ldns_rr_descripto
                                    std::span<const Token> words) {
   for (std::size_t i = 0; i < std::min(words.size(), ldns_rr_descriptor_maximum(&form)); ++i) {
     const auto type = ldns_rr_descriptor_field_type(&form, i);
-    if (auto problem = check_word(parser, type, words.subspan(i))) return problem;
+    if (auto problem = check_field(parser, type, words.subspan(i))) return problem;
     if (takes_the_rest(type)) break;
   }
   return {};
@@ -187,14 +201,23 @@ void append_rdfs(const ldns_rr& rr, std::vector<std::uint8_t>& out) {
   }
 }
 
+// Whether the record has all of its fields, with names where names belong: what the compiler relies on.
+bool has_its_form(const ldns_rr& rr, const ldns_rr_descriptor& form) {
+  if (ldns_rr_rd_count(&rr) < ldns_rr_descriptor_minimum(&form)) return false;
+  for (std::size_t i = 0; i < ldns_rr_rd_count(&rr); ++i) {
+    const auto* rdf = ldns_rr_rdf(&rr, i);
+    const bool wants_name = ldns_rr_descriptor_field_type(&form, i) == LDNS_RDF_TYPE_DNAME;
+    if (rdf == nullptr || (ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_DNAME) != wants_name) return false;
+  }
+  return true;
+}
+
 // ldns concatenates a relative name and its origin without looking at the sum. Returns the field with too
 // long a name.
 std::optional<std::size_t> find_long_name(const ldns_rr& rr) {
   for (std::size_t i = 0; i < ldns_rr_rd_count(&rr); ++i) {
     const auto* rdf = ldns_rr_rdf(&rr, i);
-    if (rdf != nullptr && ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_DNAME &&
-        ldns_rdf_size(rdf) > wire::name_size_max)
-      return i;
+    if (ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_DNAME && ldns_rdf_size(rdf) > wire::name_size_max) return i;
   }
   return {};
 }
@@ -349,8 +372,7 @@ std::optional<Problem> RecordParser::rdata(RrType type, const Token& type_token,
   ldns_rr* parsed = nullptr;
   const auto status = ldns_rr_new_frm_str(&parsed, text_.c_str(), 0, origin_->name.get(), nullptr);
   const RrHandle rr(status == LDNS_STATUS_OK ? parsed : nullptr);
-  if (!rr || ldns_rr_rd_count(rr.get()) < ldns_rr_descriptor_minimum(form))
-    return find_culprit(*form, type_token, words);
+  if (!rr || !has_its_form(*rr, *form)) return find_culprit(*form, type_token, words);
   if (const auto field = find_long_name(*rr))
     return Problem{*field < words.size() ? words[*field].at : type_token.at,
                    "the name is longer than 255 octets with the origin (RFC 1035, 2.3.4)"};

@@ -1,4 +1,6 @@
 // Master files with random damage: the loader ends, and it gives a zone or says where it hurts.
+// (No IPSECKEY among them: ldns 1.8.3 leaks memory on malformed ones, which LeakSanitizer would report as
+// ours.)
 #include <random>
 
 #include <doctest/doctest.h>
@@ -28,7 +30,6 @@ const std::string sound =
     "t NSEC b A MX TYPE1234\n"
     "p APL 1:192.0.2.0/24 !2:2001:db8::/32\n"
     "w WKS 192.0.2.1 tcp smtp\n"
-    "i IPSECKEY 10 1 2 192.0.2.38 AAAA\n"
     "x HIP 2 200100107B1A74DF365639CC39F1D578 AAAA rvs.example.\n"
     "g URI 10 1 \"https://example/\"\n"
     "$GENERATE 1-3 gen${0,2,d} A 192.0.2.$\n"
