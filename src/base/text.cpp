@@ -23,19 +23,22 @@ struct Unit {
 constexpr Unit units[] = {{"d", 24h}, {"h", 1h}, {"m", 1min}, {"s", 1s}, {"ms", 1ms}};
 constexpr Duration longest_duration = 24h * 3653;
 
-// Levenshtein's distance, one row at a time.
+// How many letters have to be changed, added, left out, or swapped with their neighbour ("optimal string
+// alignment").
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
+  std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  std::iota(last.begin(), last.end(), 0);
   for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
+    row[0] = i + 1;
     for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({substituted, row[j] + 1, diagonal + 1});
+      row[j + 1] = std::min({last[j] + (a[i] != b[j]), last[j + 1] + 1, row[j] + 1});
+      const bool swapped = i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j];
+      if (swapped) row[j + 1] = std::min(row[j + 1], before[j - 1] + 1);
     }
+    std::swap(before, last);
+    std::swap(last, row);
   }
-  return row.back();
+  return last.back();
 }
 
 }  // namespace
@@ -77,7 +80,7 @@ std::string to_text(Time time) {
 }
 
 std::string to_text(Duration duration) {
-  if (duration < 0ms) return "-" + to_text(-duration);
+  if (duration < 0ms) return fmt::format("-{}", to_text(-duration));
   if (duration < 1s) return fmt::format("{}ms", duration.count());
   std::string text;
   int parts = 0;
