@@ -158,7 +158,7 @@ Cell state_cell(const json::value& endpoint) {
   if (kind == "up") return {fmt::format("held up ({})", health), Colour::warning};
   if (kind == "down") return {fmt::format("held down ({})", health), Colour::warning};
   if (health == "up") return {serving ? "up" : "up, unused", serving ? Colour::good : Colour::none};
-  return {health + (serving ? ", answered" : ""), health == "down" ? Colour::bad : Colour::warning};
+  return {health + (serving ? ", in answers" : ""), health == "down" ? Colour::bad : Colour::warning};
 }
 
 // How far the other verdict is: "1 of 3 failures".

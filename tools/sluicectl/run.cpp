@@ -24,10 +24,11 @@ using namespace std::chrono_literals;
 using control::CommandId;
 using control::CommandRow;
 
-constexpr Duration read_timeout = 5s;     // the daemon answers reads from memory
-constexpr Duration change_timeout = 30s;  // a change waits for the disk, a reload for all zones
-constexpr Duration poll_period = 30s;     // of events --follow
-constexpr Duration redraw_period = 1s;    // of status --watch, and between attempts when the daemon is away
+constexpr Duration read_timeout = 5s;      // the daemon answers reads from memory
+constexpr Duration change_timeout = 30s;   // a change waits for the disk, a reload for all zones
+constexpr Duration poll_period = 30s;      // of events --follow
+constexpr Duration redraw_period = 1s;     // of status --watch, and between attempts when the daemon is away
+constexpr unsigned follow_limit = 10'000;  // all that the daemon keeps, so that following leaves none out
 constexpr std::string_view clear_screen = "\x1b[H\x1b[2J";
 
 void print(std::string_view text) { fmt::print("{}", text); }
@@ -145,6 +146,7 @@ ExitCode follow_events(const Invocation& invocation, ApiCall call, Style style) 
     std::fflush(stdout);
     after = last_id(*reply, after);
     call.arguments["after"] = after;
+    call.arguments["limit"] = follow_limit;
     call.arguments["wait"] = to_text(poll_period);
   }
 }
