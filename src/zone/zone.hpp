@@ -69,6 +69,7 @@ inline constexpr SteerId not_steered = 0;
 
 // A steered name that the loader puts into the tree, so that it exists (RFC 4592 and NODATA need to know).
 // The zone may hold other types at the name, but neither A nor AAAA nor CNAME nor DNAME.
+// One that is outside the zone is passed over, so that the caller may give all that it has.
 struct Steered {
   wire::Name name;
   SteerId id;
