@@ -1,8 +1,8 @@
 // Runs the checks: one probe per distinct (address, check), each on its own fixed cadence, spread over the
 // interval.
 //
-//   target --due--> connect [-> request -> response] --result--> callback          deadline: `timeout` for
-//   the whole probe
+//   target --due--> connect [-> request -> response] --result--> callback
+//                   '---------- one deadline ------'
 #pragma once
 
 #include <functional>
@@ -23,7 +23,8 @@ struct Target {
   friend bool operator==(const Target&, const Target&) = default;
 };
 
-// Called on the prober's executor, once per probe.
+// Called on the prober's executor, once per probe; not for a probe that could not be run for lack of
+// something of our own (descriptors, say). It may change, stop or destroy the prober.
 using OnResult = std::function<void(const Target&, const health::ProbeResult&)>;
 
 // At most this many probes are open at once; a due probe beyond it waits for a place.

@@ -237,10 +237,10 @@ TEST_CASE("what a server does, and what the probe says") {
       {"a field that is none", http, respond<bad_field>, 10s, false, "not HTTP"},
       {"an endless header", http, endless_header, 10s, false, "response header longer than 64 KiB"},
       {"an endless line", http, endless_line, 10s, false, "response header longer than 64 KiB"},
-      {"silence", http, say_nothing, 50ms, false, "timeout after 50ms while waiting for a response"},
-      {"nobody accepts", http, nullptr, 50ms, false, "timeout after 50ms while waiting for a response"},
-      {"a header that never ends, slowly", http, trickle_forever, 200ms, false,
-       "timeout after 200ms while waiting for a response"},
+      {"silence", http, say_nothing, 500ms, false, "timeout after 500ms while waiting for a response"},
+      {"nobody accepts", http, nullptr, 500ms, false, "timeout after 500ms while waiting for a response"},
+      {"a header that never ends, slowly", http, trickle_forever, 500ms, false,
+       "timeout after 500ms while waiting for a response"},
   };
   for (const std::string address : {"127.0.0.1", "::1"}) {
     for (const auto& row : rows) {
@@ -480,7 +480,15 @@ TEST_CASE("no more than probes_open_max are open at once, and the others have th
   CHECK(most <= probes_open_max);
 }
 
-TEST_CASE("running out of descriptors is not the endpoint's failure") {
+// UBSan looks at an object of a class with virtual functions through a pipe; without descriptors it takes
+// each one for an invalid one. ASan stands for it here, as the compiler does not tell of UBSan.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool with_sanitizers = true;
+#else
+constexpr bool with_sanitizers = false;
+#endif
+
+TEST_CASE("running out of descriptors is not the endpoint's failure" * doctest::skip(with_sanitizers)) {
   asio::io_context io;
   const Server server(io, "127.0.0.1", nullptr);
   auto target = tcp_target(server);
