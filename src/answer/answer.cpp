@@ -1,6 +1,7 @@
 #include "answer/answer.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "wire/reply.hpp"
 
@@ -36,6 +37,7 @@ class Answering {
   enum class Next : std::uint8_t { done, follow };
 
   Next step(const wire::LookupName& name, Rcode& rcode);
+  const Zone* zone_of(const wire::LookupName& name) const;
   Next at_name(const Zone& zone, const Node& node, const wire::LookupName& name);
   Next follow_cname(const Rrset& cname);
   Next follow_dname(const Zone& zone, const Match& match, const wire::LookupName& name, Rcode& rcode);
@@ -46,6 +48,7 @@ class Answering {
   void add_negative(const Zone& zone, std::uint32_t ttl_max);
   bool add_rrset(std::uint16_t owner_offset, const Rrset& rrset);
   bool add_answer(const Rrset& rrset);
+  bool first_use(const Node* dname);
   steer::Draw draw(const steer::Table& table, Family family);
   bool asks_address() const { return query_.type == RrType::a || query_.type == RrType::aaaa; }
 
@@ -56,18 +59,35 @@ class Answering {
   wire::ReplyWriter& reply_;
   wire::ReplyEdns& edns_;
   std::uint16_t owner_offset_ =
-      wire::header_size;            // where the name that is looked up now stands in the reply
+      wire::header_size;                           // where the name that is looked up now stands in the reply
+  std::array<const Node*, chain_max + 1> dnames_;  // whose records are in the reply
+  unsigned dname_count_ = 0;
   bool authority_settled_ = false;  // RFC 1035, 4.1.1: AA speaks of the first owner in the answer
 };
 
 Rcode Answering::run() {
   const wire::LookupName* name = &query_.name;
   Rcode rcode = Rcode::noerror;
+  std::array<std::uint64_t, chain_max + 1> seen;
   for (unsigned link = 0; link <= chain_max; ++link) {
+    seen[link] = wire::hash_name(name->wire());
     if (step(*name, rcode) == Next::done) break;
     name = &scratch_.target;
+    // A loop: its records are all there, and there is no more to say.
+    if (std::find(&seen[0], &seen[link] + 1, wire::hash_name(name->wire())) != &seen[link] + 1) break;
   }
   return rcode;
+}
+
+// RFC 4035, 3.1.4.1: DS stands on the parent's side of a cut, and we may serve both sides.
+const Zone* Answering::zone_of(const wire::LookupName& name) const {
+  const Zone* zone = snapshot_.zones.find(name);
+  const bool at_apex = zone != nullptr && zone->apex().label_count() == name.label_count();
+  if (query_.type != RrType::ds || !at_apex || name.label_count() == 0) return zone;
+  wire::LookupName parent;
+  parent.assign(name.suffix(1));
+  const Zone* above = snapshot_.zones.find(parent);
+  return above != nullptr && above->exact(name) != nullptr ? above : zone;
 }
 
 Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
@@ -80,7 +100,7 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
       return Next::done;
     }
   }
-  const Zone* zone = snapshot_.zones.find(name);
+  const Zone* zone = zone_of(name);
   if (zone == nullptr) {
     // A chain that leaves our zones ends here, and the resolver goes on. A question for such a name is not
     // ours.
@@ -139,33 +159,44 @@ Answering::Next Answering::follow_dname(const Zone& zone, const Match& match, co
   const Rrset dname = zone.rrset(*match.node, RrType::dname);
   const wire::Bytes prefix = name.wire().first(name.suffix_offset(match.labels_before));
   const wire::Bytes owner = name.suffix(match.labels_before), target = dname.first();
-  const auto mark = reply_.mark();
-  reply_.section(Section::answer);
-  reply_.add(owner, RrType::dname, dname.ttl(), target);
-  if (prefix.size() + target.size() > wire::name_size_max) {
-    rcode = Rcode::yxdomain;  // RFC 6672, 2.2
-    return Next::done;
-  }
-  std::array<std::uint8_t, wire::name_size_max> made;
+  std::array<std::uint8_t, 2 * wire::name_size_max> made;
   auto* end = std::copy(prefix.begin(), prefix.end(), made.begin());
   end = std::copy(target.begin(), target.end(), end);
   const wire::Bytes cname(made.data(), static_cast<std::size_t>(end - made.data()));
-  reply_.add_at(owner_offset_, RrType::cname, dname.ttl(), cname);
+  const bool too_long = cname.size() > wire::name_size_max;
+  if (too_long) rcode = Rcode::yxdomain;  // RFC 6672, 2.2
+
+  const auto mark = reply_.mark();
+  reply_.section(Section::answer);
+  if (first_use(match.node)) reply_.add(owner, RrType::dname, dname.ttl(), target);
+  if (!too_long) reply_.add_at(owner_offset_, RrType::cname, dname.ttl(), cname);
   if (reply_.overflowed()) {
     reply_.rollback(mark);
     reply_.set_truncated();
     return Next::done;
   }
+  if (too_long) return Next::done;
   owner_offset_ = reply_.last_rdata_offset();
   scratch_.target.assign(cname);
   return Next::follow;
+}
+
+// A chain may come by a DNAME more than once; its record stands in the answer once (RFC 2181, 5).
+bool Answering::first_use(const Node* dname) {
+  auto* end = dnames_.begin() + dname_count_;
+  if (std::find(dnames_.begin(), end, dname) != end) return false;
+  dnames_[dname_count_++] = dname;
+  return true;
 }
 
 void Answering::add_steered(const wire::LookupName& name, const steer::NameEntry& entry) {
   const auto& block = *snapshot_.block;
   const auto& table = *block.at<steer::Table>(entry.table.load(std::memory_order_seq_cst));
   const Family family = query_.type == RrType::aaaa ? Family::v6 : Family::v4;
-  const steer::Choice choice = steer::choose(block, table, draw(table, family), family);
+  const steer::Draw drawn = draw(table, family);
+  steer::Choice choice = steer::choose(block, table, drawn, family);
+  if (choice.answer == nullptr && query_.type == RrType::any)
+    choice = steer::choose(block, table, drawn, Family::v6);  // ANY is content with either
   if (choice.answer == nullptr) {
     // The pool has no address of this family. For no longer than an address would be kept: it may get one.
     add_negative(*snapshot_.zones.find(name), choice.ttl);
