@@ -1,0 +1,74 @@
+// The text form of query cases: zones, pools and steers once, then queries and the replies they must get.
+//
+//   # a comment
+//   zone example.                       the master file's text, up to a line `end`
+//   $TTL 60
+//   @ SOA ns hostmaster 1 7200 900 1209600 300
+//   end
+//   pool v1 192.0.2.1 192.0.2.2*3 192.0.2.3!down 2001:db8::1!drained
+//   steer www.example. v1=95 v2=5 ttl=30 answers=2 method=sticky subnet4=24 subnet6=56
+//
+//   case the name of the case
+//   query www.example. A +edns=1232 +do +subnet=192.0.2.0/24
+//   reply NOERROR aa
+//   answer www.example. 30 A 192.0.2.1
+//
+// Options of a query: +tcp +rd +cd +edns[=SIZE] +do +version=N +subnet=ADDRESS/LENGTH +client=ADDRESS
+// +opcode=N +class=CH. In place of `query` there may be `raw HEX`, a whole message in hexadecimal (+tcp and
+// +client may follow).
+//
+// A reply is `none` or a code with the flags that are set (of aa tc rd; qr is always wanted). Records stand
+// one a line behind the name of their section; within an RRset their order does not matter. What need not be
+// written, because it follows from the query: `question NAME CLASS TYPE` (the query's own, letter case
+// included; `question none`), and `edns SIZE [version=N] [do] [subnet=ADDRESS/SOURCE/SCOPE]` (1232 and the
+// query's DO when the query had OPT; `edns none`). `size N` is checked when it is there.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "answer/answer.hpp"
+#include "config/config.hpp"
+#include "steer/block.hpp"
+
+namespace sluice::query_cases {
+
+struct ZoneText {
+  wire::Name apex;
+  std::string text;
+};
+
+struct PoolText {
+  std::string name;
+  std::vector<steer::Candidate> candidates;
+};
+
+struct SteerText {
+  steer::SteerInput input;
+  std::vector<double> weights;
+};
+
+struct Setup {
+  std::vector<ZoneText> zones;
+  std::vector<PoolText> pools;
+  std::vector<SteerText> steers;
+};
+
+struct Case {
+  unsigned line = 0;
+  std::string title;
+  answer::Client client{.address = {.family = Family::v4, .octets = {198, 51, 100, 1}}};
+  std::vector<std::uint8_t> message;
+  std::vector<std::string> expected;  // as describe() gives a reply; `size` only when it is checked
+};
+
+struct CaseFile {
+  Setup setup;
+  std::vector<Case> cases;
+};
+
+// `error` says what is wrong, with the line, when there is nothing.
+std::optional<CaseFile> read_case_file(const std::string& path, std::string& error);
+
+}  // namespace sluice::query_cases

@@ -1,0 +1,78 @@
+// Runs the query cases of a folder: query-cases DIR reads every DIR/*.cases (see case_file.hpp for their
+// form).
+//
+// Prints one line for each case that fails, with what was expected and what came, and at last `N passed, N
+// failed`.
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "case_file.hpp"
+#include "reply_text.hpp"
+#include "world.hpp"
+
+namespace sluice::query_cases {
+namespace {
+
+struct Counts {
+  unsigned passed = 0, failed = 0;
+};
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += (text.empty() ? "" : " | ") + line;
+  return text;
+}
+
+void run_case(const std::string& path, const Case& current, World& world, Counts& counts) {
+  auto got = describe(world.ask(current));
+  const bool sized = std::any_of(current.expected.begin(), current.expected.end(),
+                                 [](const std::string& line) { return line.starts_with("size "); });
+  if (!sized) std::erase_if(got, [](const std::string& line) { return line.starts_with("size "); });
+  if (got == current.expected) {
+    ++counts.passed;
+    return;
+  }
+  ++counts.failed;
+  std::cout << path << ':' << current.line << ": " << current.title << ": expected ["
+            << joined(current.expected) << "], got [" << joined(got) << "]\n";
+}
+
+void run_file(const std::string& path, Counts& counts) {
+  std::string error;
+  const auto file = read_case_file(path, error);
+  const auto world = file ? World::build(file->setup, error) : nullptr;
+  if (world == nullptr) {
+    ++counts.failed;
+    std::cout << path << ": " << error << '\n';
+    return;
+  }
+  for (const auto& current : file->cases) run_case(path, current, *world, counts);
+}
+
+int run(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".cases") paths.push_back(entry.path().string());
+  std::sort(paths.begin(), paths.end());
+  Counts counts;
+  for (const auto& path : paths) run_file(path, counts);
+  std::cout << counts.passed << " passed, " << counts.failed << " failed\n";
+  return counts.failed == 0 && counts.passed > 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace sluice::query_cases
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: query-cases DIR\n";
+    return 2;
+  }
+  try {
+    return sluice::query_cases::run(argv[1]);
+  } catch (const std::exception& error) {
+    std::cerr << argv[1] << ": " << error.what() << '\n';
+    return 2;
+  }
+}

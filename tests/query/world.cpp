@@ -1,0 +1,57 @@
+#include "world.hpp"
+
+#include "steer/layout.hpp"
+
+namespace sluice::query_cases {
+namespace {
+
+// The zone with the longest apex at or above a steered name gets it.
+const ZoneText* zone_of(const Setup& setup, const wire::Name& name) {
+  const ZoneText* best = nullptr;
+  for (const auto& zone : setup.zones)
+    if (name.is_subdomain_of(zone.apex) &&
+        (best == nullptr || zone.apex.label_count() > best->apex.label_count()))
+      best = &zone;
+  return best;
+}
+
+}  // namespace
+
+std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
+  std::unique_ptr<World> world(new World(setup.steers.size()));
+  auto& block = *world->block_;
+  for (const auto& pool : setup.pools)
+    if (!block.publish_pool(pool.name, pool.candidates)) return error = "the block is full", nullptr;
+
+  std::vector<steer::Offset> entries;
+  for (const auto& steer : setup.steers) {
+    entries.push_back(block.add_name(steer.input.name));
+    auto input = steer.input;
+    input.layout = steer::lay_out(steer.weights);
+    if (!block.publish_table(entries.back(), input)) return error = "the block is full", nullptr;
+  }
+
+  std::vector<std::shared_ptr<const zone::Zone>> zones;
+  for (const auto& zone : setup.zones) {
+    std::vector<zone::Steered> steered;
+    for (std::size_t i = 0; i < entries.size(); ++i)
+      if (zone_of(setup, setup.steers[i].input.name) == &zone)
+        steered.push_back({setup.steers[i].input.name, entries[i]});
+    auto loaded = zone::load_text(zone.text, zone.apex.text() + "zone", zone.apex, steered);
+    if (loaded.zone == nullptr) return error = to_text(loaded.errors), nullptr;
+    zones.push_back(std::move(loaded.zone));
+  }
+  world->snapshot_.zones = zone::ZoneSet(std::move(zones));
+  world->snapshot_.block = world->block_;
+  world->snapshot_.pairs = std::make_shared<steer::PairTable>();
+  return world;
+}
+
+std::vector<std::uint8_t> World::ask(const Case& query) {
+  std::vector<std::uint8_t> reply(wire::message_size_max);
+  const Quiescence::Section section(reader_);
+  reply.resize(answer::answer(snapshot_, scratch_, query.client, query.message, reply));
+  return reply;
+}
+
+}  // namespace sluice::query_cases
