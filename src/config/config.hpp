@@ -106,6 +106,7 @@ struct Config {
 struct LoadResult {
   std::optional<Config> config;  // none when there are errors
   Diagnostics errors;            // all of them; a TOML syntax error hides what follows it
+  Config draft;                  // with errors: what could be read, to look for more errors in its zones
 };
 
 // Reads and checks a file: everything that can be known without opening zones or sockets.

@@ -48,6 +48,7 @@ class Loader {
     list_sections(root);
     for (auto& section : sections_) read_section(section);
     apply_rules(sections_, config_, errors_);
+    drop_unreadable();
     return std::move(config_);
   }
 
@@ -61,6 +62,7 @@ class Loader {
   Target add_target(SectionTable& section);
   wire::Name read_domain(SectionTable& section);
   void check_name(SectionTable& section);
+  void drop_unreadable();
 
   Errors& errors_;
   ValueReader reader_;
@@ -233,17 +235,29 @@ void Loader::check_name(SectionTable& section) {
                           shown(section.name), section.row->name, name_size_max));
 }
 
+// Zones and steers without a name, and zones without a file: nothing more can be found out about them.
+void Loader::drop_unreadable() {
+  for (auto section = sections_.rbegin(); section != sections_.rend(); ++section) {
+    const auto at = static_cast<std::ptrdiff_t>(section->index);
+    const bool is_zone = section->row->section == Section::zone;
+    if (is_zone && (section->unreadable || config_.zones[section->index].file.empty()))
+      config_.zones.erase(config_.zones.begin() + at);
+    if (section->row->section == Section::steer && section->unreadable)
+      config_.steers.erase(config_.steers.begin() + at);
+  }
+}
+
 LoadResult load_checked(std::string_view text, const std::string& file) {
   Errors errors(file);
   const auto root = parse_document(text, errors);
-  if (!root) return {std::nullopt, errors.take()};
+  if (!root) return {std::nullopt, errors.take(), {}};
   auto config = Loader(file, errors).load(*root);
-  if (errors.count() != 0) return {std::nullopt, errors.take()};
-  return {std::move(config), {}};
+  if (errors.count() != 0) return {std::nullopt, errors.take(), std::move(config)};
+  return {std::move(config), {}, {}};
 }
 
 LoadResult failed(const std::string& file, std::string message) {
-  return {std::nullopt, {{file, {}, std::move(message)}}};
+  return {std::nullopt, {{file, {}, std::move(message)}}, {}};
 }
 
 }  // namespace

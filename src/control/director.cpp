@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <list>
 #include <map>
 #include <set>
@@ -30,6 +31,9 @@ using namespace std::chrono_literals;
 // Health may change for thousands of endpoints at once; what happened is written together, this much later at
 // the latest.
 constexpr auto event_delay = 100ms;
+
+// How often replaced snapshots are looked at; an idle worker lets go of its own within a second.
+constexpr auto release_interval = 1s;
 
 // A first probe has its timeout, and the prober this much to say so.
 constexpr Duration first_round_grace = 1s;
@@ -90,6 +94,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         sticky_key_(saved.sticky_key),
         started_(wall_now()),
         first_round_timer_(executor_),
+        release_timer_(executor_),
         event_timer_(executor_),
         expiry_timer_(executor_) {
     for (const auto& set : saved.weights) model_.apply(set);
@@ -129,6 +134,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 
   // publishing
   void publish_everything();
+  void release_replaced();
   std::shared_ptr<steer::Block> build_block();
   void publish_effects(const std::vector<store::Change>& changes);
   void publish_steer(const config::Steer& steer);
@@ -170,6 +176,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   std::set<HealthKey> awaited_;  // targets without a first result
   asio::steady_timer first_round_timer_;
 
+  std::vector<std::shared_ptr<const answer::Snapshot>> replaced_;  // until no worker uses them
+  asio::steady_timer release_timer_;
+
   std::vector<store::Event> unwritten_;
   bool event_timer_armed_ = false;
   asio::steady_timer event_timer_;
@@ -206,6 +215,7 @@ void Director::Implementation::stop() {
   note("sluiced", "daemon.stop", "sluiced", "sluiced stopped");
   write_events();
   first_round_timer_.cancel();
+  release_timer_.cancel();
   event_timer_.cancel();
   expiry_timer_.cancel();
   for (auto& waiter : waiters_) waiter.timer.cancel();
@@ -348,7 +358,20 @@ void Director::Implementation::publish_everything() {
   snapshot->block = block_;
   snapshot->sticky_key = sticky_key_;
   snapshot->pairs = pairs_;
+  if (auto old = outlets_.published.load()) replaced_.push_back(std::move(old));
   outlets_.published.publish(std::move(snapshot));
+  release_replaced();
+}
+
+// A big zone takes its time to be freed: that is done here and not by the worker that happens to let go of it
+// last.
+void Director::Implementation::release_replaced() {
+  std::erase_if(replaced_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
+  if (replaced_.empty() || stopped_) return;
+  release_timer_.expires_after(release_interval);
+  release_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->release_replaced();
+  });
 }
 
 std::shared_ptr<steer::Block> Director::Implementation::build_block() {
@@ -557,7 +580,9 @@ Reply Director::Implementation::status_reply(const Request& request) {
 }
 
 boost::json::object Director::Implementation::version_reply() const {
-  return {{"version", SLUICE_VERSION}, {"config", model_.config().file}, {"pid", getpid()}};
+  return {{"version", SLUICE_VERSION},
+          {"config", std::filesystem::absolute(model_.config().file).string()},
+          {"pid", getpid()}};
 }
 
 // --- the outside

@@ -25,19 +25,18 @@ std::vector<zone::SteerId> numbered(const config::Config& config) {
 
 LoadResult load(const std::string& file, SteerIds steer_ids) {
   LoadResult result;
-  auto config = config::load(file);
-  result.errors = std::move(config.errors);
-  if (!config.config) return result;
-
-  const auto ids = steer_ids(*config.config);
+  auto read = config::load(file);
+  result.errors = std::move(read.errors);
+  // The zones are looked at even when the config has errors, so that the user sees all of them at once.
+  const config::Config& config = read.config ? *read.config : read.draft;
+  const auto ids = steer_ids(config);
   std::vector<std::shared_ptr<const zone::Zone>> zones;
-  for (const auto& zone : config.config->zones) {
-    auto loaded = zone::load(zone.file, zone.apex, steered_in(*config.config, zone, ids));
+  for (const auto& zone : config.zones) {
+    auto loaded = zone::load(zone.file, zone.apex, steered_in(config, zone, ids));
     std::move(loaded.errors.begin(), loaded.errors.end(), std::back_inserter(result.errors));
     zones.push_back(std::move(loaded.zone));
   }
-  if (result.errors.empty())
-    result.loaded = Loaded{std::move(*config.config), zone::ZoneSet(std::move(zones))};
+  if (result.errors.empty()) result.loaded = Loaded{std::move(*read.config), zone::ZoneSet(std::move(zones))};
   return result;
 }
 

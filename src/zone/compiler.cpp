@@ -303,7 +303,9 @@ Compiler::RecordList Compiler::sorted_records(const Draft& draft) {
     // Of what repeats, the one with the least TTL stays (RFC 2181, 5.2).
     return difference != 0 ? difference < 0 : std::pair(record(a).ttl, a) < std::pair(record(b).ttl, b);
   });
-  const auto repeated = std::ranges::unique(sorted_, [&](auto a, auto b) { return order(a, b) == 0; });
+  // A SOA that is there twice is a mistake even when both are alike: the next edit will change one of them.
+  const auto repeated = std::ranges::unique(
+      sorted_, [&](auto a, auto b) { return record(a).type != RrType::soa && order(a, b) == 0; });
   sorted_.erase(repeated.begin(), repeated.end());
   std::ranges::sort(
       sorted_, [&](auto a, auto b) { return std::pair(record(a).type, a) < std::pair(record(b).type, b); });

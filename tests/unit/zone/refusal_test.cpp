@@ -64,6 +64,7 @@ TEST_CASE("what makes no zone is refused") {
 TEST_CASE("records against the rules of the DNS are refused") {
   const RefusalRow rows[] = {
       {"second SOA", "@ SOA ns hm 2 2 3 4 5\n", {"3:1 second SOA"}},
+      {"the same SOA twice", "@ SOA ns hm 1 2 3 4 5\n", {"3:1 second SOA"}},
       {"SOA below the apex", "a SOA ns hm 2 2 3 4 5\n", {"3:1 belongs at the zone's apex"}},
       {"data outside",
        "a.example.com. A 192.0.2.1\n",
