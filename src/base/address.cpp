@@ -12,8 +12,6 @@ Result<Address> parse_address(std::string_view text) {
   const Error malformed{ErrorCode::invalid, fmt::format("'{}' is not an IP address", text)};
   // inet_pton() reads up to the first zero octet, which a TOML or JSON string can hold.
   if (text.find('\0') != std::string_view::npos) return malformed;
-  const Error malformed{ErrorCode::invalid, fmt::format("'{}' is not an IP address", text)};
-  if (text.find('\0') != std::string_view::npos) return malformed;
   const std::string zero_terminated(text);
   Address address;
   if (inet_pton(AF_INET, zero_terminated.c_str(), address.octets.data()) == 1) return address;
