@@ -48,10 +48,8 @@ inline Octets subnet_option(unsigned family, unsigned source, unsigned scope, co
 
 class Message {
  public:
-  explicit Message(unsigned id, unsigned flags = 0) {
-    append_u16(octets_, id);
-    append_u16(octets_, flags);
-    octets_.resize(header_size);
+  explicit Message(unsigned id, unsigned flags = 0) : octets_(header_size) {
+    set_u16(0, id).set_u16(2, flags);
   }
 
   Message& question(Bytes name, RrType type, RrClass rr_class = RrClass::in) {
@@ -89,15 +87,16 @@ class Message {
   }
 
   // Overwrites a count.
-  Message& set_count(std::size_t at, unsigned value) {
-    octets_[at] = static_cast<std::uint8_t>(value >> 8);
-    octets_[at + 1] = static_cast<std::uint8_t>(value);
-    return *this;
-  }
+  Message& set_count(std::size_t at, unsigned value) { return set_u16(at, value); }
 
   const Octets& octets() const { return octets_; }
 
  private:
+  Message& set_u16(std::size_t at, unsigned value) {
+    octets_[at] = static_cast<std::uint8_t>(value >> 8);
+    octets_[at + 1] = static_cast<std::uint8_t>(value);
+    return *this;
+  }
   Message& count(std::size_t at) { return set_count(at, (octets_[at] << 8U | octets_[at + 1]) + 1U); }
 
   Octets octets_;
