@@ -77,9 +77,9 @@ TEST_CASE("an endpoint's state") {
   const Row rows[] = {{"up", true, "", "up"},
                       {"up", false, "", "up, unused"},
                       {"down", false, "", "down"},
-                      {"down", true, "", "down, answered"},
+                      {"down", true, "", "down, in answers"},
                       {"unknown", false, "", "unknown"},
-                      {"unknown", true, "", "unknown, answered"},
+                      {"unknown", true, "", "unknown, in answers"},
                       {"up", false, "drain", "drained (up)"},
                       {"down", true, "up", "held up (down)"},
                       {"up", false, "down", "held down (up)"}};
