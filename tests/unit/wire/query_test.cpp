@@ -1,17 +1,17 @@
 // Query::parse on what may arrive: well-formed, malformed in each way, and mutated at random.
 #include "wire/query.hpp"
 
-#include <random>
-
 #include <doctest/doctest.h>
 
 #include "messages.hpp"
+#include "mutation.hpp"
 
 namespace sluice::wire {
 namespace {
 
 using test::append;
 using test::Message;
+using test::mutated;
 using test::name_octets;
 using test::Octets;
 using test::subnet_option;
@@ -250,34 +250,6 @@ TEST_CASE("nothing of one packet is left over in the next") {
   CHECK(query.name.label_count() == 1);
   CHECK(parse(Message(3).octets(), query) == ParseResult::malformed);
   CHECK(query.question_end == 0);
-}
-
-// Changes, cuts and doubles octets. What comes out is nearly a query, which is where parsers go wrong.
-Octets mutated(Octets octets, std::mt19937& random) {
-  auto at = [&] { return octets.begin() + static_cast<std::ptrdiff_t>(random() % octets.size()); };
-  for (unsigned edits = 1 + random() % 4; edits > 0 && !octets.empty(); --edits) {
-    switch (random() % 6) {
-      case 0:
-        *at() = static_cast<std::uint8_t>(random());
-        break;
-      case 1:
-        *at() ^= static_cast<std::uint8_t>(1U << random() % 8);
-        break;
-      case 2:
-        *at() = random() % 2 == 0 ? 0xFF : 0;
-        break;
-      case 3:
-        octets.erase(at(), octets.end());
-        break;
-      case 4:
-        octets.insert(at(), static_cast<std::uint8_t>(random()));
-        break;
-      case 5:
-        octets.erase(at());
-        break;
-    }
-  }
-  return octets;
 }
 
 TEST_CASE("200,000 mutated queries: what is read is within the message, and so are the limits") {
