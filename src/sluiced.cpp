@@ -264,7 +264,7 @@ Arguments parse_arguments(int argc, char** argv, std::optional<int>& exit_code) 
 }
 
 int check(const std::string& file) {
-  const auto errors = control::check(file);
+  const auto errors = control::load(file).errors;
   std::cerr << to_text(errors);
   return errors.empty() ? 0 : 1;
 }

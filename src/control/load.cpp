@@ -1,6 +1,7 @@
 #include "control/load.hpp"
 
 #include <iterator>
+#include <numeric>
 #include <utility>
 
 namespace sluice::control {
@@ -15,13 +16,13 @@ std::vector<zone::Steered> steered_in(const config::Config& config, const config
   return steered;
 }
 
-std::vector<zone::SteerId> numbered(const config::Config& config) {
-  std::vector<zone::SteerId> ids;
-  for (std::size_t i = 0; i < config.steers.size(); ++i) ids.push_back(static_cast<zone::SteerId>(i + 1));
+}  // namespace
+
+std::vector<zone::SteerId> count_up(const config::Config& config) {
+  std::vector<zone::SteerId> ids(config.steers.size());
+  std::iota(ids.begin(), ids.end(), zone::SteerId{1});
   return ids;
 }
-
-}  // namespace
 
 LoadResult load(const std::string& file, SteerIds steer_ids) {
   LoadResult result;
@@ -39,7 +40,5 @@ LoadResult load(const std::string& file, SteerIds steer_ids) {
   if (result.errors.empty()) result.loaded = Loaded{std::move(*read.config), zone::ZoneSet(std::move(zones))};
   return result;
 }
-
-Diagnostics check(const std::string& file) { return load(file, numbered).errors; }
 
 }  // namespace sluice::control

@@ -22,14 +22,14 @@ struct LoadResult {
   Diagnostics errors;            // all of them, of the config and of the zones
 };
 
-// Steered names are numbered in the zones (zone::SteerId) by `steer_ids`, one for each of config.steers, in
+// The numbers by which the zones know the steered names (zone::SteerId): one for each of config.steers, in
 // their order.
 using SteerIds = std::vector<zone::SteerId> (*)(const config::Config&);
 
-// Thread-safe; takes as long as the zones are big.
-LoadResult load(const std::string& file, SteerIds steer_ids);
+// 1, 2, ...: for who only wants to know whether all is well.
+std::vector<zone::SteerId> count_up(const config::Config& config);
 
-// The same for who only wants to know whether all is well.
-Diagnostics check(const std::string& file);
+// Thread-safe; takes as long as the zones are big.
+LoadResult load(const std::string& file, SteerIds steer_ids = count_up);
 
 }  // namespace sluice::control
