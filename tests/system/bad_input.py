@@ -22,7 +22,7 @@ pools = { v1 = 1, v2 = 1 }
 
 # (what is wrong, config after the first sections with § before the place of the error, a word of the message)
 CONFIG_ERRORS = [
-    ("an unknown key", GOOD.replace("port = 8080", "port = 8080\n§pfad = \"/\""), "path"),
+    ("an unknown key", GOOD.replace("port = 8080", "§prot = 8080"), "did you mean 'port'?"),
     ("an unknown table", GOOD + "\n[§stear.\"x.shop.example\"]\npools = { v1 = 1 }\n", "steer"),
     ("a wrong type", GOOD.replace("port = 8080", 'port = §"8080"'), "port"),
     ("a pool that does not exist", GOOD.replace("v2 = 1 }", "§v3 = 1 }"), "v3"),
