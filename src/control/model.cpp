@@ -28,14 +28,14 @@ std::string text_argument(const Request& request, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-Error unknown(std::string_view what, std::string_view name, const std::vector<std::string>& known) {
-  auto message = fmt::format("there is no {} '{}'", what, name);
+// `what` says that `name` does not exist; the nearest of the known ones, or all of a few, are added.
+Error unknown(std::string what, std::string_view name, const std::vector<std::string>& known) {
   if (const auto likely = nearest(name, known)) {
-    message += fmt::format("; did you mean '{}'?", *likely);
+    what += fmt::format("; did you mean '{}'?", *likely);
   } else if (!known.empty() && known.size() <= 8) {
-    message += fmt::format("; there is {}", fmt::join(known, ", "));
+    what += fmt::format("; there is {}", fmt::join(known, ", "));
   }
-  return {ErrorCode::not_found, std::move(message)};
+  return {ErrorCode::not_found, std::move(what)};
 }
 
 std::vector<double> shares(const steer::Layout& layout, std::size_t pools) {
@@ -96,7 +96,7 @@ Result<Address> find_endpoint(const Model& model, const Request& request) {
   std::vector<std::string> known;
   for (const auto& pool : model.config().pools)
     for (const auto& endpoint : pool.endpoints) known.push_back(to_text(endpoint.address));
-  return unknown("endpoint", to_text(*address), known);
+  return unknown(fmt::format("no pool has an endpoint {}", to_text(*address)), to_text(*address), known);
 }
 
 // The time until which a cache may hold an answer given at `now`: the longest TTL of the names that can hand
@@ -160,7 +160,7 @@ Result<const config::Steer*> find_steer(const Model& model, const Request& reque
   if (const auto* steer = model.config().find_steer(*name)) return steer;
   std::vector<std::string> known;
   for (const auto& steer : model.config().steers) known.push_back(steer.name.text());
-  return unknown("steered name", name->text(), known);
+  return unknown(fmt::format("no steered name is '{}'", name->text()), name->text(), known);
 }
 
 std::vector<const config::Pool*> pools_with(const config::Config& config, const Address& address) {
@@ -267,7 +267,8 @@ Result<Decision> set_weights(const Model& model, const Request& request, Time no
   for (const auto& [pool, weight] : request.arguments.at("weights").as_object()) {
     const auto found = std::find(names.begin(), names.end(), std::string_view(pool));
     if (found == names.end())
-      return unknown(fmt::format("pool of {}", (*steer)->name.text()), std::string_view(pool), names);
+      return unknown(fmt::format("{} has no pool '{}'", (*steer)->name.text(), std::string_view(pool)), pool,
+                     names);
     after[static_cast<std::size_t>(found - names.begin())] = weight.to_number<double>();
   }
   store::WeightOverride set{(*steer)->name.text(), {}, request.who, now};
