@@ -61,6 +61,17 @@ TEST_CASE("random: A and AAAA that are asked one after the other come from one p
   CHECK(second < 10200);
 }
 
+TEST_CASE("random: A of one name and AAAA of another are drawn apart") {
+  World world;
+  world.set_weights(1, 1);
+  const Octets a = query_for("www.example.", RrType::a), aaaa = query_for("other.example.", RrType::aaaa);
+  unsigned differing = 0;
+  for (unsigned i = 0; i < 2000; ++i)
+    differing += pool_of(world, a, client_number(i)) != pool_of(world, aaaa, client_number(i));
+  CHECK(differing > 850);
+  CHECK(differing < 1150);
+}
+
 TEST_CASE("sticky: a client keeps its pool, for A and for AAAA, and clients are spread") {
   World world;
   const Octets a = query_for("sticky.example.", RrType::a), aaaa = query_for("sticky.example.", RrType::aaaa);

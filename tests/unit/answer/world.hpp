@@ -59,6 +59,7 @@ class World {
     REQUIRE(block_->publish_pool("four", std::vector{at("192.0.2.4")}));
     add("www.example.", {{"v1", 90}, {"v2", 10}}, config::Method::random);
     add("sticky.example.", {{"v1", 1}, {"v2", 1}}, config::Method::sticky);
+    add("other.example.", {{"v1", 1}, {"v2", 1}}, config::Method::random);
     add("*.app.example.", {{"v1", 1}}, config::Method::random);
     add("many.example.", {{"many", 1}}, config::Method::random, 70);
     add("four.example.", {{"four", 1}}, config::Method::random);

@@ -202,7 +202,7 @@ TEST_CASE("a ramp 1, 5, 25, 50, 100 of any pool of 2 to 5 moves a slot at most o
         for (std::size_t slot = 0; slot < slot_count; ++slot)
           elsewhere += before[slot] != after[slot] && after[slot] != growing;
         CHECK(elsewhere == 0);
-        CHECK(next.size() <= 2 * pools);
+        CHECK(next.size() <= 2 * (pools - 1));  // a piece from each giver, beside what is left of it
         layout = next;
       }
       CHECK(layout == Layout{{growing, slot_count}});
@@ -249,6 +249,22 @@ TEST_CASE("a ramp down and up again between two pools ends where it began") {
   for (const double percent : {5.0, 25.0, 50.0, 25.0, 5.0, 1.0})
     layout = relay(layout, with_share(2, 1, percent));
   CHECK(layout == start);
+}
+
+TEST_CASE("free slots go to a neighbour that wants them before others get the rest") {
+  const Layout left = {{2, 20000}, {no_pool, 20000}, {1, 25536}};
+  CHECK(relay(left, Weights{10000, 25536, 30000}) == Layout{{2, 30000}, {0, 10000}, {1, 25536}});
+  const Layout right = {{1, 25536}, {no_pool, 20000}, {2, 20000}};
+  CHECK(relay(right, Weights{10000, 25536, 30000}) == Layout{{1, 25536}, {0, 10000}, {2, 30000}});
+}
+
+TEST_CASE("slots are given up beside the pool that gains them") {
+  const Layout old = {{0, 30000}, {1, 5536}, {2, 30000}};
+  CHECK(relay(old, Weights{20000, 25536, 20000}) == Layout{{0, 20000}, {1, 25536}, {2, 20000}});
+  // A pool of several pieces gives from the one that has the gaining pool beside it.
+  const Layout pieces = {{0, 20000}, {1, 5536}, {2, 20000}, {0, 20000}};
+  CHECK(relay(pieces, Weights{35000, 10536, 20000}) ==
+        Layout{{0, 15000}, {1, 10536}, {2, 20000}, {0, 20000}});
 }
 
 TEST_CASE("a layout's text is read back as it was") {

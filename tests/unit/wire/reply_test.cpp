@@ -276,6 +276,25 @@ TEST_CASE("what is rolled back leaves no trace, neither in the octets nor in wha
   CHECK(with.finish() == without.finish());
 }
 
+TEST_CASE("records that are taken back again and again do not use up the names that are remembered") {
+  const Record kept{Section::answer, "a.name.org.", RrType::a, 5, {1, 2, 3, 4}};
+  const Record again{Section::answer, "a.name.org.", RrType::a, 5, {1, 2, 3, 5}};
+  Reply reply(plain_query());
+  for (unsigned i = 0; i < 100; ++i) {
+    const auto mark = reply.writer().mark();
+    reply.add({Section::answer, "dropped" + std::to_string(i) + ".test.", RrType::a, 5, {}});
+    reply.writer().rollback(mark);
+  }
+  reply.add({Section::answer,
+             "www.example.",
+             RrType::a,
+             5,
+             {1, 2, 3, 4}});  // so that nothing stands where it stood
+  reply.add(kept);
+  reply.add(again);
+  CHECK(reply.finish().size() == 29 + 16 + 12 + 14 + 2 + 14);
+}
+
 const std::vector<Record>& varied_records() {
   static const std::vector<Record> records = {
       {Section::answer, "www.example.", RrType::cname, 60, name_octets("a.very.deep.name.example.")},
@@ -333,6 +352,27 @@ TEST_CASE("more names than are remembered, and names beyond the reach of pointer
   const auto got = read(octets);
   REQUIRE(got.sections[0].size() == records.size());
   for (std::size_t i = 0; i < records.size(); ++i) REQUIRE(same(records[i], got.sections[0][i]));
+}
+
+TEST_CASE("a name that stands just within, or beyond, the reach of pointers") {
+  constexpr auto unknown = static_cast<RrType>(65280);
+  for (std::size_t padding = 0; padding < 40; ++padding) {
+    CAPTURE(padding);
+    Reply reply(plain_query());
+    std::vector<Record> records;
+    auto add = [&](Record record) {
+      records.push_back(std::move(record));
+      REQUIRE(reply.try_to_add(records.back()));
+    };
+    // 29 octets of header and question, and 63 times 259: 16,346, of which a few are still to go to 16,384.
+    for (unsigned i = 0; i < 63; ++i) add({Section::answer, "www.example.", unknown, i, Octets(247, 1)});
+    add({Section::answer, "www.example.", unknown, 99, Octets(padding, 1)});
+    for (unsigned i = 0; i < 3; ++i)
+      add({Section::answer, "a.far.test.", RrType::mx, i, mx(i, "b.far.test.")});
+    const auto got = read(reply.finish());
+    REQUIRE(got.sections[0].size() == records.size());
+    for (std::size_t i = 0; i < records.size(); ++i) REQUIRE(same(records[i], got.sections[0][i]));
+  }
 }
 
 TEST_CASE("a whole TCP message: filled to the last record that fits") {
