@@ -34,6 +34,7 @@
 #include "base/log.hpp"
 #include "control/director.hpp"
 #include "control/load.hpp"
+#include "control/publisher.hpp"
 #include "probe/prober.hpp"
 #include "serve/sockets.hpp"
 #include "serve/tcp.hpp"

@@ -2,7 +2,7 @@
 //
 //   requests, probe results, signals --post--> decide (model.hpp) -> persist -> apply -> publish -> reply
 //
-// Published either as a new Snapshot (config or zones were read) or inside the steer block (weights, health).
+// Writing is the Journal's part (journal.hpp), publishing the Publisher's (publisher.hpp).
 #pragma once
 
 #include <functional>
@@ -59,8 +59,5 @@ class Director {
   class Implementation;
   std::shared_ptr<Implementation> implementation_;
 };
-
-// For load(): the numbers that a block gives to the steered names of this config.
-std::vector<zone::SteerId> block_steer_ids(const config::Config& config);
 
 }  // namespace sluice::control

@@ -10,7 +10,6 @@ namespace sluice::steer {
 namespace {
 
 constexpr std::size_t unit = 8;
-constexpr std::size_t capacity_max = std::size_t{1} << 35;  // what 32-bit offsets of units reach
 
 }  // namespace
 

@@ -15,6 +15,8 @@ namespace sluice::steer {
 // others.
 using Offset = std::uint32_t;
 
+inline constexpr std::size_t capacity_max = std::size_t{1} << 35;  // octets that such offsets reach
+
 // Not thread-safe, but for at().
 class Arena {
  public:

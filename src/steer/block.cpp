@@ -31,8 +31,7 @@ std::uint32_t salt_of(const wire::Name& name) {
 
 }  // namespace
 
-Block::Block(Quiescence& quiescence, std::size_t names)
-    : Block(quiescence, names, std::max(bytes_at_least, names * bytes_per_name)) {}
+std::size_t usual_capacity(std::size_t names) { return std::max(bytes_at_least, names * bytes_per_name); }
 
 Block::Block(Quiescence& quiescence, std::size_t names, std::size_t capacity_bytes)
     : arena_(quiescence, capacity_bytes) {

@@ -132,13 +132,14 @@ struct SteerInput {
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;
 };
 
+// Octets of address space for so many names and for what they are likely to need.
+std::size_t usual_capacity(std::size_t names);
+
 // Builds and publishes; the control thread's, but for the reading part.
 class Block {
  public:
-  // Room for `names` names and for what they are likely to need. Throws std::bad_alloc.
-  Block(Quiescence& quiescence, std::size_t names);
-
-  // The same with room for so many octets in all.
+  // Room for `names` names, in the usual capacity or in so many octets. Throws std::bad_alloc.
+  Block(Quiescence& quiescence, std::size_t names) : Block(quiescence, names, usual_capacity(names)) {}
   Block(Quiescence& quiescence, std::size_t names, std::size_t capacity_bytes);
 
   // Adds a name without a table; its offset identifies it from then on (zone::SteerId). At most `names` of

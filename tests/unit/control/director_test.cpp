@@ -13,6 +13,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
+#include "control/publisher.hpp"
 #include "support.hpp"
 
 namespace sluice::control {

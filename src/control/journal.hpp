@@ -1,0 +1,63 @@
+// The store as the director uses it: changes are durable when commit() returns, what merely happened is
+// written a moment later, and who waits for events is told of both.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <string>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "control/commands.hpp"
+#include "store/store.hpp"
+
+namespace sluice::control {
+
+// Not thread-safe: the control thread's. Destroyed when `executor` runs no more, or after stop().
+class Journal {
+ public:
+  Journal(boost::asio::any_io_executor executor, store::Store store);
+
+  // All or nothing, together with the events that are not written yet.
+  Result<void> commit(const std::vector<store::Change>& changes, const std::vector<store::Event>& events);
+
+  // For what is in force already: it is logged now and written soon.
+  void note(std::string who, std::string kind, std::string subject, std::string text);
+
+  // Replies with the newest `limit` events above `after`; when there is none, waits for one as long as
+  // `wait`.
+  void list(std::int64_t after, std::size_t limit, Duration wait, ReplyHandler handler);
+
+  // Why the last write failed; empty when it did not.
+  const std::string& trouble() const { return trouble_; }
+
+  // Writes what is not written and answers who waits.
+  void stop();
+
+ private:
+  struct Waiter {
+    std::int64_t after;
+    std::size_t limit;
+    ReplyHandler handler;
+    boost::asio::steady_timer timer;
+  };
+
+  Result<void> write(const std::vector<store::Change>& changes, std::vector<store::Event> events);
+  void write_noted();
+  void wake();
+  Reply reply(std::int64_t after, std::size_t limit);
+
+  boost::asio::any_io_executor executor_;
+  store::Store store_;
+  std::string trouble_;
+  std::vector<store::Event> noted_;  // not written yet
+  bool timer_armed_ = false;
+  boost::asio::steady_timer timer_;
+  std::list<Waiter> waiters_;
+};
+
+}  // namespace sluice::control

@@ -1,0 +1,126 @@
+#include "control/publisher.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+
+namespace sluice::control {
+namespace {
+
+// How often replaced snapshots are looked at; an idle worker lets go of its own within a second.
+constexpr auto release_interval = std::chrono::seconds(1);
+
+}  // namespace
+
+Publisher::Publisher(boost::asio::any_io_executor executor, const Model& model, zone::ZoneSet zones,
+                     const HashKey& sticky_key, Published<answer::Snapshot>& published,
+                     Quiescence& quiescence, const Counters& counters)
+    : model_(model),
+      zones_(std::move(zones)),
+      sticky_key_(sticky_key),
+      published_(published),
+      quiescence_(quiescence),
+      counters_(counters),
+      release_timer_(std::move(executor)) {}
+
+void Publisher::publish_everything() {
+  block_ = build_block();
+  auto snapshot = std::make_shared<answer::Snapshot>();
+  snapshot->zones = zones_;
+  snapshot->block = block_;
+  snapshot->sticky_key = sticky_key_;
+  snapshot->pairs = pairs_;
+  if (auto old = published_.load()) replaced_.push_back(std::move(old));
+  published_.publish(std::move(snapshot));
+  release_replaced();
+}
+
+void Publisher::publish_steer(const config::Steer& steer) {
+  if (!block_) return;
+  if (!block_->publish_table(entries_.at(steer.name), steer_input(steer))) publish_everything();
+  for (const auto& part : steer.pools) {
+    auto& use = counter(steer.name, part.pool);
+    use.at_change = counters_.answers(use.id);
+  }
+}
+
+void Publisher::publish_pools_with(const Address& address) {
+  if (!block_) return;
+  for (const auto* pool : pools_with(model_.config(), address))
+    if (!block_->publish_pool(pool->name, model_.candidates(*pool))) publish_everything();
+}
+
+std::uint64_t Publisher::answers(const wire::Name& name, const std::string& pool) {
+  return counters_.answers(counter(name, pool).id);
+}
+
+std::uint64_t Publisher::answers_since_change(const wire::Name& name, const std::string& pool) {
+  const auto& use = counter(name, pool);
+  return counters_.answers(use.id) - use.at_change;
+}
+
+void Publisher::stop() { release_timer_.cancel(); }
+
+bool Publisher::fill(steer::Block& block) {
+  const auto& config = model_.config();
+  entries_.clear();
+  for (const auto& steer : config.steers) entries_[steer.name] = block.add_name(steer.name);
+  for (const auto& pool : config.pools)
+    if (!block.publish_pool(pool.name, model_.candidates(pool))) return false;
+  return std::all_of(config.steers.begin(), config.steers.end(), [&](const config::Steer& steer) {
+    return block.publish_table(entries_.at(steer.name), steer_input(steer));
+  });
+}
+
+// Pools of thousands of endpoints with many answers each can need more than is usual.
+std::shared_ptr<steer::Block> Publisher::build_block() {
+  const auto names = model_.config().steers.size();
+  for (auto capacity = steer::usual_capacity(names); capacity <= steer::capacity_max; capacity *= 2) {
+    auto block = std::make_shared<steer::Block>(quiescence_, names, capacity);
+    // Half is left for what changes while readers still hold the old.
+    if (fill(*block) && block->used_bytes() <= capacity / 2) return block;
+  }
+  throw std::bad_alloc();
+}
+
+steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
+  steer::SteerInput input;
+  input.name = steer.name;
+  for (const auto& part : steer.pools) input.pools.push_back({part.pool, counter(steer.name, part.pool).id});
+  input.layout = model_.layout(steer);
+  input.ttl = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(steer.ttl).count());
+  input.answers = steer.answers;
+  input.method = steer.method;
+  input.subnet_v4 = steer.subnet_v4;
+  input.subnet_v6 = steer.subnet_v6;
+  return input;
+}
+
+// Ids are never given back: a counter belongs to a name and a pool for the life of the process. Should they
+// run out, the last one is shared.
+Publisher::CounterUse& Publisher::counter(const wire::Name& name, const std::string& pool) {
+  const auto next = static_cast<AnswerCounter>(std::min<std::size_t>(uses_.size(), answer_counters_max - 1));
+  return uses_.try_emplace({name, pool}, CounterUse{next}).first->second;
+}
+
+// A big zone takes its time to be freed: that is done here and not by the worker that happens to let go of it
+// last.
+void Publisher::release_replaced() {
+  std::erase_if(replaced_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
+  if (replaced_.empty()) return;
+  release_timer_.expires_after(release_interval);
+  release_timer_.async_wait([this](boost::system::error_code error) {
+    if (!error) release_replaced();
+  });
+}
+
+// Offsets depend on the names and their order alone, so that a block built later gives the same ones.
+std::vector<zone::SteerId> block_steer_ids(const config::Config& config) {
+  Quiescence quiescence;
+  steer::Block block(quiescence, config.steers.size(), steer::usual_capacity(config.steers.size()));
+  std::vector<zone::SteerId> ids;
+  for (const auto& steer : config.steers) ids.push_back(block.add_name(steer.name));
+  return ids;
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,80 @@
+// Makes what the director has decided visible to the answering threads: a whole snapshot after a load, single
+// tables and views of the steer block after that.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "answer/answer.hpp"
+#include "base/counters.hpp"
+#include "base/published.hpp"
+#include "base/quiescence.hpp"
+#include "control/model.hpp"
+#include "steer/block.hpp"
+
+namespace sluice::control {
+
+// Not thread-safe: the control thread's. Destroyed when `executor` runs no more, or after stop(). References
+// outlive it.
+class Publisher {
+ public:
+  Publisher(boost::asio::any_io_executor executor, const Model& model, zone::ZoneSet zones,
+            const HashKey& sticky_key, Published<answer::Snapshot>& published, Quiescence& quiescence,
+            const Counters& counters);
+
+  // False until the first publish_everything().
+  bool has_published() const { return block_ != nullptr; }
+
+  // Publishes a new snapshot. Throws std::bad_alloc.
+  void publish_everything();
+  void replace_zones(zone::ZoneSet zones) { zones_ = std::move(zones); }
+  const zone::ZoneSet& zones() const { return zones_; }
+
+  // Nothing before the first publish_everything().
+  void publish_steer(const config::Steer& steer);
+  void publish_pools_with(const Address& address);
+
+  // Answers that a steer has given from a pool: in all, and since its weights changed last.
+  std::uint64_t answers(const wire::Name& name, const std::string& pool);
+  std::uint64_t answers_since_change(const wire::Name& name, const std::string& pool);
+
+  void stop();
+
+ private:
+  struct CounterUse {
+    AnswerCounter id;
+    std::uint64_t at_change = 0;  // the count when the weights changed last
+  };
+
+  bool fill(steer::Block& block);
+  std::shared_ptr<steer::Block> build_block();
+  steer::SteerInput steer_input(const config::Steer& steer);
+  CounterUse& counter(const wire::Name& name, const std::string& pool);
+  void release_replaced();
+
+  const Model& model_;
+  zone::ZoneSet zones_;
+  HashKey sticky_key_;
+  Published<answer::Snapshot>& published_;
+  Quiescence& quiescence_;
+  const Counters& counters_;
+
+  std::shared_ptr<steer::Block> block_;
+  std::map<wire::Name, steer::Offset> entries_;  // of the names in the block
+  std::shared_ptr<steer::PairTable> pairs_ = std::make_shared<steer::PairTable>();
+  std::map<std::pair<wire::Name, std::string>, CounterUse> uses_;
+  std::vector<std::shared_ptr<const answer::Snapshot>> replaced_;  // until no worker uses them
+  boost::asio::steady_timer release_timer_;
+};
+
+// For load(): the numbers that a block gives to the steered names of this config.
+std::vector<zone::SteerId> block_steer_ids(const config::Config& config);
+
+}  // namespace sluice::control
