@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <filesystem>
 #include <set>
 #include <utility>
@@ -31,6 +32,9 @@ using namespace std::chrono_literals;
 // A first probe has its timeout, and the prober this much to say so.
 constexpr Duration first_round_grace = 1s;
 
+// More would read the same files.
+constexpr std::size_t reloads_max = 4;
+
 constexpr std::size_t events_by_default = 50;
 constexpr Duration wait_max = 60s;
 
@@ -57,6 +61,8 @@ std::optional<std::uint64_t> number_argument(const Request& request, std::string
   if (value == nullptr) return {};
   return value->to_number<std::uint64_t>();
 }
+
+Error stopping_error() { return {ErrorCode::unavailable, "the daemon is stopping"}; }
 
 // What a running daemon cannot take over from a new config.
 std::vector<std::string> needs_restart(const config::Server& server, const config::Admin& admin,
@@ -107,6 +113,11 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void take_probe(const probe::Target& target, const health::ProbeResult& result);
 
  private:
+  struct Reload {
+    Request request;
+    ReplyHandler handler;
+  };
+
   // deciding and acting
   Reply execute_change(const Request& request, Result<Decision> decision);
   Result<void> carry_out(const Decision& decision);
@@ -121,6 +132,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   // reading
   void list_events(const Request& request, ReplyHandler handler);
   void reload(const Request& request, ReplyHandler handler);
+  void load_next();
+  void refuse_reloads();
   Reply take_over(LoadResult result, const Request& request);
   Surroundings surroundings();
   Reply status_reply(const Request& request);
@@ -140,7 +153,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   asio::steady_timer first_round_timer_;
   asio::system_timer expiry_timer_;    // of the next operator's word that ends
   std::vector<std::string> warnings_;  // the last reload's
-  bool loading_ = false;
+  std::deque<Reload> reloads_;         // the first one is under way
   bool stopped_ = false;
   asio::thread_pool loader_{1};  // zones take their time; the control thread goes on meanwhile
 };
@@ -173,7 +186,7 @@ void Director::Implementation::stop() {
 }
 
 void Director::Implementation::execute(const Request& request, ReplyHandler handler) {
-  if (stopped_) return handler(Error{ErrorCode::unavailable, "the daemon is stopping"});
+  if (stopped_) return handler(stopping_error());
   const Time now = wall_now();
   switch (request.id) {
     case CommandId::status:
@@ -315,19 +328,31 @@ void Director::Implementation::list_events(const Request& request, ReplyHandler 
   journal_.list(static_cast<std::int64_t>(after), limit, wait, std::move(handler));
 }
 
+// One after the other: whoever edits a file and asks again while a load is under way gets what the file says
+// now.
 void Director::Implementation::reload(const Request& request, ReplyHandler handler) {
-  if (std::exchange(loading_, true))
-    return handler(Error{ErrorCode::refused, "a reload is under way already"});
-  asio::post(loader_, [self = shared_from_this(), request, handler = std::move(handler),
-                       file = model_.config().file]() mutable {
+  if (reloads_.size() == reloads_max)
+    return handler(
+        Error{ErrorCode::refused, "several reloads are waiting already, and will read the newest files"});
+  reloads_.push_back({request, std::move(handler)});
+  if (reloads_.size() == 1) load_next();
+}
+
+void Director::Implementation::load_next() {
+  asio::post(loader_, [self = shared_from_this(), file = model_.config().file] {
     auto result = load(file, block_steer_ids);
-    self->on_control_thread([request = std::move(request), handler = std::move(handler),
-                             result = std::move(result)](Implementation& director) mutable {
-      director.loading_ = false;
-      if (director.stopped_) return handler(Error{ErrorCode::unavailable, "the daemon is stopping"});
-      handler(director.take_over(std::move(result), request));
+    self->on_control_thread([result = std::move(result)](Implementation& director) mutable {
+      if (director.stopped_) return director.refuse_reloads();
+      const auto reload = std::move(director.reloads_.front());
+      director.reloads_.pop_front();
+      if (!director.reloads_.empty()) director.load_next();
+      reload.handler(director.take_over(std::move(result), reload.request));
     });
   });
+}
+
+void Director::Implementation::refuse_reloads() {
+  for (const auto& reload : std::exchange(reloads_, {})) reload.handler(stopping_error());
 }
 
 Reply Director::Implementation::take_over(LoadResult result, const Request& request) {

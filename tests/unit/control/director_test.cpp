@@ -199,6 +199,33 @@ TEST_CASE("a bad reload is refused with its place, and the old config goes on") 
   CHECK(life.ask(CommandId::status).value().at("warnings").as_array().empty());
 }
 
+TEST_CASE("a reload that comes during another one reads the files again") {
+  const Files files;
+  Life life(files);
+  life.start();
+  std::promise<Reply> promises[2];
+  for (auto& promise : promises)
+    life.director().submit(request(CommandId::reload, "{}"),
+                           [&promise](Reply reply) { promise.set_value(std::move(reply)); });
+  for (auto& promise : promises) {
+    auto future = promise.get_future();
+    REQUIRE(future.wait_for(patience) == std::future_status::ready);
+    CHECK(future.get().has_value());
+  }
+}
+
+TEST_CASE("what only a restart can change is said at every reload") {
+  const Files files;
+  Life life(files);
+  life.start();
+  auto text = config_text;
+  text.replace(text.find("127.0.0.1:0"), 11, "127.0.0.1:1");
+  files.write("sluice.toml", text);
+  for (int i = 0; i < 2; ++i)
+    CHECK(life.ask(CommandId::reload).value().at("text") ==
+          "loaded: 1 zone(s), 2 steered name(s); a change of server.listen needs a restart");
+}
+
 TEST_CASE("events tell who did what, and one who waits is woken") {
   const Files files;
   Life life(files);
