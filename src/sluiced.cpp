@@ -60,19 +60,30 @@ unsigned worker_count(const config::Server& server) {
   return server.workers != 0 ? server.workers : std::max(1U, std::thread::hardware_concurrency());
 }
 
-// All listen addresses, or all the reasons why not.
-std::vector<serve::Listener> bind_listeners(const config::Config& config) {
+// What keeps the daemon from starting is collected, so that all of it is shown at once.
+class StartErrors {
+ public:
+  explicit StartErrors(std::string file) : file_(std::move(file)) {}
+  void add(Position at, std::string message) { errors_.push_back({file_, at, std::move(message)}); }
+  void throw_if_any() const {
+    if (!errors_.empty()) throw Fatal(to_text(errors_));
+  }
+
+ private:
+  std::string file_;
+  Diagnostics errors_;
+};
+
+std::vector<serve::Listener> bind_listeners(const config::Config& config, StartErrors& errors) {
   std::vector<serve::Listener> listeners;
-  Diagnostics errors;
   for (std::size_t i = 0; i < config.server.listen.size(); ++i) {
     auto listener = serve::listen(config.server.listen[i], worker_count(config.server));
     if (listener) {
       listeners.push_back(std::move(*listener));
     } else {
-      errors.push_back({config.file, config.server.listen_at[i], listener.error().message});
+      errors.add(config.server.listen_at[i], listener.error().message);
     }
   }
-  if (!errors.empty()) throw Fatal(to_text(std::move(errors)));
   return listeners;
 }
 
@@ -83,30 +94,47 @@ struct User {
 };
 
 // Whom to become: nobody else unless we are root and the config says so.
-std::optional<User> user_to_become(const config::Server& server) {
+std::optional<User> user_to_become(const config::Server& server, StartErrors& errors) {
   if (server.user.empty() || geteuid() != 0) return {};
   const auto* entry = getpwnam(server.user.c_str());
-  if (entry == nullptr)
-    throw Fatal(fmt::format("sluiced: there is no user '{}' (server.user)\n", server.user));
+  if (entry == nullptr) {
+    errors.add({}, fmt::format("user: there is no user '{}' on this machine", server.user));
+    return {};
+  }
   return User{server.user, entry->pw_uid, entry->pw_gid};
 }
 
+std::string system_message() { return std::generic_category().message(errno); }
+
 // The state folder belongs to the user that will write it; an existing one is left as it is.
-void make_state_folder(const std::string& folder, const std::optional<User>& user) {
+void make_state_folder(const std::string& folder, const std::optional<User>& user, StartErrors& errors) {
   if (mkdir(folder.c_str(), 0700) != 0) {
-    if (errno == EEXIST) return;
-    throw Fatal(fmt::format("sluiced: cannot make the state folder {}: {}\n", folder,
-                            std::generic_category().message(errno)));
+    struct stat existing {};
+    const bool usable = errno == EEXIST && stat(folder.c_str(), &existing) == 0 && S_ISDIR(existing.st_mode);
+    if (!usable)
+      errors.add({}, fmt::format("state: cannot make the folder {}: {}", folder, system_message()));
+    return;
   }
   if (user && lchown(folder.c_str(), user->uid, user->gid) != 0)
-    throw Fatal(fmt::format("sluiced: cannot give the state folder {} to {}: {}\n", folder, user->name,
-                            std::generic_category().message(errno)));
+    errors.add(
+        {}, fmt::format("state: cannot give the folder {} to {}: {}", folder, user->name, system_message()));
+}
+
+void bind_admin(admin::Server& admin, const config::Admin& config, const std::optional<User>& user,
+                StartErrors& errors) {
+  if (const auto bound = admin.listen_unix(config.socket); !bound) {
+    errors.add({}, bound.error().message);
+  } else if (user && lchown(config.socket.c_str(), user->uid, user->gid) != 0) {
+    errors.add({}, fmt::format("cannot give {} to {}: {}", config.socket, user->name, system_message()));
+  }
+  if (!config.http) return;
+  if (const auto bound = admin.listen_tcp(*config.http); !bound)
+    errors.add(config.http_at, bound.error().message);
 }
 
 void become(const User& user) {
   if (initgroups(user.name.c_str(), user.gid) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)
-    throw Fatal(fmt::format("sluiced: cannot become user {}: {}\n", user.name,
-                            std::generic_category().message(errno)));
+    throw Fatal(fmt::format("sluiced: cannot become user {}: {}\n", user.name, system_message()));
 }
 
 // Connections cost descriptors: as many as we may have.
@@ -155,18 +183,16 @@ class Daemon {
 
 Daemon::Daemon(control::Loaded loaded)
     : config_(loaded.config),
-      listeners_(bind_listeners(config_)),
       admin_(edge_.get_executor(), [this](control::Request request, control::ReplyHandler handler) {
         director_->submit(std::move(request), std::move(handler));
       }) {
+  StartErrors errors(config_.file);
+  listeners_ = bind_listeners(config_, errors);
   for (const auto& listener : listeners_) listen_.push_back(to_text(listener.address));
-  const auto user = user_to_become(config_.server);
-  make_state_folder(config_.server.state, user);
-  if (const auto bound = admin_.listen_unix(config_.admin.socket); !bound)
-    throw Fatal("sluiced: " + bound.error().message + "\n");
-  if (config_.admin.http)
-    if (const auto bound = admin_.listen_tcp(*config_.admin.http); !bound)
-      throw Fatal(to_text(Diagnostic{config_.file, config_.admin.http_at, bound.error().message}) + "\n");
+  const auto user = user_to_become(config_.server, errors);
+  make_state_folder(config_.server.state, user, errors);
+  bind_admin(admin_, config_.admin, user, errors);
+  errors.throw_if_any();
   if (user) become(*user);
 
   auto store = value_or_fatal(store::Store::open(config_.server.state));

@@ -86,10 +86,20 @@ bool is_weights(const boost::json::value& value) {
                      [](const auto& member) { return member.value().is_number(); });
 }
 
+// Names have at most 255 octets, each of them four characters when escaped; a reason is a sentence.
+constexpr std::size_t text_size_max = 1024;
+
+bool is_text(const boost::json::value& value) {
+  if (!value.is_string()) return false;
+  const std::string_view text = value.get_string();
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7F; };
+  return !text.empty() && text.size() <= text_size_max && std::none_of(text.begin(), text.end(), is_control);
+}
+
 bool has_type(const boost::json::value& value, ParamType type) {
   switch (type) {
     case ParamType::text:
-      return value.is_string() && !value.get_string().empty();
+      return is_text(value);
     case ParamType::weights:
       return is_weights(value);
     case ParamType::duration:
@@ -103,7 +113,7 @@ bool has_type(const boost::json::value& value, ParamType type) {
 const char* expectation(ParamType type) {
   switch (type) {
     case ParamType::text:
-      return "a text that is not empty";
+      return "a text of 1 to 1024 octets without control characters";
     case ParamType::weights:
       return "a number for each pool";
     case ParamType::duration:

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -30,7 +31,10 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 // A first probe has its timeout, and the prober this much to say so.
-constexpr Duration first_round_grace = 1s;
+constexpr Duration first_round_grace = 100ms;
+
+// Plain records and other names do not wait longer for a server that hangs: its address then counts as down.
+constexpr Duration first_round_max = 1s;
 
 // More would read the same files.
 constexpr std::size_t reloads_max = 4;
@@ -169,7 +173,7 @@ void Director::Implementation::start() {
   if (awaited_.empty()) return first_publication();
   Duration longest{};
   for (const auto& check : model_.config().checks) longest = std::max(longest, check.timeout);
-  first_round_timer_.expires_after(longest + first_round_grace);
+  first_round_timer_.expires_after(std::min(longest + first_round_grace, first_round_max));
   first_round_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (!error) self->first_publication();
   });
@@ -321,7 +325,9 @@ void Director::Implementation::publish_effects(const std::vector<store::Change>&
 // --- reading ---
 
 void Director::Implementation::list_events(const Request& request, ReplyHandler handler) {
-  const auto after = number_argument(request, "after").value_or(0);
+  // Ids are signed in the store; no event has one beyond that.
+  const auto after = std::min<std::uint64_t>(number_argument(request, "after").value_or(0),
+                                             std::numeric_limits<std::int64_t>::max());
   const auto limit = std::min<std::uint64_t>(number_argument(request, "limit").value_or(events_by_default),
                                              store::events_max);
   const auto wait = std::min(duration_argument(request, "wait").value_or(0ms), wait_max);

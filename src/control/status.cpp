@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <set>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -36,39 +40,91 @@ bool is_alive(const std::vector<steer::Candidate>& candidates) {
   });
 }
 
-// The shares after health: what choose() does to the slots of dead pools. Where only one family of a pool is
-// dead, that family's answers move and the other's do not; the pool then counts as alive here.
+// The pools of a steer in the eyes of one family.
+std::vector<steer::Rated> rated(const Model& model, const config::Steer& steer, Family family) {
+  const auto set = slot_shares(model.layout(steer), steer.pools.size());
+  std::vector<steer::Rated> pools;
+  for (std::size_t i = 0; i < steer.pools.size(); ++i) {
+    const auto candidates = model.candidates(*model.config().find_pool(steer.pools[i].pool));
+    const auto members = steer::of_family(candidates, family);
+    pools.push_back({set[i], {}});
+    if (!members.empty()) pools.back().grade = steer::select(members).grade;
+  }
+  return pools;
+}
+
+const char* rule_of(std::span<const steer::Rated> pools) {
+  const auto best = steer::best_grade(pools);
+  if (!best) return "no address";
+  const bool moved = std::any_of(pools.begin(), pools.end(), [&](const steer::Rated& pool) {
+    return pool.share > 0 && pool.grade && pool.grade != best;
+  });
+  switch (*best) {
+    case steer::Grade::alive:
+      return moved ? "dead pools' shares moved" : "weights";
+    case steer::Grade::dead:
+      return "all pools dead: answering as if healthy";
+    case steer::Grade::taken_out:
+      return "all endpoints taken out: answering as if they were not";
+  }
+  return "";
+}
+
+// Families are decided apart. The shares shown are IPv4's, or IPv6's where no pool has IPv4.
 struct Present {
   std::vector<double> shares;
-  const char* rule;
+  std::string rule;
 };
 
-Present present_shares(const std::vector<double>& set, const std::vector<bool>& alive) {
-  double living = 0;
-  bool moved = false;
-  for (std::size_t i = 0; i < set.size(); ++i) {
-    if (alive[i]) living += set[i];
-    moved = moved || (!alive[i] && set[i] > 0);
+Present present(const Model& model, const config::Steer& steer) {
+  const auto v4 = rated(model, steer, Family::v4), v6 = rated(model, steer, Family::v6);
+  const bool has_v4 = steer::best_grade(v4).has_value(), has_v6 = steer::best_grade(v6).has_value();
+  if (!has_v4) return {steer::shares_after_health(v6), rule_of(v6)};
+  const std::string rule = rule_of(v4);
+  const bool alike = !has_v6 || rule == rule_of(v6);
+  return {steer::shares_after_health(v4),
+          alike ? rule : fmt::format("IPv4: {}; IPv6: {}", rule, rule_of(v6))};
+}
+
+// Which pools some name's questions of a family lead to now.
+using Asked = std::set<std::pair<std::string, Family>>;
+
+Asked asked_pools(const Model& model) {
+  Asked asked;
+  for (const auto& steer : model.config().steers) {
+    for (const Family family : {Family::v4, Family::v6}) {
+      const auto shares = steer::shares_after_health(rated(model, steer, family));
+      for (std::size_t i = 0; i < shares.size(); ++i)
+        if (shares[i] > 0) asked.emplace(steer.pools[i].pool, family);
+    }
   }
-  if (!moved) return {set, "weights"};
-  if (living == 0) return {set, "all pools dead: answering as if healthy"};
-  std::vector<double> shares;
-  for (std::size_t i = 0; i < set.size(); ++i) shares.push_back(alive[i] ? set[i] / living : 0);
-  return {shares, "dead pools' shares moved"};
+  return asked;
+}
+
+// The addresses of a pool that are in answers now.
+std::set<Address> serving(const std::vector<steer::Candidate>& candidates, const std::string& pool,
+                          const Asked& asked) {
+  std::set<Address> addresses;
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto members = steer::of_family(candidates, family);
+    if (members.empty() || !asked.contains({pool, family})) continue;
+    const auto selection = steer::select(members);
+    for (std::size_t i = 0; i < members.size(); ++i)
+      if (selection.chosen[i] > 0) addresses.insert(members[i].address);
+  }
+  return addresses;
 }
 
 json::object steer_status(const Model& model, const Surroundings& around, const config::Steer& steer) {
   const auto weights = model.weights(steer);
   const auto set = slot_shares(model.layout(steer), weights.size());
   std::vector<std::vector<steer::Candidate>> candidates;
-  std::vector<bool> alive;
   std::vector<std::uint64_t> answers;
   for (const auto& part : steer.pools) {
     candidates.push_back(model.candidates(*model.config().find_pool(part.pool)));
-    alive.push_back(is_alive(candidates.back()));
     answers.push_back(around.answers_since_change(steer.name, part.pool));
   }
-  const auto present = present_shares(set, alive);
+  const auto now = present(model, steer);
   const auto answered = std::accumulate(answers.begin(), answers.end(), std::uint64_t{0});
 
   json::array pools;
@@ -79,7 +135,7 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
                      {"weight", weights[i]},
                      {"config_weight", steer.pools[i].weight},
                      {"set_share", set[i]},
-                     {"now_share", present.shares[i]},
+                     {"now_share", now.shares[i]},
                      {"answers", answers[i]},
                      {"answered_share", answered == 0 ? json::value(nullptr)
                                                       : json::value(static_cast<double>(answers[i]) /
@@ -94,7 +150,7 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
                       {"overridden", false},
                       {"by", nullptr},
                       {"since", nullptr},
-                      {"rule", present.rule},
+                      {"rule", now.rule},
                       {"pools", std::move(pools)}};
   const auto found = model.steerings().find(steer.name);
   if (found != model.steerings().end() && found->second.weights) {
@@ -122,31 +178,30 @@ json::value last_probe_status(const health::State& state) {
           {"at", to_text(state.last_at)}};
 }
 
-json::object pool_status(const Model& model, const config::Pool& pool) {
+json::object pool_status(const Model& model, const config::Pool& pool, const Asked& asked) {
   const auto candidates = model.candidates(pool);
-  const bool alive = is_alive(candidates);
+  const auto in_answers = serving(candidates, pool.name, asked);
   const auto* check = pool.check ? model.config().find_check(*pool.check) : nullptr;
   json::array endpoints;
   for (const auto& candidate : candidates) {
     const auto state = model.health_of(candidate.address, pool);
     // An unchecked endpoint is taken as healthy.
     const char* health = check == nullptr ? "up" : health::to_text(state.verdict);
-    endpoints.push_back(
-        {{"address", to_text(candidate.address)},
-         {"weight", candidate.weight},
-         {"serving", candidate.weight > 0 && (candidate.usable || (!alive && candidate.allowed))},
-         {"health", health},
-         {"since", time_or_null(state.since)},
-         {"word", word_status(model.word(candidate.address))},
-         {"last", last_probe_status(state)},
-         {"successes", state.successes},
-         {"failures", state.failures},
-         {"rise", check == nullptr ? 0 : check->rise},
-         {"fall", check == nullptr ? 0 : check->fall}});
+    endpoints.push_back({{"address", to_text(candidate.address)},
+                         {"weight", candidate.weight},
+                         {"serving", in_answers.contains(candidate.address)},
+                         {"health", health},
+                         {"since", time_or_null(state.since)},
+                         {"word", word_status(model.word(candidate.address))},
+                         {"last", last_probe_status(state)},
+                         {"successes", state.successes},
+                         {"failures", state.failures},
+                         {"rise", check == nullptr ? 0 : check->rise},
+                         {"fall", check == nullptr ? 0 : check->fall}});
   }
   return {{"pool", pool.name},
           {"check", check == nullptr ? json::value(nullptr) : json::value(check->name)},
-          {"alive", alive},
+          {"alive", is_alive(candidates)},
           {"endpoints", std::move(endpoints)}};
 }
 
@@ -172,9 +227,10 @@ json::object status(const Model& model, const Surroundings& around, const wire::
   json::array steers, pools, zones, listen, warnings;
   for (const auto& steer : config.steers)
     if (only == nullptr || steer.name == *only) steers.push_back(steer_status(model, around, steer));
+  const auto asked = asked_pools(model);
   const auto* chosen = only == nullptr ? nullptr : config.find_steer(*only);
   for (const auto& pool : config.pools)
-    if (chosen == nullptr || steers_from(*chosen, pool)) pools.push_back(pool_status(model, pool));
+    if (chosen == nullptr || steers_from(*chosen, pool)) pools.push_back(pool_status(model, pool, asked));
   for (const auto& zone : around.zones->zones())
     zones.push_back({{"apex", zone->apex().text()},
                      {"serial", zone->serial()},

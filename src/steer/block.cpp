@@ -180,7 +180,7 @@ Offset Block::compile_windows(std::span<const Candidate> candidates, Family fami
   const Offset offset = allocate(sizeof(Windows) + spots.size() * sizeof(WindowRange));
   auto* header = arena_.at<Windows>(offset);
   header->range_count = static_cast<std::uint16_t>(spots.size());
-  header->alive = selection.alive ? 1 : 0;
+  header->grade = selection.grade;
   auto* range = reinterpret_cast<WindowRange*>(header + 1);
   std::uint32_t end = 0;
   for (const Run& run : spots) {

@@ -74,11 +74,11 @@ struct PoolEntry {
   std::uint32_t reserved;
 };
 
-// What can be handed out of a pool for one address family. `alive` is false when none of the addresses can
-// serve: then the windows hold all of them, as if healthy, for the case that no other pool is alive either.
+// What can be handed out of a pool for one address family. Below Grade::alive the windows hold what would be
+// handed out as if healthy, for the case that no pool of the steer has a better grade.
 struct Windows {
   std::uint16_t range_count;
-  std::uint8_t alive;
+  Grade grade;
   std::uint8_t reserved[5];
   // range_count WindowRanges follow
 };

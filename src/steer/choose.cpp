@@ -29,7 +29,7 @@ struct Seen {
   const PoolView* view;
   const Windows* windows;
 
-  bool alive() const { return windows != nullptr && windows->alive != 0; }
+  bool alive() const { return windows != nullptr && windows->grade == Grade::alive; }
 };
 
 Seen look_at(const Block& block, const PoolRef& pool, Family family) {
@@ -39,26 +39,33 @@ Seen look_at(const Block& block, const PoolRef& pool, Family family) {
   return {&pool, view, windows == 0 ? nullptr : block.at<Windows>(windows)};
 }
 
-// Hands the slots of a dead pool to living ones. Two walks over the runs: this happens only while a pool is
-// dead.
+// Hands the slots of a pool that is not alive to the pools of the best grade, unless its own is the best.
+// Walks over the runs: this happens only while a pool is dead.
 Seen redirect(const Block& block, const Table& table, std::uint32_t detour, Family family, const Seen& dead) {
   const Runs runs = runs_of(table);
-  auto each_living = [&](auto visit) {
+  auto each = [&](auto visit) {
     std::uint32_t first = 0;
     for (const SlotRun* run = runs.begin; run != runs.end; ++run) {
       const std::uint32_t length = run->last + 1U - first;
       first = run->last + 1U;
       const Seen seen = look_at(block, pool_of(table, run->pool), family);
-      if (seen.alive() && !visit(seen, length)) return;
+      if (seen.windows != nullptr && !visit(seen, length)) return;
     }
   };
-  std::uint64_t living = 0;
-  each_living([&](const Seen&, std::uint32_t length) { return living += length, true; });
-  if (living == 0) return dead;
+  Grade best = dead.windows->grade;
+  std::uint64_t slots = 0;  // of the best grade
+  each([&](const Seen& seen, std::uint32_t length) {
+    const Grade grade = seen.windows->grade;
+    if (grade > best) best = grade, slots = 0;
+    if (grade == best) slots += length;
+    return true;
+  });
+  if (best == dead.windows->grade) return dead;
 
-  auto target = static_cast<std::uint32_t>(living * detour >> 32);
+  auto target = static_cast<std::uint32_t>(slots * detour >> 32);
   Seen chosen = dead;
-  each_living([&](const Seen& seen, std::uint32_t length) {
+  each([&](const Seen& seen, std::uint32_t length) {
+    if (seen.windows->grade != best) return true;
     chosen = seen;
     if (target < length) return false;
     target -= length;

@@ -30,8 +30,8 @@ struct Choice {
   AnswerCounter counter = 0;
 };
 
-// What this table answers to `draw` for a family. A dead pool's slots go to the living pools in proportion to
-// their slots; when none lives, each answers as if it did.
+// What this table answers to `draw` for a family. The slots of a pool that is not alive go to the pools of
+// the best Grade in proportion to their slots; when none is better, each answers as if it were alive.
 Choice choose(const Block& block, const Table& table, Draw draw, Family family);
 
 // The draw of a sticky client: always the same for a key, an address as it is to be told apart (masked), and

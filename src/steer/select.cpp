@@ -21,10 +21,34 @@ Selection select(std::span<const Candidate> candidates) {
     return result;
   }
   result.all = result.chosen;
-  result.alive = choose([](const Candidate& candidate) { return candidate.usable; });
-  if (!result.alive && !choose([](const Candidate& candidate) { return candidate.allowed; }))
+  if (choose([](const Candidate& candidate) { return candidate.usable; })) {
+    result.grade = Grade::alive;
+  } else if (choose([](const Candidate& candidate) { return candidate.allowed; })) {
+    result.grade = Grade::dead;
+  } else {
     result.chosen = result.all;
+  }
   return result;
+}
+
+std::optional<Grade> best_grade(std::span<const Rated> pools) {
+  std::optional<Grade> best;
+  for (const Rated& pool : pools)
+    if (pool.share > 0 && pool.grade) best = best ? std::max(*best, *pool.grade) : *pool.grade;
+  return best;
+}
+
+std::vector<double> shares_after_health(std::span<const Rated> pools) {
+  const auto best = best_grade(pools);
+  double given = 0, taking = 0;
+  for (const Rated& pool : pools)
+    (pool.grade && pool.grade == best ? taking : given) += pool.grade ? pool.share : 0;
+  std::vector<double> shares;
+  for (const Rated& pool : pools) {
+    const bool takes = pool.grade && pool.grade == best && taking > 0;
+    shares.push_back(!pool.grade ? pool.share : takes ? pool.share + given * pool.share / taking : 0);
+  }
+  return shares;
 }
 
 std::vector<Candidate> of_family(std::span<const Candidate> candidates, Family family) {

@@ -178,6 +178,21 @@ TEST_CASE("verdicts leave and enter the answers") {
   for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") == 20);
 }
 
+TEST_CASE("a drained address is not answered while a dead one is left") {
+  const Files files;
+  Life life(files);
+  life.start(false);
+  for (const auto* drained : {"192.0.2.10", "192.0.2.11"}) {
+    const auto arguments = R"({"address": ")" + std::string(drained) + R"("})";
+    REQUIRE(life.ask(CommandId::endpoint_drain, arguments).has_value());
+  }
+  for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") == 20);
+  REQUIRE(life.ask(CommandId::endpoint_drain, R"({"address": "192.0.2.20"})").has_value());
+  bool seen[32] = {};
+  for (int i = 0; i < 2000; ++i) seen[life.answered("www.shop.example")] = true;
+  CHECK((seen[10] && seen[11] && seen[20]));  // never empty
+}
+
 TEST_CASE("a bad reload is refused with its place, and the old config goes on") {
   const Files files;
   Life life(files);
@@ -224,6 +239,27 @@ TEST_CASE("what only a restart can change is said at every reload") {
   for (int i = 0; i < 2; ++i)
     CHECK(life.ask(CommandId::reload).value().at("text") ==
           "loaded: 1 zone(s), 2 steered name(s); a change of server.listen needs a restart");
+}
+
+TEST_CASE("events after the last possible id are none") {
+  const Files files;
+  Life life(files);
+  life.start();
+  const auto reply = life.ask(CommandId::events, R"({"after": 18446744073709551615})");
+  CHECK(reply.value().at("events").as_array().empty());
+}
+
+TEST_CASE("texts are short and without control characters") {
+  const auto* row = &commands()[0];
+  for (const auto& each : commands())
+    if (each.id == CommandId::endpoint_drain) row = &each;
+  auto refused = [&](const std::string& reason) {
+    return !check_arguments(*row, {{"address", "192.0.2.1"}, {"reason", reason}}).has_value();
+  };
+  CHECK_FALSE(refused(std::string(1024, 'x')));
+  CHECK(refused(std::string(1025, 'x')));
+  CHECK(refused("a\nb"));
+  CHECK(refused(std::string("a\0b", 3)));
 }
 
 TEST_CASE("events tell who did what, and one who waits is woken") {

@@ -191,14 +191,16 @@ TEST_CASE("status says the shares after health and the rule that made them") {
   };
   const Row rows[] = {
       {"all up", true, true, 0.95, 0.05, "weights"},
-      {"canary dead", true, false, 1, 0, "dead pools' shares moved"},
-      {"stable dead", false, true, 0, 1, "dead pools' shares moved"},
+      {"canary dead", true, false, 1, 0, "IPv4: dead pools' shares moved; IPv6: weights"},
+      {"stable dead", false, true, 0, 1,
+       "IPv4: dead pools' shares moved; IPv6: all pools dead: answering as if healthy"},
       {"all dead", false, false, 0.95, 0.05, "all pools dead: answering as if healthy"},
   };
   for (const auto& row : rows) {
     CAPTURE(row.what);
     Model model(parsed(config_text));
     probe(model, "192.0.2.10", row.v1_up);
+    probe(model, "2001:db8::10", row.v1_up);
     probe(model, "192.0.2.20", row.v2_up);
     const auto reply = status_of(model);
     const auto& steer = reply.at("steers").at(0).as_object();
@@ -209,6 +211,28 @@ TEST_CASE("status says the shares after health and the rule that made them") {
           doctest::Approx(row.v2_share).epsilon(0.001));
     CHECK(steer.at("pools").at(0).at("answered_share").to_number<double>() == 0.75);
   }
+}
+
+TEST_CASE("status says which addresses are in answers") {
+  Model model(parsed(config_text));
+  auto in_answers = [&](std::string_view endpoint) {
+    const auto reply = status_of(model);
+    for (const auto& pool : reply.at("pools").as_array())
+      for (const auto& one : pool.at("endpoints").as_array())
+        if (std::string_view(one.at("address").as_string()) == endpoint) return one.at("serving").as_bool();
+    return false;
+  };
+  probe(model, "192.0.2.10", true);
+  CHECK(in_answers("192.0.2.10"));
+  CHECK_FALSE(in_answers("192.0.2.11"));
+  CHECK_FALSE(in_answers("192.0.2.20"));
+  CHECK(in_answers("2001:db8::10"));  // dead, but the only one of its family
+
+  const auto drain = request(CommandId::endpoint_drain, R"({"address": "192.0.2.10"})");
+  take(model, say_word(model, drain, store::Word::drain, at(0)).value());
+  CHECK_FALSE(in_answers("192.0.2.10"));
+  CHECK(in_answers("192.0.2.11"));
+  CHECK(in_answers("192.0.2.20"));
 }
 
 TEST_CASE("metrics are one HELP and TYPE a name, and a line a value") {

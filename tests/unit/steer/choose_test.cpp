@@ -258,5 +258,27 @@ TEST_CASE("paired draws leave the shares as they are") {
   }
 }
 
+TEST_CASE("shares after health go to the best grade, in proportion") {
+  constexpr auto alive = Grade::alive, dead = Grade::dead, taken_out = Grade::taken_out;
+  struct Row {
+    const char* what;
+    std::vector<Rated> pools;
+    std::vector<double> shares;
+  };
+  const Row rows[] = {
+      {"all alive", {{0.75, alive}, {0.25, alive}}, {0.75, 0.25}},
+      {"one dead", {{0.5, dead}, {0.375, alive}, {0.125, alive}}, {0, 0.75, 0.25}},
+      {"all dead", {{0.75, dead}, {0.25, dead}}, {0.75, 0.25}},
+      {"taken out beside dead", {{0.75, taken_out}, {0.25, dead}}, {0, 1}},
+      {"all taken out", {{0.75, taken_out}, {0.25, taken_out}}, {0.75, 0.25}},
+      {"no address keeps its share", {{0.5, {}}, {0.25, dead}, {0.25, alive}}, {0.5, 0, 0.5}},
+      {"a pool at 0 helps nobody", {{1, dead}, {0, alive}}, {1, 0}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    CHECK(shares_after_health(row.pools) == row.shares);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::steer
