@@ -1,4 +1,4 @@
-// Small helpers for texts that people write and read.
+// Small functions for texts that people write and read.
 #pragma once
 
 #include <optional>
