@@ -46,7 +46,6 @@ class Answering {
   void add_referral(const Zone& zone, const Match& match, const wire::LookupName& name);
   void add_glue(const Zone& zone, const Rrset& ns);
   void add_negative(const Zone& zone, std::uint32_t ttl_max);
-  bool add_rrset(std::uint16_t owner_offset, const Rrset& rrset);
   bool add_answer(const Rrset& rrset);
   bool first_use(const Node* dname);
   steer::Draw draw(const steer::Table& table, Family family);
