@@ -346,6 +346,7 @@ Metric metric_of(Rcode rcode) {
 std::size_t size_limit(const wire::Query& query, Transport transport) {
   switch (transport) {
     case Transport::tcp:
+    case Transport::tls:
       return wire::message_size_max;
     case Transport::udp:
       break;

@@ -31,11 +31,12 @@ struct Snapshot {
   std::shared_ptr<steer::PairTable> pairs;
 };
 
-enum class Transport : std::uint8_t { udp, tcp };
+enum class Transport : std::uint8_t { udp, tcp, tls };
 
 struct Client {
   Address address;
   Transport transport = Transport::udp;
+  std::uint16_t idle_timeout = 0;  // in units of 100 ms (RFC 7828, 3.1); TCP and TLS
 };
 
 // xorshift64*: enough to spread answers; nothing secret depends on it.
@@ -66,8 +67,8 @@ struct Scratch {
 inline constexpr unsigned chain_max = 16;
 
 // Writes the reply to `query` and returns its size in octets; 0: no reply. `reply` has room for
-// wire::message_size_max octets over TCP and for wire::udp_size_max over UDP, at least. To be called inside a
-// Quiescence::Section.
+// wire::message_size_max octets over TCP and TLS and for wire::udp_size_max over UDP, at least. To be called
+// inside a Quiescence::Section.
 std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::Bytes query,
                    std::span<std::uint8_t> reply) noexcept;
 

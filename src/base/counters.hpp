@@ -16,6 +16,7 @@ namespace sluice {
 enum class Metric : std::uint8_t {
   queries_udp,
   queries_tcp,
+  queries_tls,
   replies_noerror,
   replies_nxdomain,
   replies_formerr,
@@ -41,6 +42,7 @@ struct MetricRow {
 inline constexpr std::array<MetricRow, metric_count> metrics{{
     {Metric::queries_udp, "dns_queries", "transport=\"udp\"", "Messages received, by transport."},
     {Metric::queries_tcp, "dns_queries", "transport=\"tcp\"", "Messages received, by transport."},
+    {Metric::queries_tls, "dns_queries", "transport=\"tls\"", "Messages received, by transport."},
     {Metric::replies_noerror, "dns_replies", "rcode=\"NOERROR\"", "Replies sent, by response code."},
     {Metric::replies_nxdomain, "dns_replies", "rcode=\"NXDOMAIN\"", "Replies sent, by response code."},
     {Metric::replies_formerr, "dns_replies", "rcode=\"FORMERR\"", "Replies sent, by response code."},

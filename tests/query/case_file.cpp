@@ -135,6 +135,8 @@ void read_option(const std::string& word, Options& options, answer::Client& clie
   const auto [key, value] = pair_of(word);
   if (key == "+tcp") {
     client.transport = answer::Transport::tcp;
+  } else if (key == "+tls") {
+    client.transport = answer::Transport::tls;
   } else if (key == "+client") {
     client.address = address_of(value);
   } else if (key == "+rd") {

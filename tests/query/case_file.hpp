@@ -13,7 +13,7 @@
 //   reply NOERROR aa
 //   answer www.example. 30 A 192.0.2.1
 //
-// Options of a query: +tcp +rd +cd +edns[=SIZE] +do +version=N +subnet=ADDRESS/LENGTH +client=ADDRESS
+// Options of a query: +tcp +tls +rd +cd +edns[=SIZE] +do +version=N +subnet=ADDRESS/LENGTH +client=ADDRESS
 // +opcode=N +class=CH. In place of `query` there may be `raw HEX`, a whole message in hexadecimal (+tcp and
 // +client may follow).
 //
