@@ -250,8 +250,10 @@ void Answering::add_referral(const Zone& zone, const Match& match, const wire::L
   const Rrset ns = zone.rrset(*match.node, RrType::ns);
   const auto mark = reply_.mark();
   reply_.section(Section::authority);
-  for (const wire::Bytes rdata : ns)
+  for (const wire::Bytes rdata : ns) {
     reply_.add(name.suffix(match.labels_before), RrType::ns, ns.ttl(), rdata);
+    if (reply_.overflowed()) break;
+  }
   if (reply_.overflowed()) {
     reply_.rollback(mark);
     reply_.set_truncated();
@@ -293,7 +295,10 @@ void Answering::add_negative(const Zone& zone, std::uint32_t ttl_max) {
 bool Answering::add_answer(const Rrset& rrset) {
   const auto mark = reply_.mark();
   reply_.section(Section::answer);
-  for (const wire::Bytes rdata : rrset) reply_.add_at(owner_offset_, rrset.type(), rrset.ttl(), rdata);
+  for (const wire::Bytes rdata : rrset) {
+    reply_.add_at(owner_offset_, rrset.type(), rrset.ttl(), rdata);
+    if (reply_.overflowed()) break;  // thousands may follow
+  }
   if (!reply_.overflowed()) return true;
   // RFC 2181, 9: an RRset that does not fit is left out whole, and TC says that TCP has it.
   reply_.rollback(mark);

@@ -62,7 +62,7 @@ void ReplyWriter::begin(const Query& query, Bytes message, const ReplyEdns& edns
   }
   question_count_ = 1;
   for (unsigned label = 0; label < query.name.label_count(); ++label)
-    remember_name(header_size + query.name.suffix_offset(label));
+    remember_name(header_size + query.name.suffix_offset(label), query.name.suffix(label).size());
 }
 
 void ReplyWriter::add(Bytes owner, RrType type, std::uint32_t ttl, Bytes rdata) {
@@ -176,32 +176,38 @@ void ReplyWriter::put_rdata(RrType type, Bytes rdata) {
 }
 
 void ReplyWriter::put_name(Bytes name) {
+  std::size_t size = name_size(name);
   while (name[0] != 0) {
-    if (const std::size_t offset = find_name(name); offset != 0) {
+    if (const std::size_t offset = find_name(name, size); offset != 0) {
       put_u16(static_cast<std::uint16_t>(0xC000 | offset));
       return;
     }
     const std::size_t label_size = 1U + name[0];
-    if (!overflowed_) remember_name(size_);
+    if (!overflowed_) remember_name(size_, size);
     put_bytes(name.first(label_size));
     name = name.subspan(label_size);
+    size -= label_size;
   }
   put_bytes(name.first(1));
 }
 
-void ReplyWriter::remember_name(std::size_t offset) {
+void ReplyWriter::remember_name(std::size_t offset, std::size_t size) {
   if (name_count_ < names_max && offset <= pointer_offset_max)
-    names_[name_count_++] = static_cast<std::uint16_t>(offset);
+    names_[name_count_++] = {static_cast<std::uint16_t>(offset), static_cast<std::uint8_t>(size)};
 }
 
-std::size_t ReplyWriter::find_name(Bytes name) const {
-  for (std::size_t i = 0; i < name_count_; ++i)
-    if (names_[i] < size_ && name_at_equals(names_[i], name)) return names_[i];
+std::size_t ReplyWriter::find_name(Bytes name, std::size_t size) {
+  if (overflowed_ || steps_ > steps_base + steps_per_octet * size_) return 0;
+  steps_ += name_count_;
+  for (std::size_t i = 0; i < name_count_; ++i) {
+    const KnownName known = names_[i];
+    if (known.size == size && known.offset < size_ && name_at_equals(known.offset, name)) return known.offset;
+  }
   return 0;
 }
 
 // Compares the name that stands in the reply at `offset`, pointers followed, letter case ignored (RFC 4343).
-bool ReplyWriter::name_at_equals(std::size_t offset, Bytes name) const {
+bool ReplyWriter::name_at_equals(std::size_t offset, Bytes name) {
   for (unsigned steps = 0; steps < 2 * pointers_max; ++steps) {
     if (offset >= size_) return false;  // the name that is being written now: its rest is not there yet
     const std::uint8_t length = data_[offset];
@@ -211,6 +217,7 @@ bool ReplyWriter::name_at_equals(std::size_t offset, Bytes name) const {
     }
     if (length != name[0]) return false;
     if (length == 0) return true;
+    steps_ += 1U + length;
     for (std::size_t i = 1; i <= length; ++i)
       if (lower(data_[offset + i]) != lower(name[i])) return false;
     offset += 1U + length;

@@ -90,12 +90,25 @@ class ReplyWriter {
   void put_name(Bytes name);
   void put_rdata(RrType type, Bytes rdata);
   void put_record_body(RrType type, std::uint32_t ttl, Bytes rdata);
-  void remember_name(std::size_t offset);
-  bool name_at_equals(std::size_t offset, Bytes name) const;
-  std::size_t find_name(Bytes name) const;
+  void remember_name(std::size_t offset, std::size_t size);
+  bool name_at_equals(std::size_t offset, Bytes name);
+  std::size_t find_name(Bytes name, std::size_t size);
 
-  // Offsets of names in the reply that later ones may point to. More than these are simply not used.
+  // A name in the reply that later ones may point to, and its size without compression: names of different
+  // sizes need no look at their octets.
+  struct KnownName {
+    std::uint16_t offset;
+    std::uint8_t size;
+  };
+
+  // More than these are simply not used.
   static constexpr std::size_t names_max = 48;
+
+  // Looking for names to point to may cost so many steps (a name looked at, an octet compared) and as many
+  // again for each octet of the reply; after that names are written in full. Names of many equal labels,
+  // which a client can bring in below a DNAME, would cost 10,000 times a plain query. Replies of ordinary
+  // names take a tenth of it.
+  static constexpr std::size_t steps_base = 2048, steps_per_octet = 8;
 
   std::uint8_t* data_;
   std::size_t limit_;
@@ -104,8 +117,9 @@ class ReplyWriter {
   std::uint16_t id_ = 0;
   std::uint16_t flags_ = 0;
   std::array<std::uint16_t, 3> counts_{};
-  std::array<std::uint16_t, names_max> names_;
+  std::array<KnownName, names_max> names_;
   std::uint16_t name_count_ = 0;
+  std::size_t steps_ = 0;
   std::uint16_t last_rdata_ = 0;
   std::uint16_t question_count_ = 0;
   Section section_ = Section::answer;
