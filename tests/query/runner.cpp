@@ -1,12 +1,15 @@
 // Runs the query cases of a folder: query-cases DIR reads every DIR/*.cases (see case_file.hpp for their
 // form).
 //
+// Every `new` is counted while a case is answered; a case in which there was one fails.
+//
 // Prints one line for each case that fails, with what was expected and what came, and at last `N passed, N
 // failed`.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
 
+#include "../unit/answer/allocations.hpp"
 #include "case_file.hpp"
 #include "reply_text.hpp"
 #include "world.hpp"
@@ -29,6 +32,7 @@ void run_case(const std::string& path, const Case& current, World& world, Counts
   const bool sized = std::any_of(current.expected.begin(), current.expected.end(),
                                  [](const std::string& line) { return line.starts_with("size "); });
   if (!sized) std::erase_if(got, [](const std::string& line) { return line.starts_with("size "); });
+  if (world.allocations() != 0) got.push_back("allocations " + std::to_string(world.allocations()));
   if (got == current.expected) {
     ++counts.passed;
     return;
@@ -50,7 +54,15 @@ void run_file(const std::string& path, Counts& counts) {
   for (const auto& current : file->cases) run_case(path, current, *world, counts);
 }
 
+// A count that does not move would find nothing.
+bool allocations_are_counted() {
+  const std::uint64_t before = answer::test::allocations();
+  ::operator delete(::operator new(1));
+  return answer::test::allocations() == before + 1;
+}
+
 int run(const std::string& folder) {
+  if (!allocations_are_counted()) throw std::logic_error("allocations are not counted");
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".cases") paths.push_back(entry.path().string());

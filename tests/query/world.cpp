@@ -1,5 +1,6 @@
 #include "world.hpp"
 
+#include "../unit/answer/allocations.hpp"
 #include "steer/layout.hpp"
 
 namespace sluice::query_cases {
@@ -50,7 +51,10 @@ std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
 std::vector<std::uint8_t> World::ask(const Case& query) {
   std::vector<std::uint8_t> reply(wire::message_size_max);
   const Quiescence::Section section(reader_);
-  reply.resize(answer::answer(snapshot_, scratch_, query.client, query.message, reply));
+  const std::uint64_t before = answer::test::allocations();
+  const std::size_t size = answer::answer(snapshot_, scratch_, query.client, query.message, reply);
+  allocations_ = answer::test::allocations() - before;
+  reply.resize(size);
   return reply;
 }
 

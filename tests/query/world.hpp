@@ -17,6 +17,9 @@ class World {
   // The reply; empty when there is none.
   std::vector<std::uint8_t> ask(const Case& query);
 
+  // How often answer() has allocated in the last ask(): it never may.
+  std::uint64_t allocations() const { return allocations_; }
+
  private:
   explicit World(std::size_t names) : block_(std::make_shared<steer::Block>(quiescence_, names)) {}
 
@@ -26,6 +29,7 @@ class World {
   answer::Scratch scratch_{counters_.add_shard(), 1};
   std::shared_ptr<steer::Block> block_;
   answer::Snapshot snapshot_;
+  std::uint64_t allocations_ = 0;
 };
 
 }  // namespace sluice::query_cases
