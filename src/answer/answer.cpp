@@ -342,6 +342,7 @@ Metric metric_of(Rcode rcode) {
       return Metric::replies_refused;
     case Rcode::servfail:
     case Rcode::yxdomain:
+    case Rcode::notauth:
     case Rcode::badvers:
       break;
   }

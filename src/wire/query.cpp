@@ -78,6 +78,7 @@ bool parse_opt(Bytes owner, Bytes fixed, Bytes rdata, Edns& edns) {
 
 ParseResult Query::parse(Bytes message) {
   question_end = 0;
+  tsig_at = 0;
   edns = {};
   if (message.size() < header_size) return ParseResult::not_answerable;
   id = read_u16(message, 0);
@@ -107,6 +108,11 @@ ParseResult Query::parse(Bytes message) {
     const Bytes owner = message.subspan(at, owner_size),
                 fixed = message.subspan(at + owner_size, record_fixed);
     const std::size_t rdata_size = read_u16(fixed, 8);
+    if (static_cast<RrType>(read_u16(fixed, 0)) == RrType::tsig) {
+      // RFC 8945, 5.1: one only, and the last of the additional section.
+      if (record < authorities || record + 1 != authorities + additionals) return ParseResult::malformed;
+      tsig_at = static_cast<std::uint16_t>(at);
+    }
     at += owner_size + record_fixed;
     if (message.size() - at < rdata_size) return ParseResult::malformed;
     const Bytes rdata = message.subspan(at, rdata_size);

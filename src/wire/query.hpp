@@ -40,6 +40,7 @@ struct Query {
   RrType type{};
   RrClass rr_class{};
   std::uint16_t question_end = 0;  // offset behind the question; 0: there is none, or it could not be read
+  std::uint16_t tsig_at = 0;       // offset of the TSIG record, which is the last; 0: there is none
   Edns edns;
 
   Opcode opcode() const { return static_cast<Opcode>(flags >> 11 & 0xF); }

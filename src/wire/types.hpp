@@ -47,8 +47,12 @@ enum class Rcode : std::uint16_t {
   notimp = 4,
   refused = 5,
   yxdomain = 6,
+  notauth = 9,  // RFC 8945, 3
   badvers = 16,
 };
+
+// RFC 8945, 6: those that may be used.
+enum class TsigAlgorithm : std::uint8_t { hmac_sha256, hmac_sha1, hmac_sha224, hmac_sha384, hmac_sha512 };
 
 inline constexpr std::size_t header_size = 12;      // RFC 1035, 4.1.1
 inline constexpr std::size_t name_size_max = 255;   // RFC 1035, 2.3.4

@@ -104,6 +104,24 @@ TEST_CASE("the header's counts") {
   }
 }
 
+TEST_CASE("TSIG is the last record, and there is one (RFC 8945, 5.1)") {
+  const Octets owner = {0}, rdata = {1, 2, 3};
+  const auto tsig = [&](Message message, std::size_t counted_at = 10) {
+    return message.record(owner, 250, 255, 0, rdata, counted_at);
+  };
+  Query query;
+  CHECK(parse(tsig(plain()).octets(), query) == ParseResult::query);
+  CHECK(query.tsig_at == query.question_end);
+  CHECK(parse(tsig(plain().opt()).octets(), query) == ParseResult::query);
+  CHECK(query.tsig_at == query.question_end + 11);
+  CHECK(query.edns.present);
+  CHECK(parse(plain().octets(), query) == ParseResult::query);
+  CHECK(query.tsig_at == 0);
+  CHECK(parse(tsig(plain()).opt().octets(), query) == ParseResult::malformed);
+  CHECK(parse(tsig(tsig(plain())).octets(), query) == ParseResult::malformed);
+  CHECK(parse(tsig(plain(), 8).octets(), query) == ParseResult::malformed);
+}
+
 TEST_CASE("many additional records are read to the last") {
   Message message = plain();
   for (int i = 0; i < 4000; ++i) message.record({0}, 1, 1, 0, {});
