@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string_view>
 
 #include "wire/reply.hpp"
 
@@ -47,6 +49,10 @@ class Answering {
   void add_glue(const Zone& zone, const Rrset& ns);
   void add_negative(const Zone& zone, std::uint32_t ttl_max);
   bool add_answer(const Rrset& rrset);
+  void add_target_addresses(const Zone& zone, const Rrset& rrset, const wire::LookupName& owner);
+  bool add_addresses(const Zone& zone, wire::Bytes name, bool glue_allowed);
+  bool add_steered_addresses(const steer::NameEntry& entry, wire::Bytes name);
+  bool add_optional(wire::Bytes owner, const Rrset& rrset);
   bool first_use(const Node* dname);
   steer::Draw draw(const steer::Table& table, Family family);
   bool asks_address() const { return query_.type == RrType::a || query_.type == RrType::aaaa; }
@@ -103,7 +109,10 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
   if (zone == nullptr) {
     // A chain that leaves our zones ends here, and the resolver goes on. A question for such a name is not
     // ours.
-    if (!authority_settled_) rcode = Rcode::refused;
+    if (!authority_settled_) {
+      rcode = Rcode::refused;
+      edns_.error = {wire::ErrorInfo::not_authoritative, ""};
+    }
     return Next::done;
   }
   const Match match = zone->find(name, query_.type);
@@ -137,7 +146,7 @@ Answering::Next Answering::at_name(const Zone& zone, const Node& node, const wir
     return Next::done;
   }
   if (const Rrset rrset = zone.rrset(node, query_.type)) {
-    add_answer(rrset);
+    if (add_answer(rrset)) add_target_addresses(zone, rrset, name);
     return Next::done;
   }
   if (const Rrset cname = zone.rrset(node, RrType::cname)) return follow_cname(cname);
@@ -213,6 +222,8 @@ void Answering::add_steered(const wire::LookupName& name, const steer::NameEntry
   }
   scratch_.counters.add(Metric::replies_steered);
   scratch_.counters.add_answer(choice.counter);
+  if (choice.last_resort)
+    edns_.error = {wire::ErrorInfo::other, "no endpoint is up: answered as if all were"};
 }
 
 steer::Draw Answering::draw(const steer::Table& table, Family family) {
@@ -306,8 +317,113 @@ bool Answering::add_answer(const Rrset& rrset) {
   return false;
 }
 
+// Where in the rdata the name stands whose addresses are worth adding; none for other types.
+std::optional<std::size_t> target_offset(RrType type) {
+  if (type == RrType::ns) return 0;
+  if (type == RrType::mx) return 2;                             // RFC 1035, 3.3.9
+  if (type == RrType::srv) return 6;                            // RFC 2782
+  if (type == RrType::svcb || type == RrType::https) return 2;  // RFC 9460, 4.1
+  return {};
+}
+
+// RFC 1034, 4.3.2, 6: what the client is likely to ask next. Nothing of it is missed when it does not fit.
+void Answering::add_target_addresses(const Zone& zone, const Rrset& rrset, const wire::LookupName& owner) {
+  const auto offset = target_offset(rrset.type());
+  if (!offset) return;
+  reply_.section(Section::additional);
+  const bool is_service = rrset.type() == RrType::svcb || rrset.type() == RrType::https;
+  unsigned count = 0;
+  for (const wire::Bytes rdata : rrset) {
+    if (++count > additional_targets_max) return;
+    wire::Bytes target = rdata.subspan(*offset);
+    if (is_service && target[0] == 0) {
+      // RFC 9460, 2.5: "." is the owner itself in ServiceMode, and nothing in AliasMode (priority 0).
+      if (rdata[0] == 0 && rdata[1] == 0) continue;
+      target = owner.wire();
+    }
+    if (!add_addresses(zone, target, rrset.type() == RrType::ns)) return;
+  }
+}
+
+// The addresses of a name of this zone, chosen when it is steered. `name` begins with it, and may go on.
+// False when there is no more room.
+bool Answering::add_addresses(const Zone& zone, wire::Bytes name, bool glue_allowed) {
+  auto& target = scratch_.additional;
+  name = name.first(target.assign(name));
+  if (snapshot_.zones.find(target) != &zone) return true;
+  if (const auto* entry = snapshot_.block->find(target.wire())) return add_steered_addresses(*entry, name);
+  const Match match = zone.find(target, RrType::a);
+  const Node* node = match.outcome == Outcome::name ? match.node : nullptr;
+  if (match.outcome == Outcome::delegation && glue_allowed) node = zone.exact(target);
+  if (node == nullptr) return true;
+  if (const auto steer = zone.steer(*node); steer != zone::not_steered)
+    return add_steered_addresses(*snapshot_.block->at<steer::NameEntry>(steer), name);
+  return add_optional(name, zone.rrset(*node, RrType::a)) &&
+         add_optional(name, zone.rrset(*node, RrType::aaaa));
+}
+
+bool Answering::add_steered_addresses(const steer::NameEntry& entry, wire::Bytes name) {
+  const auto& block = *snapshot_.block;
+  const auto& table = *block.at<steer::Table>(entry.table.load(std::memory_order_seq_cst));
+  // One draw, so that both families come from one pool.
+  const steer::Draw drawn = table.method == config::Method::random
+                                ? steer::Draw::from_bits(scratch_.random.next())
+                                : draw(table, Family::v4);
+  constexpr std::size_t record_fixed = 12;  // a pointer, type, class, TTL, rdlength
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto choice = steer::choose(block, table, drawn, family);
+    if (choice.answer == nullptr) continue;
+    const wire::Bytes records(reinterpret_cast<const std::uint8_t*>(choice.answer + 1),
+                              choice.answer->length);
+    const std::size_t stride = choice.answer->stride;
+    const auto type = family == Family::v4 ? RrType::a : RrType::aaaa;
+    const auto mark = reply_.mark();
+    for (std::size_t at = 0; at < records.size(); at += stride)
+      reply_.add(name, type, choice.ttl, records.subspan(at + record_fixed, stride - record_fixed));
+    if (reply_.overflowed()) return reply_.rollback(mark), false;
+    scratch_.counters.add_answer(choice.counter);
+  }
+  return true;
+}
+
+// An RRset that nobody misses when it is not there.
+bool Answering::add_optional(wire::Bytes owner, const Rrset& rrset) {
+  const auto mark = reply_.mark();
+  for (const wire::Bytes rdata : rrset) reply_.add(owner, rrset.type(), rrset.ttl(), rdata);
+  if (!reply_.overflowed()) return true;
+  reply_.rollback(mark);
+  return false;
+}
+
+// The names below which servers tell about themselves (RFC 4892, and BIND's custom), in wire form.
+constexpr std::string_view identity_names[] = {std::string_view("\2id\6server", 11),
+                                               std::string_view("\10hostname\4bind", 15)},
+                           version_names[] = {std::string_view("\7version\6server", 16),
+                                              std::string_view("\7version\4bind", 14)};
+
+// Class CH: TXT of what the operator lets us tell.
+Rcode answer_chaos(const Policy& policy, const wire::Query& query, wire::ReplyWriter& reply) {
+  const auto octets = query.name.wire();
+  const std::string_view name(reinterpret_cast<const char*>(octets.data()), octets.size());
+  const auto is_one_of = [&](std::span<const std::string_view> names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  const auto* text = is_one_of(identity_names)  ? &policy.identity
+                     : is_one_of(version_names) ? &policy.version
+                                                : nullptr;
+  if (text == nullptr || text->empty()) return Rcode::refused;
+  reply.set_authoritative();
+  if (query.type != RrType::txt && query.type != RrType::any) return Rcode::noerror;
+  reply.set_class(wire::RrClass::ch);
+  reply.section(Section::answer);
+  const auto mark = reply.mark();
+  reply.add_at(wire::header_size, RrType::txt, 0, *text);
+  if (reply.overflowed()) reply.rollback(mark), reply.set_truncated();
+  return Rcode::noerror;
+}
+
 // What is decided before anything is looked up.
-enum class Preanswer : std::uint8_t { look_up, reply };
+enum class Preanswer : std::uint8_t { look_up, chaos, reply };
 
 Preanswer preanswer(const wire::Query& query, wire::ParseResult parsed, Rcode& rcode) {
   rcode = Rcode::noerror;
@@ -317,6 +433,10 @@ Preanswer preanswer(const wire::Query& query, wire::ParseResult parsed, Rcode& r
     rcode = Rcode::notimp;
   } else if (query.edns.present && query.edns.version != 0) {
     rcode = Rcode::badvers;  // RFC 6891, 6.1.3
+  } else if (parsed == wire::ParseResult::cookie_request) {
+    return Preanswer::reply;  // RFC 7873, 5.4: NOERROR with the cookie, and nothing else
+  } else if (query.rr_class == wire::RrClass::ch) {
+    return Preanswer::chaos;
   } else if (query.type == RrType::axfr || query.type == RrType::ixfr ||
              query.rr_class != wire::RrClass::in) {
     rcode = Rcode::refused;  // transfers are not served; other classes have no zones here
@@ -344,6 +464,7 @@ Metric metric_of(Rcode rcode) {
     case Rcode::yxdomain:
     case Rcode::notauth:
     case Rcode::badvers:
+    case Rcode::badcookie:
       break;
   }
   return Metric::replies_other;
@@ -360,26 +481,123 @@ std::size_t size_limit(const wire::Query& query, Transport transport) {
   return std::min<std::size_t>(query.edns.udp_size, wire::udp_size_max);
 }
 
+// RFC 8914: for the operator who wonders.
+std::optional<wire::ExtendedError> reason_of(Rcode rcode, const wire::Query& query) {
+  if (rcode == Rcode::notimp) return wire::ExtendedError{wire::ErrorInfo::not_supported, ""};
+  const bool transfer = query.type == RrType::axfr || query.type == RrType::ixfr;
+  if (rcode == Rcode::refused && transfer) return wire::ExtendedError{wire::ErrorInfo::prohibited, ""};
+  return {};
+}
+
+// What the client's standing gives it.
+enum class Admission : std::uint8_t { answer, truncated, bad_cookie, drop };
+
+// Over UDP anybody can ask in anybody's name; a valid cookie shows that the client is who it says.
+Admission admit(const Policy& policy, Scratch& scratch, const Client& client, CookieVerdict cookie) {
+  if (client.transport != Transport::udp) return Admission::answer;
+  if (cookie == CookieVerdict::valid || cookie == CookieVerdict::stale) return Admission::answer;
+  if (policy.rate_limiter) {
+    switch (policy.rate_limiter->account(client.address, scratch.now.steady_us, scratch.random.next())) {
+      case RateLimiter::Verdict::answer:
+        break;
+      case RateLimiter::Verdict::slip:
+        scratch.counters.add(Metric::rate_limited_slipped);
+        return Admission::truncated;
+      case RateLimiter::Verdict::drop:
+        scratch.counters.add(Metric::rate_limited_dropped);
+        return Admission::drop;
+    }
+  }
+  if (!policy.cookies.required) return Admission::answer;
+  scratch.counters.add(Metric::cookies_demanded);
+  // RFC 7873, 5.2.3 and 5.2.4: a client that knows no cookies can still come over TCP.
+  return cookie == CookieVerdict::absent ? Admission::truncated : Admission::bad_cookie;
+}
+
+constexpr std::uint16_t padding_block = 468;  // RFC 8467, 4.1
+
+void set_cookie(const Policy& policy, const Scratch& scratch, const Client& client, CookieVerdict verdict,
+                wire::ReplyEdns& edns) {
+  const auto sent = scratch.query.edns.cookie;
+  edns.has_cookie = true;
+  if (verdict == CookieVerdict::valid)
+    std::copy(sent.begin(), sent.end(), edns.cookie.begin());
+  else
+    edns.cookie = make_cookie(policy.cookies.secrets.front(), sent, client.address, scratch.now.unix_seconds);
+}
+
+wire::ReplyEdns reply_edns(const Policy& policy, const wire::Query& query, wire::ParseResult parsed,
+                           const Client& client) {
+  wire::ReplyEdns edns;
+  edns.present = query.edns.present;
+  if (!edns.present) return edns;
+  edns.dnssec_ok = query.edns.dnssec_ok;
+  edns.has_subnet = query.edns.has_subnet && parsed == wire::ParseResult::query;
+  edns.subnet = query.edns.subnet;
+  if (query.edns.wants_nsid && !policy.identity.empty()) edns.nsid = wire::Bytes(policy.identity).subspan(1);
+  switch (client.transport) {
+    case Transport::tls:
+      if (query.edns.has_padding) edns.padding_block = padding_block;  // RFC 7830, 4
+      [[fallthrough]];
+    case Transport::tcp:
+      if (query.edns.has_keepalive) edns.idle_timeout = client.idle_timeout;
+      break;
+    case Transport::udp:
+      break;  // RFC 7828, 3.2.1: an option of connections is passed over
+  }
+  return edns;
+}
+
+// The sections; returns the response code.
+Rcode fill(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::ParseResult parsed,
+           wire::ReplyWriter& reply, wire::ReplyEdns& edns) {
+  Rcode rcode{};
+  switch (preanswer(scratch.query, parsed, rcode)) {
+    case Preanswer::look_up:
+      return Answering(snapshot, scratch, client, reply, edns).run();
+    case Preanswer::chaos:
+      return answer_chaos(snapshot.policy, scratch.query, reply);
+    case Preanswer::reply:
+      break;
+  }
+  edns.error = reason_of(rcode, scratch.query);
+  return rcode;
+}
+
 }  // namespace
+
+std::vector<std::uint8_t> character_string(std::string_view text) {
+  if (text.empty()) return {};
+  std::vector<std::uint8_t> octets(1 + text.size(), static_cast<std::uint8_t>(text.size()));
+  std::copy(text.begin(), text.end(), octets.begin() + 1);
+  return octets;
+}
 
 std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::Bytes message,
                    std::span<std::uint8_t> buffer) noexcept {
   wire::Query& query = scratch.query;
+  const Policy& policy = snapshot.policy;
   const wire::ParseResult parsed = query.parse(message);
-  if (parsed == wire::ParseResult::not_answerable) {
+  CookieVerdict cookie = CookieVerdict::absent;
+  if (!query.edns.cookie.empty() && !policy.cookies.secrets.empty())
+    cookie = judge_cookie(policy.cookies, query.edns.cookie, client.address, scratch.now.unix_seconds);
+  const Admission admission =
+      parsed == wire::ParseResult::not_answerable ? Admission::drop : admit(policy, scratch, client, cookie);
+  if (admission == Admission::drop) {
     scratch.counters.add(Metric::dropped);
     return 0;
   }
-  wire::ReplyEdns edns{.present = query.edns.present,
-                       .dnssec_ok = query.edns.dnssec_ok,
-                       .has_subnet = query.edns.has_subnet && parsed == wire::ParseResult::query,
-                       .subnet = query.edns.subnet,
-                       .scope_prefix = 0};
+  wire::ReplyEdns edns = reply_edns(policy, query, parsed, client);
+  if (cookie != CookieVerdict::absent) set_cookie(policy, scratch, client, cookie, edns);
   wire::ReplyWriter reply(buffer, size_limit(query, client.transport));
   reply.begin(query, message, edns);
-  Rcode rcode{};
-  if (preanswer(query, parsed, rcode) == Preanswer::look_up)
-    rcode = Answering(snapshot, scratch, client, reply, edns).run();
+  Rcode rcode = Rcode::noerror;
+  if (admission == Admission::answer)
+    rcode = fill(snapshot, scratch, client, parsed, reply, edns);
+  else if (admission == Admission::truncated)
+    reply.set_truncated();
+  else if (parsed != wire::ParseResult::cookie_request)
+    rcode = Rcode::badcookie;
   scratch.counters.add(metric_of(rcode));
   if (reply.truncated()) scratch.counters.add(Metric::replies_truncated);
   return reply.finish(rcode, edns);

@@ -11,7 +11,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
+#include <vector>
 
+#include "answer/cookies.hpp"
+#include "answer/rate_limit.hpp"
 #include "base/address.hpp"
 #include "base/counters.hpp"
 #include "base/hash.hpp"
@@ -22,13 +26,31 @@
 
 namespace sluice::answer {
 
-// All that answers depend on. Immutable but for what the steer block publishes within itself, and the pair
-// table.
+// What the config says of replies in general.
+struct Policy {
+  // Character strings (RFC 1035, 3.3), the length before the text; empty: not told.
+  std::vector<std::uint8_t> identity, version;
+  Cookies cookies;
+  std::shared_ptr<RateLimiter> rate_limiter;  // null: no limit
+};
+
+// RFC 1035, 3.3. Empty for an empty text; `text` has at most 255 octets.
+std::vector<std::uint8_t> character_string(std::string_view text);
+
+// All that answers depend on. Immutable but for what the steer block publishes within itself, the pair table
+// and the rate limiter.
 struct Snapshot {
   zone::ZoneSet zones;
   std::shared_ptr<const steer::Block> block;
   HashKey sticky_key{};
   std::shared_ptr<steer::PairTable> pairs;
+  Policy policy;
+};
+
+// When a batch of queries was received, as its receiver's clocks have it.
+struct Moment {
+  std::uint32_t unix_seconds = 0;  // modulo 2^32
+  std::uint64_t steady_us = 0;
 };
 
 enum class Transport : std::uint8_t { udp, tcp, tls };
@@ -58,13 +80,18 @@ struct Scratch {
 
   CounterShard& counters;
   Random random;
+  Moment now;  // set by the caller
   wire::Query query;
-  wire::LookupName target;  // where a chain of CNAMEs has led to
+  wire::LookupName target;      // where a chain of CNAMEs has led to
+  wire::LookupName additional;  // a name that a record refers to
 };
 
 // The longest chain of CNAMEs and DNAMEs that is followed; the answer then ends with the last link, as for a
 // target elsewhere.
 inline constexpr unsigned chain_max = 16;
+
+// Of how many names that an RRset refers to the addresses are added: more is work and octets for nothing.
+inline constexpr unsigned additional_targets_max = 32;
 
 // Writes the reply to `query` and returns its size in octets; 0: no reply. `reply` has room for
 // wire::message_size_max octets over TCP and TLS and for wire::udp_size_max over UDP, at least. To be called

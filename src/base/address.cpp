@@ -61,6 +61,28 @@ Address masked(const Address& address, unsigned prefix_length) {
   return result;
 }
 
+Result<Prefix> parse_prefix(std::string_view text) {
+  const Error malformed{ErrorCode::invalid,
+                        fmt::format("'{}' is no prefix such as \"192.0.2.0/24\" or \"2001:db8::/32\"", text)};
+  const auto slash = text.find('/');
+  const auto address = parse_address(text.substr(0, slash));
+  if (!address) return malformed;
+  const auto bits = static_cast<std::uint8_t>(address->size() * 8);
+  Prefix prefix{*address, bits};
+  if (slash == std::string_view::npos) return prefix;
+  const auto length = text.substr(slash + 1);
+  const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), prefix.length);
+  if (error != std::errc{} || end != length.data() + length.size() || prefix.length > bits) return malformed;
+  if (masked(*address, prefix.length) == *address) return prefix;
+  return Error{ErrorCode::invalid,
+               fmt::format("'{}' has bits behind its length; the prefix is {}", text,
+                           to_text(Prefix{masked(*address, prefix.length), prefix.length}))};
+}
+
+std::string to_text(const Prefix& prefix) {
+  return fmt::format("{}/{}", to_text(prefix.address), prefix.length);
+}
+
 std::size_t AddressHash::operator()(const Address& address) const {
   return std::hash<std::string_view>{}(
       {reinterpret_cast<const char*>(address.octets.data()), address.octets.size()});

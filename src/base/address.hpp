@@ -44,6 +44,22 @@ std::string to_text(const SocketAddress& address);
 // it as it is.
 Address masked(const Address& address, unsigned prefix_length);
 
+// All addresses of one family that begin with the same bits.
+struct Prefix {
+  Address address;  // masked
+  std::uint8_t length = 0;
+
+  bool contains(const Address& other) const {
+    return other.family == address.family && masked(other, length) == address;
+  }
+  friend auto operator<=>(const Prefix&, const Prefix&) = default;
+};
+
+// "192.0.2.0/24", "2001:db8::/32"; an address alone is the prefix of all its bits. Bits behind the length
+// have to be zero.
+Result<Prefix> parse_prefix(std::string_view text);
+std::string to_text(const Prefix& prefix);
+
 struct AddressHash {
   std::size_t operator()(const Address& address) const;
 };

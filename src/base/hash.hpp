@@ -40,4 +40,8 @@ using HashKey = std::array<std::uint64_t, 2>;
 // process.
 std::uint64_t keyed_hash(const HashKey& key, std::span<const std::uint8_t> bytes);
 
+// SipHash-2-4 as published, of octets with a key of 16 octets: for what other servers have to compute, too
+// (RFC 9018, 4.4).
+std::uint64_t siphash_2_4(std::span<const std::uint8_t, 16> key, std::span<const std::uint8_t> bytes);
+
 }  // namespace sluice

@@ -207,6 +207,7 @@ asio::awaitable<bool> TcpServer::Implementation::answer_and_write(Connection& co
 Next TcpServer::Implementation::answer_received(Connection& connection) {
   const answer::Snapshot* snapshot = snapshot_.current();
   const Quiescence::Section section(quiescence_);
+  scratch_.now = moment_now();
   while (connection.output.size() < output_bytes_max) {
     const auto message = connection.input.next();
     if (!message) return Next::read;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/random.h>
+#include <time.h>
 
 namespace sluice::serve {
 namespace {
@@ -33,6 +34,14 @@ std::thread start_thread(const char* name, std::function<void()> body) {
   std::thread thread(std::move(body));
   pthread_setname_np(thread.native_handle(), name);
   return thread;
+}
+
+answer::Moment moment_now() {
+  timespec wall{}, steady{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &wall);
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &steady);
+  return {static_cast<std::uint32_t>(wall.tv_sec), static_cast<std::uint64_t>(steady.tv_sec) * 1'000'000 +
+                                                       static_cast<std::uint64_t>(steady.tv_nsec) / 1'000};
 }
 
 std::uint64_t random_seed() {

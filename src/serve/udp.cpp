@@ -207,6 +207,7 @@ void UdpServer::Worker::answer_all(unsigned count) {
   if (count == 0) return;
   const answer::Snapshot* snapshot = snapshot_.current();
   const Quiescence::Section section(quiescence_);
+  scratch_.now = moment_now();
   for (unsigned i = 0; i < count; ++i) {
     scratch_.counters.add(Metric::queries_udp);
     const std::size_t size = answer_one(snapshot, i);

@@ -95,7 +95,9 @@ Choice choose(const Block& block, const Table& table, Draw draw, Family family) 
   Choice choice;
   choice.counter = seen.pool->counter;
   choice.ttl = std::min(table.ttl, seen.view->ttl_max);
-  if (seen.windows != nullptr) choice.answer = window_at(block, *seen.windows, draw.spot);
+  if (seen.windows == nullptr) return choice;
+  choice.answer = window_at(block, *seen.windows, draw.spot);
+  choice.last_resort = !seen.alive();
   return choice;
 }
 

@@ -28,6 +28,7 @@ struct Choice {
   const Answer* answer = nullptr;  // null: the chosen pool has no address of this family (NODATA)
   std::uint32_t ttl = 0;
   AnswerCounter counter = 0;
+  bool last_resort = false;  // nothing is alive: answered as if it were
 };
 
 // What this table answers to `draw` for a family. The slots of a pool that is not alive go to the pools of

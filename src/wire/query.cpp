@@ -11,7 +11,7 @@ std::uint16_t read_u16(Bytes bytes, std::size_t at) {
 
 constexpr std::size_t question_tail = 4;  // type and class
 constexpr std::size_t record_fixed = 10;  // type, class, TTL, rdlength
-constexpr std::uint16_t option_client_subnet = 8;
+constexpr std::size_t client_cookie_size = 8, cookie_size_min = 16, cookie_size_max = 40;  // RFC 7873, 4
 
 // RFC 7871, 6: family, prefix lengths, and just as many address octets as the source prefix needs, the rest
 // of the last one zero. Section 7.1.2: FORMERR when that is not so, or when a query's scope is not 0.
@@ -34,14 +34,42 @@ bool parse_subnet(Bytes option, Edns& edns) {
   return masked(edns.subnet.address, source) == edns.subnet.address;
 }
 
-// The OPT record's options: unknown ones are passed over (RFC 6891, 6.1.2).
+// RFC 7873, 5.2: only the first COOKIE counts; one that cannot be is FORMERR (5.2.2).
+bool parse_cookie(Bytes option, Edns& edns) {
+  const auto size = option.size();
+  if (size != client_cookie_size && (size < cookie_size_min || size > cookie_size_max)) return false;
+  if (edns.cookie.empty()) edns.cookie = option;
+  return true;
+}
+
+bool parse_option(OptionCode code, Bytes option, Edns& edns) {
+  switch (code) {
+    case OptionCode::nsid:
+      edns.wants_nsid = true;
+      return true;
+    case OptionCode::client_subnet:
+      return parse_subnet(option, edns);
+    case OptionCode::cookie:
+      return parse_cookie(option, edns);
+    case OptionCode::keepalive:
+      edns.has_keepalive = true;
+      return true;
+    case OptionCode::padding:
+      edns.has_padding = true;
+      return true;
+    case OptionCode::extended_error:
+      break;
+  }
+  return true;  // unknown ones are passed over (RFC 6891, 6.1.2)
+}
+
 bool parse_options(Bytes options, Edns& edns) {
   while (!options.empty()) {
     if (options.size() < 4) return false;
-    const std::uint16_t code = read_u16(options, 0);
+    const auto code = static_cast<OptionCode>(read_u16(options, 0));
     const std::size_t length = read_u16(options, 2);
     if (length > options.size() - 4) return false;
-    if (code == option_client_subnet && !parse_subnet(options.subspan(4, length), edns)) return false;
+    if (!parse_option(code, options.subspan(4, length), edns)) return false;
     options = options.subspan(4 + length);
   }
   return true;
@@ -89,16 +117,20 @@ ParseResult Query::parse(Bytes message) {
   const unsigned answers = read_u16(message, 6), authorities = read_u16(message, 8),
                  additionals = read_u16(message, 10);
 
-  // RFC 9619: a query has exactly one question. Other opcodes are answered NOTIMP with what could be read.
-  if (questions != 1) return ParseResult::malformed;
-  const std::size_t name_size = name.assign(message.subspan(header_size));
-  std::size_t at = header_size + name_size;
-  if (name_size == 0 || message.size() - at < question_tail) return ParseResult::malformed;
-  type = static_cast<RrType>(read_u16(message, at));
-  rr_class = static_cast<RrClass>(read_u16(message, at + 2));
-  at += question_tail;
-  question_end = static_cast<std::uint16_t>(at);
-  if (opcode() != Opcode::query) return ParseResult::query;
+  // RFC 9619: a query has exactly one question, or none and a cookie (RFC 7873, 5.4). Other opcodes are
+  // answered NOTIMP with what could be read.
+  if (questions > 1) return ParseResult::malformed;
+  std::size_t at = header_size;
+  if (questions == 1) {
+    const std::size_t name_size = name.assign(message.subspan(header_size));
+    at += name_size;
+    if (name_size == 0 || message.size() - at < question_tail) return ParseResult::malformed;
+    type = static_cast<RrType>(read_u16(message, at));
+    rr_class = static_cast<RrClass>(read_u16(message, at + 2));
+    at += question_tail;
+    question_end = static_cast<std::uint16_t>(at);
+  }
+  if (opcode() != Opcode::query) return questions == 1 ? ParseResult::query : ParseResult::malformed;
   if (answers != 0 || authorities > 1)
     return ParseResult::malformed;  // one authority record: IXFR's SOA (RFC 1995, 3)
 
@@ -122,7 +154,9 @@ ParseResult Query::parse(Bytes message) {
       return ParseResult::malformed;
   }
   // What follows the last record was counted nowhere: not a DNS message.
-  return at == message.size() ? ParseResult::query : ParseResult::malformed;
+  if (at != message.size()) return ParseResult::malformed;
+  if (questions == 1) return ParseResult::query;
+  return edns.cookie.empty() ? ParseResult::malformed : ParseResult::cookie_request;
 }
 
 }  // namespace sluice::wire

@@ -22,12 +22,18 @@ struct Edns {
   bool dnssec_ok = false;
   bool has_subnet = false;
   std::uint8_t version = 0;
+  bool wants_nsid = false;
+  bool has_keepalive = false;
+  bool has_padding = false;
   std::uint16_t udp_size = plain_udp_size;
   ClientSubnet subnet;
+  Bytes cookie;  // borrowed from the message: empty, or the client's 8 octets, or those and the server's 8 to
+                 // 32
 };
 
 enum class ParseResult : std::uint8_t {
   query,           // well-formed: all fields are set
+  cookie_request,  // no question, but a COOKIE option: all fields but the question are set
   not_answerable,  // shorter than a header, or a response: stay silent
   malformed,       // FORMERR, with the question when `question_end` says that it could be read
 };

@@ -9,15 +9,21 @@ namespace {
 
 constexpr std::size_t pointer_offset_max = 0x3FFF;  // RFC 1035, 4.1.4: 14 bits
 constexpr unsigned pointers_max = labels_max;       // our own pointers only go back; a bound all the same
-constexpr std::uint16_t option_client_subnet = 8;
 constexpr std::size_t opt_fixed_size = 11;
+constexpr std::size_t option_fixed_size = 4;  // code and length
+constexpr std::size_t keepalive_size = 2;
 
 // RFC 7871, 6: only as many address octets as the source prefix covers.
 std::size_t subnet_octets(const ReplyEdns& edns) { return (edns.subnet.source_prefix + 7U) / 8; }
 
 std::size_t opt_size(const ReplyEdns& edns) {
   if (!edns.present) return 0;
-  return opt_fixed_size + (edns.has_subnet ? 8 + subnet_octets(edns) : 0);
+  std::size_t size = opt_fixed_size;
+  if (edns.has_subnet) size += option_fixed_size + 4 + subnet_octets(edns);
+  if (edns.has_cookie) size += option_fixed_size + edns.cookie.size();
+  if (!edns.nsid.empty()) size += option_fixed_size + edns.nsid.size();
+  if (edns.idle_timeout) size += option_fixed_size + keepalive_size;
+  return size;
 }
 
 std::size_t name_size(Bytes bytes) {
@@ -108,14 +114,10 @@ std::size_t ReplyWriter::finish(Rcode rcode, const ReplyEdns& edns) {
     put_u16(static_cast<std::uint16_t>(RrType::opt));
     put_u16(udp_size_max);
     put_u32(std::uint32_t{code} >> 4 << 24 | (edns.dnssec_ok ? 0x8000U : 0U));
-    put_u16(static_cast<std::uint16_t>(opt_size_ - opt_fixed_size));
-    if (edns.has_subnet) {
-      put_u16(option_client_subnet);
-      put_u16(static_cast<std::uint16_t>(4 + subnet_octets(edns)));
-      put_u16(edns.subnet.family);
-      put_u16(static_cast<std::uint16_t>(edns.subnet.source_prefix << 8 | edns.scope_prefix));
-      put_bytes(edns.subnet.address.bytes().first(subnet_octets(edns)));
-    }
+    const std::size_t length_at = size_;
+    put_u16(0);
+    put_options(edns);
+    set_u16(length_at, size_ - length_at - 2);
   }
   const std::size_t size = size_;
   size_ = 0;
@@ -139,6 +141,52 @@ void ReplyWriter::put_u32(std::uint32_t value) {
   put_u16(static_cast<std::uint16_t>(value));
 }
 
+void ReplyWriter::set_u16(std::size_t at, std::size_t value) {
+  data_[at] = static_cast<std::uint8_t>(value >> 8);
+  data_[at + 1] = static_cast<std::uint8_t>(value);
+}
+
+void ReplyWriter::put_option(OptionCode code, Bytes value) {
+  put_u16(static_cast<std::uint16_t>(code));
+  put_u16(static_cast<std::uint16_t>(value.size()));
+  put_bytes(value);
+}
+
+void ReplyWriter::put_options(const ReplyEdns& edns) {
+  if (edns.has_subnet) {
+    put_u16(static_cast<std::uint16_t>(OptionCode::client_subnet));
+    put_u16(static_cast<std::uint16_t>(4 + subnet_octets(edns)));
+    put_u16(edns.subnet.family);
+    put_u16(static_cast<std::uint16_t>(edns.subnet.source_prefix << 8 | edns.scope_prefix));
+    put_bytes(edns.subnet.address.bytes().first(subnet_octets(edns)));
+  }
+  if (edns.has_cookie) put_option(OptionCode::cookie, edns.cookie);
+  if (!edns.nsid.empty()) put_option(OptionCode::nsid, edns.nsid);
+  if (edns.idle_timeout) {
+    put_u16(static_cast<std::uint16_t>(OptionCode::keepalive));
+    put_u16(keepalive_size);
+    put_u16(*edns.idle_timeout);
+  }
+  if (edns.error && option_fixed_size + 2 + edns.error->text.size() <= limit_ - size_) {
+    put_u16(static_cast<std::uint16_t>(OptionCode::extended_error));
+    put_u16(static_cast<std::uint16_t>(2 + edns.error->text.size()));
+    put_u16(static_cast<std::uint16_t>(edns.error->code));
+    put_bytes({reinterpret_cast<const std::uint8_t*>(edns.error->text.data()), edns.error->text.size()});
+  }
+  if (edns.padding_block != 0) put_padding(edns.padding_block);
+}
+
+// RFC 7830, 3: octets of zero. At the size limit there is nothing left to hide.
+void ReplyWriter::put_padding(std::size_t block) {
+  const std::size_t size = (size_ + option_fixed_size + block - 1) / block * block;
+  if (size > limit_) return;
+  const std::size_t zeros = size - size_ - option_fixed_size;
+  put_u16(static_cast<std::uint16_t>(OptionCode::padding));
+  put_u16(static_cast<std::uint16_t>(zeros));
+  std::memset(data_ + size_, 0, zeros);
+  size_ += zeros;
+}
+
 void ReplyWriter::put_bytes(Bytes bytes) {
   if (overflowed_ || bytes.size() > limit_ - size_) {
     overflowed_ = true;
@@ -150,16 +198,14 @@ void ReplyWriter::put_bytes(Bytes bytes) {
 
 void ReplyWriter::put_record_body(RrType type, std::uint32_t ttl, Bytes rdata) {
   put_u16(static_cast<std::uint16_t>(type));
-  put_u16(static_cast<std::uint16_t>(RrClass::in));
+  put_u16(static_cast<std::uint16_t>(rr_class_));
   put_u32(ttl);
   const std::size_t length_at = size_;
   put_u16(0);
   last_rdata_ = static_cast<std::uint16_t>(size_);
   put_rdata(type, rdata);
   if (overflowed_) return;
-  const std::size_t length = size_ - length_at - 2;
-  data_[length_at] = static_cast<std::uint8_t>(length >> 8);
-  data_[length_at + 1] = static_cast<std::uint8_t>(length);
+  set_u16(length_at, size_ - length_at - 2);
   ++counts_[static_cast<std::size_t>(section_)];
 }
 

@@ -12,7 +12,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 
 #include "wire/name.hpp"
 #include "wire/query.hpp"
@@ -25,13 +27,28 @@ enum class Section : std::uint8_t { answer, authority, additional };
 inline constexpr std::uint16_t flag_qr = 0x8000, flag_aa = 0x0400, flag_tc = 0x0200, flag_rd = 0x0100;
 inline constexpr std::uint16_t opcode_mask = 0x7800;
 
-// The OPT record of a reply (RFC 6891). `subnet` answers RFC 7871 with the scope that was used.
+// RFC 8914: why a reply is what it is, for the operator who looks at it. `text` outlives the reply.
+struct ExtendedError {
+  ErrorInfo code = ErrorInfo::other;
+  std::string_view text;
+};
+
+// A client's 8 octets and our 16 (RFC 9018, 4).
+using Cookie = std::array<std::uint8_t, 24>;
+
+// The OPT record of a reply (RFC 6891). What is set when begin() is called has its room reserved.
 struct ReplyEdns {
   bool present = false;
   bool dnssec_ok = false;
-  bool has_subnet = false;
-  ClientSubnet subnet;
+  bool has_subnet = false;  // RFC 7871, with the scope that was used
+  ClientSubnet subnet{};
   std::uint8_t scope_prefix = 0;
+  bool has_cookie = false;
+  Cookie cookie{};
+  std::uint16_t padding_block = 0;  // RFC 8467, 4.1: pad to a multiple of so many octets; 0: do not
+  std::optional<std::uint16_t> idle_timeout{};  // RFC 7828, in units of 100 ms
+  Bytes nsid{};                                 // RFC 5001; empty: not asked for, or there is none
+  std::optional<ExtendedError> error{};         // may be set later: sent when there is room left
 };
 
 class ReplyWriter {
@@ -44,6 +61,8 @@ class ReplyWriter {
   // so small a limit that OPT or the question do not fit; they are then left out.
   void begin(const Query& query, Bytes message, const ReplyEdns& edns);
 
+  // Of all records; IN unless said.
+  void set_class(RrClass rr_class) { rr_class_ = rr_class; }
   void set_authoritative() { flags_ |= flag_aa; }
   void set_truncated() { flags_ |= flag_tc; }
   bool truncated() const { return (flags_ & flag_tc) != 0; }
@@ -87,6 +106,10 @@ class ReplyWriter {
   void put_u16(std::uint16_t value);
   void put_u32(std::uint32_t value);
   void put_bytes(Bytes bytes);
+  void set_u16(std::size_t at, std::size_t value);
+  void put_option(OptionCode code, Bytes value);
+  void put_options(const ReplyEdns& edns);
+  void put_padding(std::size_t block);
   void put_name(Bytes name);
   void put_rdata(RrType type, Bytes rdata);
   void put_record_body(RrType type, std::uint32_t ttl, Bytes rdata);
@@ -123,6 +146,7 @@ class ReplyWriter {
   std::uint16_t last_rdata_ = 0;
   std::uint16_t question_count_ = 0;
   Section section_ = Section::answer;
+  RrClass rr_class_ = RrClass::in;
   bool overflowed_ = false;
 };
 

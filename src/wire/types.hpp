@@ -24,6 +24,7 @@ enum class RrType : std::uint16_t {
   ds = 43,
   rrsig = 46,
   nsec = 47,
+  svcb = 64,
   https = 65,
   tsig = 250,
   ixfr = 251,
@@ -49,6 +50,25 @@ enum class Rcode : std::uint16_t {
   yxdomain = 6,
   notauth = 9,  // RFC 8945, 3
   badvers = 16,
+  badcookie = 23,  // RFC 7873, 8
+};
+
+// EDNS options (RFC 6891, 6.1.2).
+enum class OptionCode : std::uint16_t {
+  nsid = 3,             // RFC 5001
+  client_subnet = 8,    // RFC 7871
+  cookie = 10,          // RFC 7873
+  keepalive = 11,       // RFC 7828
+  padding = 12,         // RFC 7830
+  extended_error = 15,  // RFC 8914
+};
+
+// RFC 8914, 4: what we have occasion to say.
+enum class ErrorInfo : std::uint16_t {
+  other = 0,
+  prohibited = 18,
+  not_authoritative = 20,
+  not_supported = 21,
 };
 
 // RFC 8945, 6: those that may be used.

@@ -109,6 +109,40 @@ SteerText steer_of(const std::vector<std::string>& words) {
   return steer;
 }
 
+Octets hex_of(const std::string& digits) {
+  if (digits.size() % 2 != 0) throw Mistake("an odd number of hexadecimal digits");
+  Octets octets;
+  for (std::size_t i = 0; i < digits.size(); i += 2) {
+    std::uint8_t octet = 0;
+    const auto [end, error] = std::from_chars(digits.data() + i, digits.data() + i + 2, octet, 16);
+    if (error != std::errc{} || end != digits.data() + i + 2)
+      throw Mistake("not hexadecimal: " + digits.substr(i, 2));
+    octets.push_back(octet);
+  }
+  return octets;
+}
+
+void read_policy(const std::vector<std::string>& words, PolicyText& policy) {
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const auto [key, value] = pair_of(words[i]);
+    if (key == "identity") {
+      policy.identity = value;
+    } else if (key == "version") {
+      policy.version = value;
+    } else if (key == "now") {
+      policy.now = number(value);
+    } else if (key == "cookie") {
+      const auto secrets = answer::parse_cookie_secrets(value);
+      if (!secrets) throw Mistake(secrets.error().message);
+      policy.cookies.secrets.push_back(secrets->front());
+    } else if (words[i] == "cookies=required") {
+      policy.cookies.required = true;
+    } else {
+      throw Mistake("unknown policy '" + words[i] + "'");
+    }
+  }
+}
+
 // The options of a query line, and what they make of its expected reply.
 struct Options {
   unsigned flags = 0, udp_size = 1232, version = 0;
@@ -126,9 +160,17 @@ void set_subnet(const std::string& text, Options& options) {
   const Address address = address_of(text.substr(0, slash));
   const auto octets = address.bytes().first(std::min<std::size_t>((length + 7) / 8, address.size()));
   options.edns = true;
-  options.edns_options =
+  const auto option =
       subnet_option(address.family == Family::v4 ? 1 : 2, length, 0, {octets.begin(), octets.end()});
+  wire::test::append(options.edns_options, option);
   options.subnet = text;
+}
+
+void add_option(wire::OptionCode code, const Octets& value, Options& options) {
+  options.edns = true;
+  wire::test::append_u16(options.edns_options, static_cast<unsigned>(code));
+  wire::test::append_u16(options.edns_options, static_cast<unsigned>(value.size()));
+  wire::test::append(options.edns_options, value);
 }
 
 void read_option(const std::string& word, Options& options, answer::Client& client) {
@@ -155,6 +197,14 @@ void read_option(const std::string& word, Options& options, answer::Client& clie
     options.version = number(value);
   } else if (key == "+subnet") {
     set_subnet(value, options);
+  } else if (key == "+nsid") {
+    add_option(wire::OptionCode::nsid, {}, options);
+  } else if (key == "+keepalive") {
+    add_option(wire::OptionCode::keepalive, {}, options);
+  } else if (key == "+padding") {
+    add_option(wire::OptionCode::padding, Octets(value.empty() ? 0 : number(value)), options);
+  } else if (key == "+cookie") {
+    add_option(wire::OptionCode::cookie, hex_of(value), options);
   } else if (key == "+class") {
     options.class_name = value;
     options.rr_class = static_cast<unsigned>(ldns_get_rr_class_by_name(value.c_str()));
@@ -205,14 +255,7 @@ void read_raw(const std::vector<std::string>& words, Case& current) {
       digits += words[i];
     }
   }
-  if (digits.size() % 2 != 0) throw Mistake("an odd number of hexadecimal digits");
-  for (std::size_t i = 0; i < digits.size(); i += 2) {
-    std::uint8_t octet = 0;
-    const auto [end, error] = std::from_chars(digits.data() + i, digits.data() + i + 2, octet, 16);
-    if (error != std::errc{} || end != digits.data() + i + 2)
-      throw Mistake("not hexadecimal: " + digits.substr(i, 2));
-    current.message.push_back(octet);
-  }
+  current.message = hex_of(digits);
 }
 
 void read_record(const std::string& line, const std::string& section, Expectation& expectation) {
@@ -230,6 +273,8 @@ class Reader {
     if (words.empty() || words[0][0] == '#') return;
     if (words[0] == "zone") {
       zone_ = &file_.setup.zones.emplace_back(ZoneText{name_of(words.at(1)), ""});
+    } else if (words[0] == "policy") {
+      read_policy(words, file_.setup.policy);
     } else if (words[0] == "pool") {
       file_.setup.pools.push_back(pool_of(words));
     } else if (words[0] == "steer") {

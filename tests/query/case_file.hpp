@@ -7,6 +7,7 @@
 //   end
 //   pool v1 192.0.2.1 192.0.2.2*3 192.0.2.3!down 2001:db8::1!drained
 //   steer www.example. v1=95 v2=5 ttl=30 answers=2 method=sticky subnet4=24 subnet6=56
+//   policy identity=ns1 version=1.0 cookie=00112233445566778899aabbccddeeff cookies=required now=1559731985
 //
 //   case the name of the case
 //   query www.example. A +edns=1232 +do +subnet=192.0.2.0/24
@@ -14,14 +15,16 @@
 //   answer www.example. 30 A 192.0.2.1
 //
 // Options of a query: +tcp +tls +rd +cd +edns[=SIZE] +do +version=N +subnet=ADDRESS/LENGTH +client=ADDRESS
-// +opcode=N +class=CH. In place of `query` there may be `raw HEX`, a whole message in hexadecimal (+tcp and
+// +opcode=N +class=CH +nsid +keepalive +padding[=SIZE] +cookie=HEX. In place of `query` there may be
+// `raw HEX`, a whole message in hexadecimal (+tcp and
 // +client may follow).
 //
 // A reply is `none` or a code with the flags that are set (of aa tc rd; qr is always wanted). Records stand
 // one a line behind the name of their section; within an RRset their order does not matter. What need not be
 // written, because it follows from the query: `question NAME CLASS TYPE` (the query's own, letter case
-// included; `question none`), and `edns SIZE [version=N] [do] [subnet=ADDRESS/SOURCE/SCOPE]` (1232 and the
-// query's DO when the query had OPT; `edns none`). `size N` is checked when it is there.
+// included; `question none`), and `edns SIZE [version=N] [do] [subnet=ADDRESS/SOURCE/SCOPE] [cookie=HEX]
+// [nsid=TEXT] [keepalive=N] [error=CODE[:TEXT]] [padding=SIZE]` (1232 and the query's DO when the query had
+// OPT; `edns none`). `size N` is checked when it is there.
 #pragma once
 
 #include <optional>
@@ -49,7 +52,14 @@ struct SteerText {
   std::vector<double> weights;
 };
 
+struct PolicyText {
+  std::string identity, version;
+  answer::Cookies cookies;
+  std::uint32_t now = 0;
+};
+
 struct Setup {
+  PolicyText policy;
   std::vector<ZoneText> zones;
   std::vector<PoolText> pools;
   std::vector<SteerText> steers;

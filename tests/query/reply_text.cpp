@@ -42,17 +42,50 @@ std::string hex(wire::Bytes bytes) {
   return text;
 }
 
-// The options of RFC 7871 in words, others as they are.
-std::string options_text(wire::Bytes options) {
-  const bool subnet =
-      options.size() >= 8 && options[0] == 0 && options[1] == 8 && options[3] == options.size() - 4U;
-  if (!subnet) return options.empty() ? "" : " options=" + hex(options);
-  if (options[4] == 0 && options[5] == 0) return fmt::format(" subnet=-/{}/{}", options[6], options[7]);
-  Address address{.family = options[5] == 2 ? Family::v6 : Family::v4, .octets = {}};
-  const auto octets = options.subspan(8);
-  if (octets.size() > address.size()) return " options=" + hex(options);
+unsigned u16_at(wire::Bytes bytes, std::size_t at) { return bytes[at] * 256U + bytes[at + 1]; }
+
+std::string subnet_text(wire::Bytes option) {
+  if (option.size() < 4) return " subnet=?" + hex(option);
+  if (u16_at(option, 0) == 0) return fmt::format(" subnet=-/{}/{}", option[2], option[3]);
+  Address address{.family = option[1] == 2 ? Family::v6 : Family::v4, .octets = {}};
+  const auto octets = option.subspan(4);
+  if (octets.size() > address.size()) return " subnet=?" + hex(option);
   std::copy(octets.begin(), octets.end(), address.octets.begin());
-  return fmt::format(" subnet={}/{}/{}", to_text(address), options[6], options[7]);
+  return fmt::format(" subnet={}/{}/{}", to_text(address), option[2], option[3]);
+}
+
+std::string text_of(wire::Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+// An option in words; one that we do not know as it is.
+std::string option_text(unsigned code, wire::Bytes option) {
+  switch (static_cast<wire::OptionCode>(code)) {
+    case wire::OptionCode::nsid:
+      return " nsid=" + text_of(option);
+    case wire::OptionCode::client_subnet:
+      return subnet_text(option);
+    case wire::OptionCode::cookie:
+      return " cookie=" + hex(option);
+    case wire::OptionCode::keepalive:
+      return option.size() == 2 ? fmt::format(" keepalive={}", u16_at(option, 0))
+                                : " keepalive=?" + hex(option);
+    case wire::OptionCode::padding:
+      return fmt::format(" padding={}", option.size());
+    case wire::OptionCode::extended_error:
+      if (option.size() < 2) return " error=?" + hex(option);
+      return fmt::format(" error={}{}", u16_at(option, 0),
+                         option.size() == 2 ? "" : ":" + text_of(option.subspan(2)));
+  }
+  return fmt::format(" option{}={}", code, hex(option));
+}
+
+std::string options_text(wire::Bytes options) {
+  std::string text;
+  while (options.size() >= 4) {
+    const std::size_t size = std::min<std::size_t>(u16_at(options, 2), options.size() - 4);
+    text += option_text(u16_at(options, 0), options.subspan(4, size));
+    options = options.subspan(4 + size);
+  }
+  return options.empty() ? text : text + " rest=" + hex(options);
 }
 
 std::string header_text(const ReadReply& reply) {
@@ -97,6 +130,8 @@ std::string rcode_text(unsigned rcode) {
       return "YXDOMAIN";
     case 16:
       return "BADVERS";
+    case 23:
+      return "BADCOOKIE";
     default:
       return std::to_string(rcode);
   }

@@ -45,6 +45,11 @@ std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
   world->snapshot_.zones = zone::ZoneSet(std::move(zones));
   world->snapshot_.block = world->block_;
   world->snapshot_.pairs = std::make_shared<steer::PairTable>();
+  world->snapshot_.policy = {.identity = answer::character_string(setup.policy.identity),
+                             .version = answer::character_string(setup.policy.version),
+                             .cookies = setup.policy.cookies,
+                             .rate_limiter = {}};
+  world->scratch_.now.unix_seconds = setup.policy.now;
   return world;
 }
 

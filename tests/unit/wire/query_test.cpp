@@ -277,11 +277,13 @@ TEST_CASE("200,000 mutated queries: what is read is within the message, and so a
       plain().opt(4096, true, subnet_option(1, 24, 0, {192, 0, 2})).octets(),
       plain().opt(1232, false, subnet_option(2, 56, 0, {0x20, 1, 0xD, 0xB8, 0, 0, 0})).octets(),
       plain().record({0xC0, 12}, 1, 1, 0, {192, 0, 2, 1}).opt().octets(),
+      plain().opt(1232, false, {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 0, 0}).octets(),
+      Message(7).opt(1232, false, {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}).octets(),
       Message(9, 0x2800).question("example.", RrType::soa).octets(),
   };
   std::mt19937 random(20260131);
   Query query;
-  unsigned results[3] = {};
+  unsigned results[4] = {};
   for (unsigned i = 0; i < 200000; ++i) {
     const Octets octets = mutated(seeds[i % std::size(seeds)], random);
     const ParseResult result = parse(octets, query);
@@ -290,11 +292,12 @@ TEST_CASE("200,000 mutated queries: what is read is within the message, and so a
     if (result == ParseResult::query)
       fine =
           fine && query.question_end == 12 + query.name.wire().size() + 4 && query.name.wire().size() <= 255;
+    fine = fine && query.edns.cookie.size() <= 40;
     if (query.edns.has_subnet && result == ParseResult::query)
       fine = fine && query.edns.subnet.source_prefix <= 128;
     if (!fine) CHECK_MESSAGE(fine, "mutation ", i);
   }
-  for (const unsigned count : results) CHECK(count > 5000);  // the mutations reach all of them
+  for (const unsigned count : results) CHECK(count > 1000);  // the mutations reach all of them
 }
 
 }  // namespace
