@@ -60,6 +60,28 @@ Result<Duration> parse_duration(std::string_view text) {
   return malformed;
 }
 
+Result<std::vector<std::uint8_t>> parse_base64(std::string_view text) {
+  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const auto fault = [](const char* what) { return Error{ErrorCode::invalid, what}; };
+  if (text.size() % 4 != 0) return fault("its length is no multiple of 4");
+  const std::size_t digits = text.size() - (text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0);
+  std::vector<std::uint8_t> octets;
+  std::uint32_t bits = 0;
+  unsigned count = 0;  // of `bits` that have not become octets
+  for (const char digit : text.substr(0, digits)) {
+    const auto value = alphabet.find(digit);
+    if (value == std::string_view::npos) return fault("it has a character that base64 does not have");
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    octets.push_back(static_cast<std::uint8_t>(bits >> count));
+    bits &= (1U << count) - 1;
+  }
+  if (bits != 0) return fault("it has bits behind its end");  // RFC 4648, 3.5
+  return octets;
+}
+
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
   std::optional<std::string> best;
   std::size_t limit = std::max<std::size_t>(1, word.size() / 3);

@@ -32,10 +32,34 @@ struct Admin {
   Position http_at;                   // of its value
 };
 
+// Who may have a zone's transfer: who meets all that is given.
+struct TransferRule {
+  std::optional<Prefix> address;
+  std::optional<wire::Name> key;  // of a Key
+  Position key_at;
+};
+
+// Whom a zone's NOTIFY goes to.
+struct NotifyTarget {
+  SocketAddress address;
+  std::optional<wire::Name> key;  // of a Key; none: not signed
+  Position key_at;
+};
+
 struct Zone {
   wire::Name apex;
-  std::string file;  // path, resolved like Server::state
-  Position at;       // of the value of its `file` key
+  std::string file;                    // path, resolved like Server::state
+  Position at;                         // of the value of its `file` key
+  std::vector<TransferRule> transfer;  // any of them; empty: nobody
+  std::vector<NotifyTarget> notify;    // no address twice
+};
+
+// A secret that we share with other servers (RFC 8945). Never shown.
+struct Key {
+  wire::Name name;
+  wire::TsigAlgorithm algorithm{};
+  std::vector<std::uint8_t> secret;
+  std::string secret_file;  // path, resolved like Server::state; empty: the secret stands in the config
 };
 
 enum class CheckType : std::uint8_t { tcp, http };
@@ -91,6 +115,7 @@ struct Config {
   Server server;
   Admin admin;
   std::vector<Zone> zones;
+  std::vector<Key> keys;
   std::vector<Check> checks;
   std::vector<Pool> pools;
   std::vector<Steer> steers;

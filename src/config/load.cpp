@@ -196,6 +196,11 @@ Target Loader::add_target(SectionTable& section) {
       zone->apex = read_domain(section);
       return zone;
     }
+    case Section::key: {
+      auto* key = at_end(config_.keys);
+      key->name = read_domain(section);
+      return key;
+    }
     case Section::check: {
       check_name(section);
       auto* check = at_end(config_.checks);

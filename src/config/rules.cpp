@@ -1,10 +1,13 @@
 #include "config/rules.hpp"
 
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include <sys/un.h>
+
+#include "config/document.hpp"
 
 namespace sluice::config {
 namespace {
@@ -87,6 +90,34 @@ void complete_check(const SectionTable& section, Check& check, Errors& errors) {
   }
 }
 
+// --- [key."NAME"] ---
+
+// The file holds the secret and nothing else, but for the space that editors leave around it.
+void read_secret_file(const SectionTable& section, Key& key, Errors& errors) {
+  const auto text = read_file(key.secret_file);
+  if (!text) return errors.add(section.value_at("secret_file"), "secret_file: " + text.error().message);
+  std::string_view secret = *text;
+  const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
+  while (!secret.empty() && is_space(secret.front())) secret.remove_prefix(1);
+  while (!secret.empty() && is_space(secret.back())) secret.remove_suffix(1);
+  if (auto parsed = parse_secret(secret))
+    key.secret = *std::move(parsed);
+  else
+    errors.add(section.value_at("secret_file"),
+               fmt::format("secret_file: {}: {}", shown(key.secret_file), parsed.error().message));
+}
+
+void complete_key(const SectionTable& section, Key& key, Errors& errors) {
+  const bool in_config = section.has("secret"), in_file = section.has("secret_file");
+  if (in_config && in_file)
+    errors.add(section.value_at("secret_file"), "'secret' and 'secret_file' exclude each other");
+  else if (!in_config && !in_file)
+    errors.add(begin_of(*section.table),
+               fmt::format("{} has no 'secret'; expected one, or a 'secret_file'", section.header()));
+  else if (in_file && section.sound("secret_file"))
+    read_secret_file(section, key, errors);
+}
+
 // --- [zone."NAME"], [steer."NAME"] ---
 
 // One name in two spellings is two keys to TOML.
@@ -141,6 +172,22 @@ void check_reference(std::string_view kind, const std::string& name, Position at
   errors.add(at, fmt::format("there is no {} '{}'{}", kind, shown(name), help));
 }
 
+// Names of keys are domain names: the same in any case, with or without a final dot.
+void check_key_references(Sections sections, const Config& config, Errors& errors) {
+  const auto names = names_of(sections, Section::key);
+  const auto check = [&](const std::optional<wire::Name>& key, Position at) {
+    const auto is_it = [&](const Key& one) { return one.name == key; };
+    if (!key || std::any_of(config.keys.begin(), config.keys.end(), is_it)) return;
+    auto text = key->text();
+    if (!key->is_root()) text.pop_back();
+    check_reference("key", text, at, names, {}, errors);
+  };
+  for (const auto& zone : config.zones) {
+    for (const auto& rule : zone.transfer) check(rule.key, rule.key_at);
+    for (const auto& target : zone.notify) check(target.key, target.key_at);
+  }
+}
+
 void check_references(Sections sections, Errors& errors) {
   const auto checks = names_of(sections, Section::check), pools = names_of(sections, Section::pool);
   const std::set<std::string_view> known_checks(checks.begin(), checks.end()),
@@ -169,12 +216,18 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   complete_admin(sections, config, errors);
   for (const auto& section : sections)
     if (section.row->section == Section::check) complete_check(section, config.checks[section.index], errors);
+  for (const auto& section : sections)
+    if (section.row->section == Section::key && !section.unreadable)
+      complete_key(section, config.keys[section.index], errors);
+  check_twice(
+      sections, Section::key, [&](std::size_t i) { return config.keys[i].name; }, errors);
   check_twice(
       sections, Section::zone, [&](std::size_t i) { return config.zones[i].apex; }, errors);
   check_twice(
       sections, Section::steer, [&](std::size_t i) { return config.steers[i].name; }, errors);
   check_steers_in_zones(sections, config, errors);
   check_references(sections, errors);
+  check_key_references(sections, config, errors);
 }
 
 }  // namespace sluice::config

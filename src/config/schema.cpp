@@ -92,12 +92,15 @@ std::string_view host_field(std::string_view text) {
 
 // --- the rows ---
 
-constexpr std::array<SectionRow, 6> sections{{
+constexpr std::array<SectionRow, 7> sections{{
     {Section::server, "server", "[server]", false, true,
      "The daemon itself: where it listens and where it keeps its state."},
     {Section::admin, "admin", "[admin]", false, false, "Where operators reach the daemon."},
     {Section::zone, "zone", "[zone.\"NAME\"]", true, true,
      "A zone that we are authoritative for; NAME is its apex."},
+    {Section::key, "key", "[key.\"NAME\"]", true, false,
+     "A secret shared with other servers, by which messages are signed (TSIG, RFC 8945); NAME is the same "
+     "there."},
     {Section::check, "check", "[check.NAME]", true, false,
      "How endpoints are probed; pools refer to it by NAME."},
     {Section::pool, "pool", "[pool.NAME]", true, false,
@@ -107,6 +110,8 @@ constexpr std::array<SectionRow, 6> sections{{
      "is a wildcard."},
 }};
 
+constexpr std::array<std::string_view, 5> key_algorithms{"hmac-sha256", "hmac-sha1", "hmac-sha224",
+                                                         "hmac-sha384", "hmac-sha512"};
 constexpr std::array<std::string_view, 2> check_types{"tcp", "http"};
 constexpr std::array<std::string_view, 2> check_types_planned{"https", "exec"};
 constexpr std::array<std::string_view, 2> methods{"random", "sticky"};
@@ -162,6 +167,43 @@ constexpr auto keys = std::to_array<KeyRow>({
      .complaint = not_empty,
      .doc = "The zone's records, an RFC 1035 master file.",
      .set = set_with_position<&Zone::file, &Zone::at>},
+    {.section = Section::zone,
+     .key = "transfer",
+     .type = Type::transfers,
+     .derived = "none: nobody may",
+     .doc = "Who may transfer the zone (AXFR, IXFR): an address or prefix, or a table with address, key or "
+            "both; "
+            "within a table all that is given has to hold, and one entry that holds is enough.",
+     .set = set<&Zone::transfer>},
+    {.section = Section::zone,
+     .key = "notify",
+     .type = Type::notifies,
+     .derived = "none: nobody is told",
+     .doc = "Whom we tell by NOTIFY that the zone has changed: addresses, with a port if it is not 53, or "
+            "tables "
+            "with address and the key to sign with.",
+     .set = set<&Zone::notify>},
+
+    {.section = Section::key,
+     .key = "algorithm",
+     .type = Type::choice,
+     .fallback = "\"hmac-sha256\"",
+     .choices = key_algorithms,
+     .doc = "The hash that messages are signed with.",
+     .set = set<&Key::algorithm>},
+    {.section = Section::key,
+     .key = "secret",
+     .type = Type::secret,
+     .derived = "what stands in secret_file; one of the two is needed",
+     .doc = "The secret in base64. Whoever can read the config can sign with it.",
+     .set = set<&Key::secret>},
+    {.section = Section::key,
+     .key = "secret_file",
+     .type = Type::path,
+     .derived = "none: the secret stands in the config",
+     .complaint = not_empty,
+     .doc = "A file that holds the secret in base64 and nothing else.",
+     .set = set<&Key::secret_file>},
 
     {.section = Section::check,
      .key = "type",
@@ -344,6 +386,13 @@ std::string expected(const KeyRow& row) {
       return "a table of pools and their weights such as { v1 = 95, v2 = 5 }";
     case Type::statuses:
       return "a status such as 200, a range such as \"200-399\", or an array of these";
+    case Type::secret:
+      return "a secret in base64, as tsig-keygen prints it";
+    case Type::transfers:
+      return "an array such as [\"192.0.2.7\", \"2001:db8::/32\", { address = \"192.0.2.0/24\", key = "
+             "\"xfr\" }]";
+    case Type::notifies:
+      return "an array such as [\"192.0.2.1\", { address = \"192.0.2.2:5353\", key = \"xfr\" }]";
   }
   return {};
 }

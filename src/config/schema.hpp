@@ -15,7 +15,7 @@
 
 namespace sluice::config {
 
-enum class Section : std::uint8_t { server, admin, zone, check, pool, steer };
+enum class Section : std::uint8_t { server, admin, zone, key, check, pool, steer };
 
 struct SectionRow {
   Section section;
@@ -39,6 +39,9 @@ enum class Type : std::uint8_t {
   endpoints,      // std::vector<Endpoint>
   weights,        // std::vector<PoolWeight>
   statuses,       // std::vector<StatusRange>
+  secret,         // Secret; never shown in messages
+  transfers,      // std::vector<TransferRule>
+  notifies,       // std::vector<NotifyTarget>
 };
 
 struct Choice {
@@ -51,12 +54,15 @@ struct Located {
   Position at;
 };
 
-using Value = std::variant<std::string, std::int64_t, Duration, Choice, SocketAddress,
-                           std::vector<Located<SocketAddress>>, std::vector<Endpoint>,
-                           std::vector<PoolWeight>, std::vector<StatusRange>>;
+using Secret = std::vector<std::uint8_t>;
+
+using Value =
+    std::variant<std::string, std::int64_t, Duration, Choice, SocketAddress,
+                 std::vector<Located<SocketAddress>>, std::vector<Endpoint>, std::vector<PoolWeight>,
+                 std::vector<StatusRange>, Secret, std::vector<TransferRule>, std::vector<NotifyTarget>>;
 
 // The struct that the keys of a section go to.
-using Target = std::variant<Server*, Admin*, Zone*, Check*, Pool*, Steer*>;
+using Target = std::variant<Server*, Admin*, Zone*, Key*, Check*, Pool*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {

@@ -18,6 +18,10 @@ constexpr std::size_t listeners_max = 256;     // each is two sockets in every w
 constexpr std::size_t endpoints_max = 4096;    // of a pool: an answer is compiled for each window over them
 constexpr std::size_t steer_pools_max = 4096;  // 16 slots of 65,536 for each
 constexpr std::size_t status_ranges_max = 500;  // there are no more statuses
+constexpr std::size_t transfers_max = 1000;     // each query for a transfer is held against all of them
+constexpr std::size_t notifies_max = 1000;      // each change of the zone is a message to all of them
+constexpr std::size_t secret_size_max = 512;    // several times what the longest hash takes in
+constexpr std::uint16_t dns_port = 53;
 
 std::string got(const toml::node& node) {
   if (const auto* text = node.as_string()) return fmt::format("\"{}\"", shown(text->get()));
@@ -133,6 +137,12 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
       return read_weights(row, node);
     case Type::statuses:
       return read_statuses(row, node);
+    case Type::secret:
+      return read_secret(row, node);
+    case Type::transfers:
+      return read_transfers(row, node);
+    case Type::notifies:
+      return read_notifies(row, node);
   }
   return std::nullopt;
 }
@@ -400,6 +410,130 @@ std::optional<std::vector<StatusRange>> ValueReader::read_statuses(const KeyRow&
     if (const auto range = read_status(row, element)) ranges.push_back(*range);
   if (errors_.count() != errors_before) return std::nullopt;
   return ranges;
+}
+
+// What was given is not repeated: it is a secret, and the message may end up in a log.
+std::optional<Secret> ValueReader::read_secret(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_string();
+  if (!value) return refuse_type(row, node, expected(row));
+  auto secret = parse_secret(value->get());
+  if (secret) return *std::move(secret);
+  errors_.add(begin_of(node), fmt::format("{}: {}", row.key, secret.error().message));
+  return std::nullopt;
+}
+
+// "ADDRESS" or { address = "ADDRESS", key = "NAME" }
+std::optional<ValueReader::Peer> ValueReader::read_peer(const KeyRow& row, const toml::node& node) {
+  const auto* table = node.as_table();
+  if (!table) return Peer{.address = &node};
+  static const std::vector<std::string> known{"address", "key"};
+  for (const auto& [key, value] : *table) {
+    if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+    const auto meant = hint(key.str(), known);
+    errors_.add(begin_of(key), fmt::format("unknown key '{}' in '{}'{}", shown(key.str()), row.key,
+                                           meant.empty() ? "; known are address and key" : meant));
+    return std::nullopt;
+  }
+  Peer peer{.address = table->get("address"), .key_node = table->get("key"), .key = {}};
+  if (!peer.address && !peer.key_node) {
+    errors_.add(begin_of(node), fmt::format("{}: a table needs an address or a key", row.key));
+    return std::nullopt;
+  }
+  if (!peer.key_node) return peer;
+  const auto* text = peer.key_node->as_string();
+  const auto name = text ? wire::Name::parse(text->get()) : Result<wire::Name>(Error{});
+  if (!name) return refuse_value(row, *peer.key_node, "the NAME of a section [key.\"NAME\"]");
+  peer.key = *name;
+  return peer;
+}
+
+std::optional<TransferRule> ValueReader::read_transfer(const KeyRow& row, const toml::node& node) {
+  const auto peer = read_peer(row, node);
+  if (!peer) return std::nullopt;
+  TransferRule rule{.address = {}, .key = peer->key, .key_at = {}};
+  if (peer->key_node) rule.key_at = begin_of(*peer->key_node);
+  if (!peer->address) return rule;
+  const auto* text = peer->address->as_string();
+  if (!text || std::any_of(text->get().begin(), text->get().end(), is_control))
+    return refuse_value(row, *peer->address,
+                        "an address or prefix such as \"192.0.2.7\" or \"2001:db8::/32\"");
+  const auto prefix = parse_prefix(text->get());
+  if (!prefix) {
+    errors_.add(begin_of(*peer->address), fmt::format("{}: {}", row.key, shown(prefix.error().message)));
+    return std::nullopt;
+  }
+  rule.address = *prefix;
+  return rule;
+}
+
+std::optional<std::vector<TransferRule>> ValueReader::read_transfers(const KeyRow& row,
+                                                                     const toml::node& node) {
+  const auto* array = elements(row, node, transfers_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<TransferRule> rules;
+  for (const auto& element : *array)
+    if (auto rule = read_transfer(row, element)) rules.push_back(*std::move(rule));
+  if (errors_.count() != errors_before) return std::nullopt;
+  return rules;
+}
+
+std::optional<NotifyTarget> ValueReader::read_notify(const KeyRow& row, const toml::node& node) {
+  constexpr std::string_view wanted = "an address such as \"192.0.2.1\" or \"[2001:db8::1]:5353\"";
+  const auto peer = read_peer(row, node);
+  if (!peer) return std::nullopt;
+  if (!peer->address) {
+    errors_.add(begin_of(node), fmt::format("{}: expected {}, got none", row.key, wanted));
+    return std::nullopt;
+  }
+  const auto* text = peer->address->as_string();
+  if (!text || std::any_of(text->get().begin(), text->get().end(), is_control))
+    return refuse_value(row, *peer->address, wanted);
+  const auto address = parse_address(text->get());
+  const auto with_port =
+      address ? Result<SocketAddress>(SocketAddress{*address, dns_port}) : parse_socket_address(text->get());
+  if (!with_port || with_port->port == 0) return refuse_value(row, *peer->address, wanted);
+  const auto reason = is_unspecified(with_port->address) ? "the unspecified address, not that of a server"
+                                                         : unusable(with_port->address);
+  if (!reason.empty()) {
+    errors_.add(begin_of(*peer->address), fmt::format("{}: \"{}\" is {}", row.key, text->get(), reason));
+    return std::nullopt;
+  }
+  return NotifyTarget{.address = *with_port,
+                      .key = peer->key,
+                      .key_at = peer->key_node ? begin_of(*peer->key_node) : Position{}};
+}
+
+std::optional<std::vector<NotifyTarget>> ValueReader::read_notifies(const KeyRow& row,
+                                                                    const toml::node& node) {
+  const auto* array = elements(row, node, notifies_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<NotifyTarget> targets;
+  std::map<SocketAddress, Position> seen;
+  for (const auto& element : *array) {
+    auto target = read_notify(row, element);
+    if (!target) continue;
+    const auto [first, is_new] = seen.try_emplace(target->address, begin_of(element));
+    if (!is_new)
+      errors_.add(begin_of(element),
+                  fmt::format("{}: {} is given twice, first at {}:{}", row.key, to_text(target->address),
+                              first->second.line, first->second.column));
+    targets.push_back(*std::move(target));
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return targets;
+}
+
+Result<Secret> parse_secret(std::string_view text) {
+  auto secret = parse_base64(text);
+  if (!secret)
+    return Error{ErrorCode::invalid, fmt::format("expected a secret in base64: {}", secret.error().message)};
+  if (secret->empty()) return Error{ErrorCode::invalid, "expected a secret in base64, got none"};
+  if (secret->size() > secret_size_max)
+    return Error{ErrorCode::invalid, fmt::format("expected a secret of at most {} octets, got {}",
+                                                 secret_size_max, secret->size())};
+  return secret;
 }
 
 }  // namespace sluice::config

@@ -23,6 +23,9 @@ std::string_view kind_of(const toml::node& node);
 // "; did you mean 'interval'?", or nothing when no candidate is near.
 std::string hint(std::string_view word, std::span<const std::string> candidates);
 
+// A key's secret as it is written, in base64. The message of an error does not show it.
+Result<Secret> parse_secret(std::string_view text);
+
 class ValueReader {
  public:
   // Paths are taken relative to `folder`.
@@ -46,6 +49,17 @@ class ValueReader {
   std::optional<std::vector<PoolWeight>> read_weights(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<StatusRange>> read_statuses(const KeyRow& row, const toml::node& node);
   std::optional<StatusRange> read_status(const KeyRow& row, const toml::node& node);
+  std::optional<Secret> read_secret(const KeyRow& row, const toml::node& node);
+  struct Peer {
+    const toml::node* address = nullptr;  // at least one of the two
+    const toml::node* key_node = nullptr;
+    std::optional<wire::Name> key;
+  };
+  std::optional<Peer> read_peer(const KeyRow& row, const toml::node& node);
+  std::optional<TransferRule> read_transfer(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<TransferRule>> read_transfers(const KeyRow& row, const toml::node& node);
+  std::optional<NotifyTarget> read_notify(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<NotifyTarget>> read_notifies(const KeyRow& row, const toml::node& node);
 
   const toml::array* elements(const KeyRow& row, const toml::node& node, std::size_t size_max);
   // The value has another type than `wanted` says; or the right one, and shows itself in the message.
