@@ -94,8 +94,12 @@ void complete_check(const SectionTable& section, Check& check, Errors& errors) {
 
 // The file holds the secret and nothing else, but for the space that editors leave around it.
 void read_secret_file(const SectionTable& section, Key& key, Errors& errors) {
+  const auto refuse = [&](const Error& error) {
+    errors.add(section.value_at("secret_file"),
+               fmt::format("secret_file: {}: {}", shown(key.secret_file), error.message));
+  };
   const auto text = read_file(key.secret_file);
-  if (!text) return errors.add(section.value_at("secret_file"), "secret_file: " + text.error().message);
+  if (!text) return refuse(text.error());
   std::string_view secret = *text;
   const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
   while (!secret.empty() && is_space(secret.front())) secret.remove_prefix(1);
@@ -103,8 +107,7 @@ void read_secret_file(const SectionTable& section, Key& key, Errors& errors) {
   if (auto parsed = parse_secret(secret))
     key.secret = *std::move(parsed);
   else
-    errors.add(section.value_at("secret_file"),
-               fmt::format("secret_file: {}: {}", shown(key.secret_file), parsed.error().message));
+    refuse(parsed.error());
 }
 
 void complete_key(const SectionTable& section, Key& key, Errors& errors) {

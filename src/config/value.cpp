@@ -425,7 +425,7 @@ std::optional<Secret> ValueReader::read_secret(const KeyRow& row, const toml::no
 // "ADDRESS" or { address = "ADDRESS", key = "NAME" }
 std::optional<ValueReader::Peer> ValueReader::read_peer(const KeyRow& row, const toml::node& node) {
   const auto* table = node.as_table();
-  if (!table) return Peer{.address = &node};
+  if (!table) return Peer{.address = &node, .key_node = nullptr, .key = {}};
   static const std::vector<std::string> known{"address", "key"};
   for (const auto& [key, value] : *table) {
     if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
@@ -460,6 +460,10 @@ std::optional<TransferRule> ValueReader::read_transfer(const KeyRow& row, const 
   const auto prefix = parse_prefix(text->get());
   if (!prefix) {
     errors_.add(begin_of(*peer->address), fmt::format("{}: {}", row.key, shown(prefix.error().message)));
+    return std::nullopt;
+  }
+  if (const auto reason = unusable(prefix->address); !reason.empty()) {
+    errors_.add(begin_of(*peer->address), fmt::format("{}: \"{}\" is {}", row.key, text->get(), reason));
     return std::nullopt;
   }
   rule.address = *prefix;

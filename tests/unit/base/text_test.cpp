@@ -37,6 +37,32 @@ TEST_CASE("parse_duration reads one number and one unit") {
   }
 }
 
+TEST_CASE("parse_base64 reads RFC 4648, 10, and nothing else") {
+  const struct {
+    const char* text;
+    const char* octets;  // null: refused
+  } cases[] = {{"", ""},
+               {"Zg==", "f"},
+               {"Zm8=", "fo"},
+               {"Zm9v", "foo"},
+               {"Zm9vYg==", "foob"},
+               {"Zm9vYmE=", "fooba"},
+               {"Zm9vYmFy", "foobar"},
+               {"Zg=", nullptr},
+               {"Zg", nullptr},
+               {"Zh==", nullptr},
+               {"Zg==Zg==", nullptr},
+               {"====", nullptr},
+               {"Zm9v\n", nullptr},
+               {"Zm-v", nullptr}};
+  for (const auto& each : cases) {
+    CAPTURE(each.text);
+    const auto octets = parse_base64(each.text);
+    CHECK(octets.has_value() == (each.octets != nullptr));
+    if (octets) CHECK(std::string(octets->begin(), octets->end()) == each.octets);
+  }
+}
+
 TEST_CASE("parse_duration refuses what is no duration, and shows it") {
   const char* texts[] = {"",      "5",      "s",     "5 s",      " 5s",  "5s ",   "5S",
                          "-1s",   "+1s",    "1h30m", "infs",     "nans", "0x10s", "1e999s",

@@ -97,6 +97,71 @@ std::string error_of(const LoadResult& result) {
   return text_of(result.errors);
 }
 
+TEST_CASE("keys, transfers and notifies") {
+  const auto result = load_after_head(
+      "transfer = [\"192.0.2.7\", \"2001:db8::/32\", { address = \"192.0.2.0/24\", key = \"xfr\" }, { key = "
+      "\"XFR.\" }]\n"
+      "notify = [\"192.0.2.1\", { address = \"192.0.2.2:5353\", key = \"xfr\" }, \"2001:db8::1\", "
+      "\"[2001:db8::1]:5353\"]\n"
+      "[key.xfr]\nalgorithm = \"hmac-sha512\"\nsecret = \"c2VjcmV0\"\n"
+      "[key.\"other.example\"]\nsecret = \"/+8=\"\n");
+  REQUIRE_MESSAGE(result.config, text_of(result.errors));
+  const auto xfr = wire::Name::parse("xfr").value();
+  const auto& zone = result.config->zones[0];
+  REQUIRE(zone.transfer.size() == 4);
+  CHECK(to_text(*zone.transfer[0].address) == "192.0.2.7/32");
+  CHECK(!zone.transfer[0].key);
+  CHECK(to_text(*zone.transfer[1].address) == "2001:db8::/32");
+  CHECK(to_text(*zone.transfer[2].address) == "192.0.2.0/24");
+  CHECK(zone.transfer[2].key == xfr);
+  CHECK(!zone.transfer[3].address);
+  CHECK(zone.transfer[3].key == xfr);
+  REQUIRE(zone.notify.size() == 4);
+  CHECK(to_text(zone.notify[0].address) == "192.0.2.1:53");
+  CHECK(!zone.notify[0].key);
+  CHECK(to_text(zone.notify[1].address) == "192.0.2.2:5353");
+  CHECK(zone.notify[1].key == xfr);
+  CHECK(to_text(zone.notify[2].address) == "[2001:db8::1]:53");
+  const auto& keys = result.config->keys;
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0].name == xfr);
+  CHECK(keys[0].algorithm == wire::TsigAlgorithm::hmac_sha512);
+  CHECK(keys[0].secret == std::vector<std::uint8_t>{'s', 'e', 'c', 'r', 'e', 't'});
+  CHECK(keys[1].algorithm == wire::TsigAlgorithm::hmac_sha256);
+  CHECK(keys[1].secret == std::vector<std::uint8_t>{0xFF, 0xEF});
+}
+
+TEST_CASE("a secret may stand in a file of its own, and no message shows it") {
+  std::string folder = (std::filesystem::temp_directory_path() / "sluice-secret-XXXXXX").string();
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const auto file = folder + "/xfr";
+  const struct {
+    const char* content;
+    const char* secret;  // null: refused
+  } cases[] = {{"c2VjcmV0", "secret"},
+               {"  c2VjcmV0\r\n\n", "secret"},
+               {"", nullptr},
+               {"\n", nullptr},
+               {"c2Vj cmV0", nullptr},
+               {"hushhush!", nullptr},
+               {"c2VjcmV0\nc2VjcmV0", nullptr}};
+  for (const auto& each : cases) {
+    CAPTURE(each.content);
+    std::ofstream(file) << each.content;
+    const auto result = load_after_head("[key.xfr]\nsecret_file = \"" + file + "\"\n");
+    CHECK(result.config.has_value() == (each.secret != nullptr));
+    if (result.config) {
+      const auto& secret = result.config->keys[0].secret;
+      CHECK(std::string(secret.begin(), secret.end()) == each.secret);
+    } else {
+      CHECK(
+          text_of(result.errors).starts_with("6:15: secret_file: " + file + ": expected a secret in base64"));
+      CHECK(text_of(result.errors).find("hush") == std::string::npos);
+    }
+  }
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 
 TEST_CASE("every key lands in its place") {
