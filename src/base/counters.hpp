@@ -31,6 +31,11 @@ enum class Metric : std::uint8_t {
   cookies_demanded,
   tcp_connections,
   tcp_connections_refused,
+  tcp_connections_displaced,
+  tls_connections,
+  tls_connections_refused,
+  tls_connections_displaced,
+  tls_handshakes_failed,
   count_  // how many there are
 };
 inline constexpr std::size_t metric_count = static_cast<std::size_t>(Metric::count_);
@@ -64,6 +69,15 @@ inline constexpr std::array<MetricRow, metric_count> metrics{{
     {Metric::tcp_connections, "tcp_connections", "", "DNS connections accepted over TCP."},
     {Metric::tcp_connections_refused, "tcp_connections_refused", "",
      "DNS connections closed at once, over a limit."},
+    {Metric::tcp_connections_displaced, "tcp_connections_displaced", "",
+     "DNS connections over TCP closed early, to make room for new ones."},
+    {Metric::tls_connections, "tls_connections", "", "DNS connections accepted over TLS."},
+    {Metric::tls_connections_refused, "tls_connections_refused", "",
+     "DNS connections over TLS closed at once, over a limit."},
+    {Metric::tls_connections_displaced, "tls_connections_displaced", "",
+     "DNS connections over TLS closed early, to make room for new ones."},
+    {Metric::tls_handshakes_failed, "tls_handshakes_failed", "",
+     "DNS connections over TLS that ended before the handshake did."},
 }};
 
 // Counts answers by (steer, pool). The control thread hands out the ids.

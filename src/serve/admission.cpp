@@ -11,13 +11,16 @@ Address client_key(const Address& client) {
 }  // namespace
 
 std::optional<Admission::Place> Admission::enter(const Address& client) {
-  if (total_ >= total_max_) return std::nullopt;
+  if (full() || full_of(client)) return std::nullopt;
   const Address key = client_key(client);
-  const auto known = clients_.find(key);
-  if (known != clients_.end() && known->second >= client_max_) return std::nullopt;
   ++clients_[key];
   ++total_;
   return Place(*this, key);
+}
+
+bool Admission::full_of(const Address& client) const {
+  const auto known = clients_.find(client_key(client));
+  return known != clients_.end() && known->second >= client_max_;
 }
 
 void Admission::leave(const Address& client) {

@@ -36,6 +36,10 @@ class Admission {
   // Nothing when there are too many, in all or of this client.
   std::optional<Place> enter(const Address& client);
 
+  // There are as many as there may be in all; and as many of this client.
+  bool full() const { return total_ >= total_max_; }
+  bool full_of(const Address& client) const;
+
  private:
   void leave(const Address& client);
 

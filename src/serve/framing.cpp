@@ -36,4 +36,10 @@ std::span<std::uint8_t> MessageStream::space() {
   return std::span(buffer_).subspan(end_);
 }
 
+void MessageStream::release() {
+  if (incomplete()) return;
+  begin_ = end_ = 0;
+  std::vector<std::uint8_t>().swap(buffer_);
+}
+
 }  // namespace sluice::serve

@@ -18,8 +18,7 @@ namespace sluice::serve {
 
 class MessageStream {
  public:
-  // Dozens of ordinary queries, or one with every EDNS option that clients send. An idle connection keeps
-  // this much.
+  // Dozens of ordinary queries, or one with every EDNS option that clients send.
   static constexpr std::size_t usual_bytes = 4096;
 
   // Where to put what is read next; never empty. Call when next() has returned nothing. A longer message than
@@ -33,6 +32,10 @@ class MessageStream {
 
   // A message has begun and is not complete. Meaningful when next() has returned nothing.
   bool incomplete() const { return begin_ != end_; }
+
+  // Gives the memory back when nothing is incomplete; space() takes it again.
+  void release();
+  std::size_t memory() const { return buffer_.capacity(); }  // octets
 
  private:
   std::size_t needed() const;

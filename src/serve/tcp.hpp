@@ -1,11 +1,13 @@
-// Answers TCP (RFC 7766): connections kept open, queries pipelined, two-octet length before each message. One
-// thread of its own on Asio, so that connections cannot starve datagrams.
+// Answers TCP (RFC 7766) and DNS over TLS (RFC 7858): connections kept open, queries pipelined, two-octet
+// length before each message. A thread of its own on Asio for each of the two, so that connections cannot
+// starve datagrams, nor handshakes plain connections.
 //
 //   read -> answer() each complete message, snapshot once -> write the replies, in order -> read
 //
 // A connection is read again only when its replies are written: a client that does not read is not read from.
 // One that half-closes still gets all replies. A message without a reply (garbage) leaves the connection
-// open; one of length 0 ends it.
+// open; one of length 0 ends it. When there are too many connections, the one that has been idle for longest
+// gives way.
 #pragma once
 
 #include <chrono>
@@ -13,6 +15,7 @@
 #include <memory>
 #include <vector>
 
+#include "serve/certificate.hpp"
 #include "serve/sockets.hpp"
 #include "serve/udp.hpp"
 
@@ -20,8 +23,8 @@ namespace sluice::serve {
 
 // What a client may take of us. The times are kept to within an eighth of the shortest.
 struct TcpLimits {
-  // Together 64 MiB at the usual buffer sizes, some 150 MiB when all of them misbehave.
-  std::size_t connections = 1000;
+  // In all. Idle ones hold no buffers, so this is a matter of some KiB each.
+  std::size_t connections = 10'000;
 
   // Of one IPv4 address or IPv6 /64: one client cannot take all; a resolver needs a handful, but several may
   // share one address.
@@ -36,13 +39,22 @@ struct TcpLimits {
 
   // For the client to take the replies to what it has sent: 65,535 octets in this time is less than 7 KiB/s.
   std::chrono::milliseconds write{10'000};
+
+  // DNS over TLS: from the connection to the end of the handshake, a few round trips.
+  std::chrono::milliseconds handshake{5'000};
+
+  // Octets of all buffers together. Beyond that, those that keep us waiting for longest are closed: hundreds
+  // of the worst, which hold some 150 KiB each, or thousands of ordinary ones.
+  std::size_t memory = 64 << 20;
 };
 
 class TcpServer {
  public:
   // Takes the TCP socket of each listener. Starts the thread. Throws std::system_error when the system has no
   // thread or descriptor left for us.
-  TcpServer(const Context& context, std::vector<Listener>& listeners, const TcpLimits& limits = {});
+  // With `certificates` it speaks TLS: each new connection gets the newest one. They outlive it.
+  TcpServer(const Context& context, std::vector<Listener>& listeners, const TcpLimits& limits = {},
+            const Published<Certificate>* certificates = nullptr);
   ~TcpServer();  // closes all connections and joins
 
  private:

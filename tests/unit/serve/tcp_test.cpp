@@ -228,14 +228,85 @@ TEST_CASE("one client cannot have more connections than its limit") {
   CHECK(works(next));
 }
 
-TEST_CASE("all clients together cannot have more connections than the limit") {
+TEST_CASE("when all places are taken, the connection that is idle for longest gives way") {
   TcpLimits limits = patient();
-  limits.connections = 1;
+  limits.connections = 2;
   const Server server({"127.0.0.1:0", "[::1]:0"}, 1, limits);
-  Client first(server.address(0), SOCK_STREAM);
-  REQUIRE(first.send(framed(make_query(1, "a.test"))));
-  REQUIRE(!first.read_message().empty());
-  CHECK(Client(server.address(1), SOCK_STREAM).at_end());
+  const auto ask = [](Client& client) {
+    return client.send(framed(make_query(1, "a.test"))) && !client.read_message().empty();
+  };
+  Client first(server.address(0), SOCK_STREAM), second(server.address(1), SOCK_STREAM);
+  REQUIRE(ask(first));
+  REQUIRE(ask(second));
+  REQUIRE(ask(first));
+  Client third(server.address(0), SOCK_STREAM);
+  CHECK(ask(third));
+  CHECK(second.at_end());
+  CHECK(ask(first));
+  CHECK(server.counted(Metric::tcp_connections) == 3);
+  CHECK(server.counted(Metric::tcp_connections_displaced) == 1);
+  CHECK(server.counted(Metric::tcp_connections_refused) == 0);
+}
+
+TEST_CASE("one that has begun a message gives way only when none is idle") {
+  TcpLimits limits = patient();
+  limits.connections = 2;
+  const Server server({"127.0.0.1:0"}, 1, limits);
+  Client begun(server.address(), SOCK_STREAM);
+  Message query = framed(make_query(1, "a.test"));
+  const std::uint8_t last = query.back();
+  query.pop_back();
+  Message stream = framed(make_query(7, "a.test"));
+  stream.insert(stream.end(), query.begin(), query.end());
+  REQUIRE(begun.send(stream));
+  REQUIRE(id_of(begun.read_message()) == 7);  // so the rest has been seen, too
+  Client idle(server.address(), SOCK_STREAM);
+  REQUIRE(idle.send(framed(make_query(2, "a.test"))));
+  REQUIRE(id_of(idle.read_message()) == 2);
+  Client next(server.address(), SOCK_STREAM);
+  REQUIRE(next.send(framed(make_query(3, "a.test"))));
+  CHECK(id_of(next.read_message()) == 3);
+  CHECK(idle.at_end());
+  REQUIRE(begun.send({last}));
+  CHECK(id_of(begun.read_message()) == 1);
+}
+
+TEST_CASE("who is at its own limit displaces nobody") {
+  TcpLimits limits = patient();
+  limits.connections = 2, limits.client_connections = 1;
+  const Server server({"127.0.0.1:0", "[::1]:0"}, 1, limits);
+  Client first(server.address(0), SOCK_STREAM), other(server.address(1), SOCK_STREAM);
+  for (Client* client : {&first, &other}) {
+    REQUIRE(client->send(framed(make_query(1, "a.test"))));
+    REQUIRE(id_of(client->read_message()) == 1);
+  }
+  CHECK(Client(server.address(0), SOCK_STREAM).at_end());
+  for (Client* client : {&first, &other}) {
+    REQUIRE(client->send(framed(make_query(2, "a.test"))));
+    CHECK(id_of(client->read_message()) == 2);
+  }
+  CHECK(server.counted(Metric::tcp_connections_displaced) == 0);
+}
+
+// Sends most of a message of 65,535 octets; what is held for it is 64 KiB.
+bool send_most_of_a_message(Client& client) {
+  Message most(65'000);
+  most[0] = most[1] = 0xFF;
+  return client.send(most);
+}
+
+TEST_CASE("clients that begin long messages are closed when they hold too much together") {
+  TcpLimits limits = patient();
+  limits.memory = 512 << 10;
+  const Server server({"127.0.0.1:0"}, 1, limits);
+  Client idle(server.address(), SOCK_STREAM);
+  REQUIRE(idle.send(framed(make_query(1, "a.test"))));
+  REQUIRE(id_of(idle.read_message()) == 1);
+  std::vector<Client> greedy;
+  for (int i = 0; i < 20; ++i) send_most_of_a_message(greedy.emplace_back(server.address(), SOCK_STREAM));
+  CHECK(greedy.front().at_end());  // the oldest has to go
+  REQUIRE(idle.send(framed(make_query(2, "a.test"))));
+  CHECK(id_of(idle.read_message()) == 2);
 }
 
 // No further descriptor can be opened while one exists.
