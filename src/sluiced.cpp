@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
@@ -106,25 +107,45 @@ std::optional<User> user_to_become(const config::Server& server, StartErrors& er
 
 std::string system_message() { return std::generic_category().message(errno); }
 
-// The state folder belongs to the user that will write it; an existing one is left as it is.
-void make_state_folder(const std::string& folder, const std::optional<User>& user, StartErrors& errors) {
+// Root follows no link that somebody else has put in its way.
+bool is_planted_link(const std::string& path) {
+  struct stat status {};
+  return geteuid() == 0 && lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode) && status.st_uid != 0;
+}
+
+// The state folder belongs to the user that will write it; an existing one is left as it is. False when there
+// is none that can be used, whatever is to stand in it.
+bool make_state_folder(const std::string& folder, const std::optional<User>& user, StartErrors& errors) {
+  const auto fail = [&](std::string message) {
+    return errors.add({}, "state: " + std::move(message)), false;
+  };
   if (mkdir(folder.c_str(), 0700) != 0) {
     struct stat existing {};
     const bool usable = errno == EEXIST && stat(folder.c_str(), &existing) == 0 && S_ISDIR(existing.st_mode);
-    if (!usable)
-      errors.add({}, fmt::format("state: cannot make the folder {}: {}", folder, system_message()));
-    return;
+    if (!usable) return fail(fmt::format("cannot make the folder {}: {}", folder, system_message()));
+    if (is_planted_link(folder)) return fail(fmt::format("{} is a symbolic link that is not root's", folder));
+    return true;
   }
   if (user && lchown(folder.c_str(), user->uid, user->gid) != 0)
-    errors.add(
-        {}, fmt::format("state: cannot give the folder {} to {}: {}", folder, user->name, system_message()));
+    return fail(fmt::format("cannot give the folder {} to {}: {}", folder, user->name, system_message()));
+  return true;
+}
+
+// Gives the socket to the user, and nothing else that may stand at its path by now: that user may own the
+// folder, and have put a hard link to a file of ours there.
+bool give_socket(const std::string& path, const User& user) {
+  const serve::Descriptor file(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (file.get() < 0 || fstat(file.get(), &status) != 0) return false;
+  if (!S_ISSOCK(status.st_mode) || status.st_nlink != 1) return errno = EEXIST, false;
+  return fchownat(file.get(), "", user.uid, user.gid, AT_EMPTY_PATH) == 0;
 }
 
 void bind_admin(admin::Server& admin, const config::Admin& config, const std::optional<User>& user,
                 StartErrors& errors) {
   if (const auto bound = admin.listen_unix(config.socket); !bound) {
     errors.add({}, bound.error().message);
-  } else if (user && lchown(config.socket.c_str(), user->uid, user->gid) != 0) {
+  } else if (user && !give_socket(config.socket, *user)) {
     errors.add({}, fmt::format("cannot give {} to {}: {}", config.socket, user->name, system_message()));
   }
   if (!config.http) return;
@@ -190,8 +211,7 @@ Daemon::Daemon(control::Loaded loaded)
   listeners_ = bind_listeners(config_, errors);
   for (const auto& listener : listeners_) listen_.push_back(to_text(listener.address));
   const auto user = user_to_become(config_.server, errors);
-  make_state_folder(config_.server.state, user, errors);
-  bind_admin(admin_, config_.admin, user, errors);
+  if (make_state_folder(config_.server.state, user, errors)) bind_admin(admin_, config_.admin, user, errors);
   errors.throw_if_any();
   if (user) become(*user);
 
