@@ -9,7 +9,7 @@ import traceback
 
 import harness
 
-MODULES = ["answers", "shares", "weights", "health", "durability", "resolver", "bad_input", "running", "abuse", "planted"]
+MODULES = ["answers", "shares", "weights", "health", "durability", "resolver", "bad_input", "running", "abuse", "planted", "admin_abuse"]
 
 
 def report(name, verdict, seconds, sandbox):
