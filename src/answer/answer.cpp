@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "answer/transfer.hpp"
 #include "wire/reply.hpp"
 
 namespace sluice::answer {
@@ -423,7 +424,7 @@ Rcode answer_chaos(const Policy& policy, const wire::Query& query, wire::ReplyWr
 }
 
 // What is decided before anything is looked up.
-enum class Preanswer : std::uint8_t { look_up, chaos, reply };
+enum class Preanswer : std::uint8_t { look_up, chaos, transfer, reply };
 
 Preanswer preanswer(const wire::Query& query, wire::ParseResult parsed, Rcode& rcode) {
   rcode = Rcode::noerror;
@@ -437,9 +438,10 @@ Preanswer preanswer(const wire::Query& query, wire::ParseResult parsed, Rcode& r
     return Preanswer::reply;  // RFC 7873, 5.4: NOERROR with the cookie, and nothing else
   } else if (query.rr_class == wire::RrClass::ch) {
     return Preanswer::chaos;
-  } else if (query.type == RrType::axfr || query.type == RrType::ixfr ||
-             query.rr_class != wire::RrClass::in) {
-    rcode = Rcode::refused;  // transfers are not served; other classes have no zones here
+  } else if (query.rr_class != wire::RrClass::in) {
+    rcode = Rcode::refused;  // other classes have no zones here
+  } else if (query.type == RrType::axfr || query.type == RrType::ixfr) {
+    return Preanswer::transfer;
   } else if (query.type == RrType::opt || query.type == RrType::tsig) {
     rcode = Rcode::formerr;  // never a question: they belong to messages, not to names
   } else if (query.type == RrType::maila || query.type == RrType::mailb) {
@@ -514,6 +516,9 @@ Admission admit(const Policy& policy, Scratch& scratch, const Client& client, Co
   return cookie == CookieVerdict::absent ? Admission::truncated : Admission::bad_cookie;
 }
 
+// RFC 9018, 4.3: a cookie's time is modulo 2^32.
+std::uint32_t low_seconds(const Moment& now) { return static_cast<std::uint32_t>(now.unix_seconds); }
+
 constexpr std::uint16_t padding_block = 468;  // RFC 8467, 4.1
 
 void set_cookie(const Policy& policy, const Scratch& scratch, const Client& client, CookieVerdict verdict,
@@ -523,7 +528,7 @@ void set_cookie(const Policy& policy, const Scratch& scratch, const Client& clie
   if (verdict == CookieVerdict::valid)
     std::copy(sent.begin(), sent.end(), edns.cookie.begin());
   else
-    edns.cookie = make_cookie(policy.cookies.secrets.front(), sent, client.address, scratch.now.unix_seconds);
+    edns.cookie = make_cookie(policy.cookies.secrets.front(), sent, client.address, low_seconds(scratch.now));
 }
 
 wire::ReplyEdns reply_edns(const Policy& policy, const wire::Query& query, wire::ParseResult parsed,
@@ -548,15 +553,55 @@ wire::ReplyEdns reply_edns(const Policy& policy, const wire::Query& query, wire:
   return edns;
 }
 
+// A transfer that may be is left to the caller; here are the replies of one message.
+Rcode answer_transfer(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::Bytes message,
+                      wire::ReplyWriter& reply) {
+  const TransferDecision decision = decide_transfer(snapshot, scratch, client, message);
+  if (decision.rcode != Rcode::noerror) return decision.rcode;
+  if (decision.whole) {
+    scratch.transfer = decision.zone;
+    return Rcode::noerror;
+  }
+  const Rrset& soa = decision.zone->soa();
+  const auto mark = reply.mark();
+  reply.set_authoritative();
+  reply.section(Section::answer);
+  reply.add_at(wire::header_size, RrType::soa, soa.ttl(), soa.first());
+  if (reply.overflowed()) reply.rollback(mark), reply.set_truncated();
+  return Rcode::noerror;
+}
+
+// What is left for the rest of a signed reply, at least: header and OPT.
+constexpr std::size_t unsigned_size_min = 128;
+
+// RFC 8945, 5.2: a signed query is verified before it is answered. One whose record cannot be read counts as
+// malformed. `limit` is of the reply.
+tsig::Verdict verify(const Snapshot& snapshot, Scratch& scratch, wire::Bytes message, std::size_t limit,
+                     wire::ParseResult& parsed) {
+  const std::size_t at = scratch.query.tsig_at;
+  scratch.is_signed = at != 0 && parsed != wire::ParseResult::malformed;
+  if (!scratch.is_signed) return tsig::Verdict::valid;
+  const auto verdict = scratch.tsig.verify(snapshot.keys, message, at, scratch.now.unix_seconds);
+  if (verdict == tsig::Verdict::malformed) parsed = wire::ParseResult::malformed;
+  if (verdict != tsig::Verdict::valid) scratch.counters.add(Metric::tsig_failures);
+  // With the longest of names, which are not ours, the record can be too long for a datagram.
+  scratch.is_signed =
+      verdict != tsig::Verdict::malformed && scratch.tsig.record_size() + unsigned_size_min <= limit;
+  return verdict;
+}
+
 // The sections; returns the response code.
-Rcode fill(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::ParseResult parsed,
-           wire::ReplyWriter& reply, wire::ReplyEdns& edns) {
+Rcode fill(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::Bytes message,
+           wire::ParseResult parsed, wire::ReplyWriter& reply, wire::ReplyEdns& edns) {
   Rcode rcode{};
   switch (preanswer(scratch.query, parsed, rcode)) {
     case Preanswer::look_up:
       return Answering(snapshot, scratch, client, reply, edns).run();
     case Preanswer::chaos:
       return answer_chaos(snapshot.policy, scratch.query, reply);
+    case Preanswer::transfer:
+      rcode = answer_transfer(snapshot, scratch, client, message, reply);
+      break;
     case Preanswer::reply:
       break;
   }
@@ -577,30 +622,37 @@ std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& cli
                    std::span<std::uint8_t> buffer) noexcept {
   wire::Query& query = scratch.query;
   const Policy& policy = snapshot.policy;
-  const wire::ParseResult parsed = query.parse(message);
+  wire::ParseResult parsed = query.parse(message);
+  scratch.transfer = nullptr;
   CookieVerdict cookie = CookieVerdict::absent;
   if (!query.edns.cookie.empty() && !policy.cookies.secrets.empty())
-    cookie = judge_cookie(policy.cookies, query.edns.cookie, client.address, scratch.now.unix_seconds);
+    cookie = judge_cookie(policy.cookies, query.edns.cookie, client.address, low_seconds(scratch.now));
   const Admission admission =
       parsed == wire::ParseResult::not_answerable ? Admission::drop : admit(policy, scratch, client, cookie);
   if (admission == Admission::drop) {
     scratch.counters.add(Metric::dropped);
     return 0;
   }
+  const std::size_t limit = std::min(size_limit(query, client.transport), buffer.size());
+  const auto verdict = verify(snapshot, scratch, message, limit, parsed);
   wire::ReplyEdns edns = reply_edns(policy, query, parsed, client);
   if (cookie != CookieVerdict::absent) set_cookie(policy, scratch, client, cookie, edns);
-  wire::ReplyWriter reply(buffer, size_limit(query, client.transport));
+  wire::ReplyWriter reply(buffer, limit - (scratch.is_signed ? scratch.tsig.record_size() : 0));
   reply.begin(query, message, edns);
   Rcode rcode = Rcode::noerror;
-  if (admission == Admission::answer)
-    rcode = fill(snapshot, scratch, client, parsed, reply, edns);
+  if (verdict == tsig::Verdict::failed)
+    rcode = Rcode::notauth;  // RFC 8945, 5.2
+  else if (admission == Admission::answer)
+    rcode = fill(snapshot, scratch, client, message, parsed, reply, edns);
   else if (admission == Admission::truncated)
     reply.set_truncated();
   else if (parsed != wire::ParseResult::cookie_request)
     rcode = Rcode::badcookie;
+  if (scratch.transfer != nullptr) return 0;
   scratch.counters.add(metric_of(rcode));
   if (reply.truncated()) scratch.counters.add(Metric::replies_truncated);
-  return reply.finish(rcode, edns);
+  const std::size_t size = reply.finish(rcode, edns);
+  return scratch.is_signed ? scratch.tsig.sign(buffer.first(limit), size, scratch.now.unix_seconds) : size;
 }
 
 }  // namespace sluice::answer

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "answer/cookies.hpp"
@@ -19,8 +20,10 @@
 #include "base/address.hpp"
 #include "base/counters.hpp"
 #include "base/hash.hpp"
+#include "config/config.hpp"
 #include "steer/block.hpp"
 #include "steer/choose.hpp"
+#include "tsig/tsig.hpp"
 #include "wire/query.hpp"
 #include "zone/zone.hpp"
 
@@ -45,11 +48,13 @@ struct Snapshot {
   HashKey sticky_key{};
   std::shared_ptr<steer::PairTable> pairs;
   Policy policy;
+  tsig::Keyring keys;
+  std::unordered_map<const zone::Zone*, std::vector<config::TransferRule>> transfers;  // of who may
 };
 
 // When a batch of queries was received, as its receiver's clocks have it.
 struct Moment {
-  std::uint32_t unix_seconds = 0;  // modulo 2^32
+  std::uint64_t unix_seconds = 0;
   std::uint64_t steady_us = 0;
 };
 
@@ -84,6 +89,12 @@ struct Scratch {
   wire::Query query;
   wire::LookupName target;      // where a chain of CNAMEs has led to
   wire::LookupName additional;  // a name that a record refers to
+
+  tsig::Session tsig;           // of a query that is signed
+  bool is_signed = false;       // the query has a TSIG record, and the reply gets one
+  bool transfers_full = false;  // set by the caller: no more transfers for now
+  const zone::Zone* transfer =
+      nullptr;  // set by answer(): the reply is a Transfer of this zone (transfer.hpp)
 };
 
 // The longest chain of CNAMEs and DNAMEs that is followed; the answer then ends with the last link, as for a
@@ -93,9 +104,9 @@ inline constexpr unsigned chain_max = 16;
 // Of how many names that an RRset refers to the addresses are added: more is work and octets for nothing.
 inline constexpr unsigned additional_targets_max = 32;
 
-// Writes the reply to `query` and returns its size in octets; 0: no reply. `reply` has room for
-// wire::message_size_max octets over TCP and TLS and for wire::udp_size_max over UDP, at least. To be called
-// inside a Quiescence::Section.
+// Writes the reply to `query` and returns its size in octets; 0: no reply, or scratch.transfer says what it
+// is. `reply` has room for wire::message_size_max octets over TCP and TLS and for wire::udp_size_max over
+// UDP, at least. To be called inside a Quiescence::Section.
 std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& client, wire::Bytes query,
                    std::span<std::uint8_t> reply) noexcept;
 

@@ -36,6 +36,9 @@ enum class Metric : std::uint8_t {
   tls_connections_refused,
   tls_connections_displaced,
   tls_handshakes_failed,
+  tsig_failures,
+  transfers,
+  transfers_refused,
   count_  // how many there are
 };
 inline constexpr std::size_t metric_count = static_cast<std::size_t>(Metric::count_);
@@ -78,6 +81,10 @@ inline constexpr std::array<MetricRow, metric_count> metrics{{
      "DNS connections over TLS closed early, to make room for new ones."},
     {Metric::tls_handshakes_failed, "tls_handshakes_failed", "",
      "DNS connections over TLS that ended before the handshake did."},
+    {Metric::tsig_failures, "dns_tsig_failures", "", "Signed queries whose signature did not hold."},
+    {Metric::transfers, "dns_transfers", "", "Zone transfers begun."},
+    {Metric::transfers_refused, "dns_transfers_refused", "",
+     "Queries for a zone transfer that were refused, or that came while too many were under way."},
 }};
 
 // Counts answers by (steer, pool). The control thread hands out the ids.

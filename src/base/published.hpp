@@ -48,6 +48,9 @@ class Published {
       return value_.get();
     }
 
+    // What current() returned, for who needs it longer.
+    std::shared_ptr<const T> held() const { return value_; }
+
    private:
     const Published* published_;
     std::shared_ptr<const T> value_;

@@ -40,7 +40,7 @@ answer::Moment moment_now() {
   timespec wall{}, steady{};
   clock_gettime(CLOCK_REALTIME_COARSE, &wall);
   clock_gettime(CLOCK_MONOTONIC_COARSE, &steady);
-  return {static_cast<std::uint32_t>(wall.tv_sec), static_cast<std::uint64_t>(steady.tv_sec) * 1'000'000 +
+  return {static_cast<std::uint64_t>(wall.tv_sec), static_cast<std::uint64_t>(steady.tv_sec) * 1'000'000 +
                                                        static_cast<std::uint64_t>(steady.tv_nsec) / 1'000};
 }
 

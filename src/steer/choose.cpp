@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
+#include <utility>
 
 namespace sluice::steer {
 namespace {
+
+constexpr std::ptrdiff_t ready_fixed_size = 12;  // owner as a pointer, type, class, TTL, rdlength
 
 struct Runs {
   const SlotRun* begin;
@@ -82,7 +86,47 @@ const Answer* window_at(const Block& block, const Windows& windows, std::uint16_
   return block.at<Answer>(found->answer);
 }
 
+// A window begins at each endpoint that is handed out, so that their first records are all of them.
+void append_records(const Block& block, const Windows& windows, std::vector<InForce::Record>& records) {
+  const auto* ranges = reinterpret_cast<const WindowRange*>(&windows + 1);
+  for (unsigned i = 0; i < windows.range_count; ++i) {
+    const auto* answer = block.at<Answer>(ranges[i].answer);
+    const wire::Bytes record(reinterpret_cast<const std::uint8_t*>(answer + 1), answer->stride);
+    const auto type = static_cast<wire::RrType>(record[2] << 8 | record[3]);
+    records.push_back({type, {record.begin() + ready_fixed_size, record.end()}});
+  }
+}
+
 }  // namespace
+
+InForce in_force(const Block& block, const Table& table, Family family) {
+  std::map<unsigned, std::uint32_t> slots;  // by pool
+  const Runs runs = runs_of(table);
+  std::uint32_t first = 0;
+  for (const SlotRun* run = runs.begin; run != runs.end; first = run++->last + 1U)
+    slots[run->pool] += run->last + 1U - first;
+
+  std::vector<std::pair<std::uint32_t, Seen>> best;  // slots, pool
+  for (const auto& [pool, count] : slots) {
+    const Seen seen = look_at(block, pool_of(table, pool), family);
+    if (seen.windows == nullptr) continue;
+    if (!best.empty() && seen.windows->grade > best.front().second.windows->grade) best.clear();
+    if (best.empty() || seen.windows->grade == best.front().second.windows->grade)
+      best.emplace_back(count, seen);
+  }
+  std::stable_sort(best.begin(), best.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+
+  InForce result{.records = {}, .ttl = table.ttl};
+  for (const auto& [count, seen] : best) {
+    result.ttl = std::min(result.ttl, seen.view->ttl_max);
+    append_records(block, *seen.windows, result.records);
+    // A name has one CNAME (RFC 2181, 10.1): that of the largest pool.
+    if (result.records.front().type == wire::RrType::cname) return result.records.resize(1), result;
+  }
+  std::sort(result.records.begin(), result.records.end());
+  result.records.erase(std::unique(result.records.begin(), result.records.end()), result.records.end());
+  return result;
+}
 
 Choice choose(const Block& block, const Table& table, Draw draw, Family family) {
   const Runs runs = runs_of(table);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/hash.hpp"
 #include "steer/block.hpp"
@@ -34,6 +35,20 @@ struct Choice {
 // What this table answers to `draw` for a family. The slots of a pool that is not alive go to the pools of
 // the best Grade in proportion to their slots; when none is better, each answers as if it were alive.
 Choice choose(const Block& block, const Table& table, Draw draw, Family family);
+
+// What of a family may be answered now, whoever asks: of the pools with slots, those of the best Grade.
+struct InForce {
+  struct Record {
+    wire::RrType type{};
+    std::vector<std::uint8_t> rdata;
+    friend auto operator<=>(const Record&, const Record&) = default;
+  };
+  std::vector<Record> records;  // each once, in order
+  std::uint32_t ttl = 0;
+};
+
+// Not for the path of a query: it allocates.
+InForce in_force(const Block& block, const Table& table, Family family);
 
 // The draw of a sticky client: always the same for a key, an address as it is to be told apart (masked), and
 // a steer.

@@ -82,6 +82,12 @@ void ReplyWriter::add_at(std::uint16_t owner_offset, RrType type, std::uint32_t 
   put_record_body(type, ttl, rdata);
 }
 
+void ReplyWriter::add_below(Bytes labels, std::uint16_t ancestor_offset, RrType type, std::uint32_t ttl,
+                            Bytes rdata) {
+  put_bytes(labels);
+  add_at(ancestor_offset, type, ttl, rdata);
+}
+
 void ReplyWriter::add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride,
                             unsigned count) {
   assert(owner_offset <= pointer_offset_max);

@@ -77,6 +77,10 @@ class ReplyWriter {
   // The same with the owner given as the offset of a name that is already in the reply.
   void add_at(std::uint16_t owner_offset, RrType type, std::uint32_t ttl, Bytes rdata);
 
+  // The same with `labels` before a name that is already in the reply: of many owners below one apex none is
+  // searched.
+  void add_below(Bytes labels, std::uint16_t ancestor_offset, RrType type, std::uint32_t ttl, Bytes rdata);
+
   // `count` ready records, each `stride` octets long and beginning with a two-octet owner, type, class, TTL.
   // Owner and TTL are set here.
   void add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride,

@@ -67,6 +67,21 @@ Rrset Zone::any_rrset(const Node& node) const {
   return node.rrset_count == 0 ? Rrset{} : data_->rrset(entries(node).front());
 }
 
+const Node* Zone::first() const { return data_->node(data_->first_node()); }
+
+// A node ends where the rdata of its last RRset ends, and the next one stands behind it.
+const Node* Zone::next(const Node& node) const {
+  const std::uint8_t* end = node.name() + padded(node.name_size);
+  if (node.rrset_count != 0)
+    for (const wire::Bytes rdata : data_->rrset(entries(node).back())) end = rdata.data() + rdata.size();
+  const std::size_t at = padded(static_cast<std::size_t>(end - data_->block.data()));
+  return at < data_->block.size() ? data_->node(static_cast<Offset>(at)) : nullptr;
+}
+
+wire::Bytes Zone::name(const Node& node) const { return {node.name(), node.name_size}; }
+unsigned Zone::rrset_count(const Node& node) const { return node.rrset_count; }
+Rrset Zone::rrset_at(const Node& node, unsigned number) const { return data_->rrset(entries(node)[number]); }
+
 Match Zone::find(const wire::LookupName& name, wire::RrType type) const {
   const unsigned labels = name.label_count();
   assert(labels >= data_->apex_labels);

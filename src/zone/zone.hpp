@@ -126,6 +126,14 @@ class Zone {
 
   SteerId steer(const Node& node) const;
 
+  // All names, occluded ones and empty non-terminals included, the apex first; null at the end.
+  //   for (const Node* node = zone.first(); node != nullptr; node = zone.next(*node)) ...
+  const Node* first() const;
+  const Node* next(const Node& node) const;
+  wire::Bytes name(const Node& node) const;  // lower case
+  unsigned rrset_count(const Node& node) const;
+  Rrset rrset_at(const Node& node, unsigned number) const;  // of rrset_count(), by type
+
   const Rrset& soa() const;
   const Rrset& apex_ns() const;
   std::uint32_t negative_ttl() const;  // min(SOA TTL, SOA MINIMUM), RFC 2308, section 5

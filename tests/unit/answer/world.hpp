@@ -84,6 +84,13 @@ class World {
     return {buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size)};
   }
 
+  // Calls it as a reading thread does.
+  template <class Function>
+  auto within(Function function) {
+    const Quiescence::Section section(reader_);
+    return function();
+  }
+
   // Gives www.example. other weights.
   void set_weights(double v1, double v2) {
     publish("www.example.", {{"v1", v1}, {"v2", v2}}, config::Method::random, 1);
