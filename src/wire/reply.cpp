@@ -8,7 +8,7 @@ namespace sluice::wire {
 namespace {
 
 constexpr std::size_t pointer_offset_max = 0x3FFF;  // RFC 1035, 4.1.4: 14 bits
-constexpr unsigned pointers_max = labels_max;       // our own pointers only go back; a bound all the same
+constexpr unsigned jumps_max = labels_max;          // our own pointers only go back; a bound all the same
 constexpr std::size_t opt_fixed_size = 11;
 constexpr std::size_t option_fixed_size = 4;  // code and length
 constexpr std::size_t keepalive_size = 2;
@@ -229,9 +229,12 @@ void ReplyWriter::put_rdata(RrType type, Bytes rdata) {
 
 void ReplyWriter::put_name(Bytes name) {
   std::size_t size = name_size(name);
+  const std::size_t first = name_count_;
   while (name[0] != 0) {
-    if (const std::size_t offset = find_name(name, size); offset != 0) {
-      put_u16(static_cast<std::uint16_t>(0xC000 | offset));
+    if (const KnownName* known = find_name(name, size); known != nullptr) {
+      put_u16(static_cast<std::uint16_t>(0xC000 | known->offset));
+      const auto pointers = static_cast<std::uint8_t>(known->pointers + 1);
+      for (std::size_t i = first; i < name_count_; ++i) names_[i].pointers = pointers;
       return;
     }
     const std::size_t label_size = 1U + name[0];
@@ -245,22 +248,24 @@ void ReplyWriter::put_name(Bytes name) {
 
 void ReplyWriter::remember_name(std::size_t offset, std::size_t size) {
   if (name_count_ < names_max && offset <= pointer_offset_max)
-    names_[name_count_++] = {static_cast<std::uint16_t>(offset), static_cast<std::uint8_t>(size)};
+    names_[name_count_++] = {static_cast<std::uint16_t>(offset), static_cast<std::uint8_t>(size), 0};
 }
 
-std::size_t ReplyWriter::find_name(Bytes name, std::size_t size) {
-  if (overflowed_ || steps_ > steps_base + steps_per_octet * size_) return 0;
+const ReplyWriter::KnownName* ReplyWriter::find_name(Bytes name, std::size_t size) {
+  if (overflowed_ || steps_ > steps_base + steps_per_octet * size_) return nullptr;
   steps_ += name_count_;
   for (std::size_t i = 0; i < name_count_; ++i) {
-    const KnownName known = names_[i];
-    if (known.size == size && known.offset < size_ && name_at_equals(known.offset, name)) return known.offset;
+    const KnownName& known = names_[i];
+    if (known.size == size && known.pointers < pointers_max && known.offset < size_ &&
+        name_at_equals(known.offset, name))
+      return &known;
   }
-  return 0;
+  return nullptr;
 }
 
 // Compares the name that stands in the reply at `offset`, pointers followed, letter case ignored (RFC 4343).
 bool ReplyWriter::name_at_equals(std::size_t offset, Bytes name) {
-  for (unsigned steps = 0; steps < 2 * pointers_max; ++steps) {
+  for (unsigned steps = 0; steps < 2 * jumps_max; ++steps) {
     if (offset >= size_) return false;  // the name that is being written now: its rest is not there yet
     const std::uint8_t length = data_[offset];
     if ((length & 0xC0) == 0xC0) {

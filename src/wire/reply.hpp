@@ -119,17 +119,22 @@ class ReplyWriter {
   void put_record_body(RrType type, std::uint32_t ttl, Bytes rdata);
   void remember_name(std::size_t offset, std::size_t size);
   bool name_at_equals(std::size_t offset, Bytes name);
-  std::size_t find_name(Bytes name, std::size_t size);
 
   // A name in the reply that later ones may point to, and its size without compression: names of different
   // sizes need no look at their octets.
   struct KnownName {
     std::uint16_t offset;
     std::uint8_t size;
+    std::uint8_t pointers;  // that have to be followed to read it
   };
+  const KnownName* find_name(Bytes name, std::size_t size);
 
   // More than these are simply not used.
   static constexpr std::size_t names_max = 48;
+
+  // No name that is read over more pointers is pointed to, so that none in a reply takes more than ten: Go's
+  // resolver gives up there, others a little later. A chain of DNAMEs that add labels would make longer ones.
+  static constexpr std::uint8_t pointers_max = 8;
 
   // Looking for names to point to may cost so many steps (a name looked at, an octet compared) and as many
   // again for each octet of the reply; after that names are written in full. Names of many equal labels,

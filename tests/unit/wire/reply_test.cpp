@@ -375,6 +375,42 @@ TEST_CASE("a name that stands just within, or beyond, the reach of pointers") {
   }
 }
 
+// How many pointers a reader follows for the name at `offset`.
+unsigned pointers_at(const Octets& octets, std::size_t offset) {
+  for (unsigned count = 0;;) {
+    const std::uint8_t length = octets[offset];
+    if (length == 0) return count;
+    if (length >= 0xC0) {
+      offset = (length & 0x3FU) << 8 | octets[offset + 1];
+      ++count;
+    } else {
+      offset += 1U + length;
+    }
+  }
+}
+
+TEST_CASE("a chain of names that grow: no reader has to follow more than ten pointers") {
+  Reply reply(Message(1).question("a.grow.example.", RrType::a).octets());
+  std::string target = "grow.example.";
+  std::size_t owner = header_size;
+  unsigned most = 0;
+  std::vector<std::size_t> names;
+  for (unsigned i = 0; i < 40; ++i) {
+    target = "x.y." + target;
+    reply.writer().add_at(static_cast<std::uint16_t>(owner), RrType::cname, 60, name_octets("a." + target));
+    owner = reply.writer().last_rdata_offset();
+    names.push_back(owner);
+  }
+  const Octets octets = reply.finish();
+  for (const std::size_t name : names)
+    most = std::max(most, pointers_at(octets, name) + 1);  // the owner's own, too
+  CHECK(most <= 10);
+  CHECK(most > 5);  // and names are compressed all the same
+  const auto got = read(octets);
+  REQUIRE(got.sections[0].size() == 40);
+  CHECK(got.sections[0].back().rdata == name_octets("a." + target));
+}
+
 TEST_CASE("a whole TCP message: filled to the last record that fits") {
   Reply reply(plain_query());
   unsigned count = 0;
