@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -64,34 +65,49 @@ wire::Cookie make_cookie(const CookieSecret& secret, wire::Bytes cookie, const A
   return made;
 }
 
-Result<std::vector<CookieSecret>> parse_cookie_secrets(std::string_view text) {
-  std::vector<CookieSecret> secrets;
-  const auto fail = [](unsigned line, std::string_view message) {
-    return Error{ErrorCode::invalid, fmt::format("{}: {}", line, message)};
-  };
-  unsigned line = 0;
-  while (!text.empty()) {
-    ++line;
-    auto words = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), words.size() + 1));
-    words = words.substr(0, words.find('#'));
-    const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-    while (!words.empty() && blank(words.front())) words.remove_prefix(1);
-    while (!words.empty() && blank(words.back())) words.remove_suffix(1);
-    if (words.empty()) continue;
-    if (secrets.size() == Cookies::secrets_max)
-      return fail(line, fmt::format("expected at most {} secrets", Cookies::secrets_max));
-    auto& secret = secrets.emplace_back();
-    bool sound = words.size() == 2 * secret.size();
-    for (std::size_t i = 0; sound && i < secret.size(); ++i) {
-      const char* digits = words.data() + 2 * i;
-      const auto [end, error] = std::from_chars(digits, digits + 2, secret[i], 16);
-      sound = error == std::errc{} && end == digits + 2;
-    }
-    // The line itself is not shown: it may be a secret with a slip in it.
-    if (!sound) return fail(line, "expected a secret of 32 hexadecimal digits");
+namespace {
+
+std::string_view without_blanks(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r";
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(blanks)));
+  return text.substr(0, text.find_last_not_of(blanks) + 1);
+}
+
+std::optional<CookieSecret> parse_secret(std::string_view digits) {
+  CookieSecret secret;
+  if (digits.size() != 2 * secret.size()) return {};
+  for (std::size_t i = 0; i < secret.size(); ++i) {
+    const char* first = digits.data() + 2 * i;
+    const auto [end, error] = std::from_chars(first, first + 2, secret[i], 16);
+    if (error != std::errc{} || end != first + 2) return {};
   }
-  if (secrets.empty()) return fail(1, "expected a secret of 32 hexadecimal digits, found none");
+  return secret;
+}
+
+}  // namespace
+
+std::vector<CookieSecret> parse_cookie_secrets(std::string_view text, const std::string& file,
+                                               Diagnostics& errors) {
+  std::vector<CookieSecret> secrets;
+  const auto errors_before = errors.size();
+  for (std::uint32_t line = 1; !text.empty(); ++line) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto words = without_blanks(text.substr(0, std::min(end, text.find('#'))));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (words.empty()) continue;
+    // The line itself is not shown: it may be a secret with a slip in it.
+    if (const auto secret = parse_secret(words))
+      secrets.push_back(*secret);
+    else
+      errors.push_back({file, {line, 1}, "expected a secret of 32 hexadecimal digits"});
+    if (secrets.size() > Cookies::secrets_max) {
+      errors.push_back({file, {line, 1}, fmt::format("expected at most {} secrets", Cookies::secrets_max)});
+      break;
+    }
+  }
+  if (secrets.empty() && errors.size() == errors_before)
+    errors.push_back({file, {}, "expected a secret of 32 hexadecimal digits, found none"});
+  if (errors.size() != errors_before) secrets.clear();
   return secrets;
 }
 

@@ -4,11 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/address.hpp"
-#include "base/result.hpp"
+#include "base/diagnostic.hpp"
 #include "wire/name.hpp"
 #include "wire/reply.hpp"
 
@@ -42,8 +43,9 @@ CookieVerdict judge_cookie(const Cookies& cookies, wire::Bytes cookie, const Add
 wire::Cookie make_cookie(const CookieSecret& secret, wire::Bytes cookie, const Address& client,
                          std::uint32_t now);
 
-// The secrets in a file: 32 hexadecimal digits a line, the one in use first; '#' begins a comment. The error
-// begins with the line, "2: ".
-Result<std::vector<CookieSecret>> parse_cookie_secrets(std::string_view text);
+// The secrets in a file: 32 hexadecimal digits a line, the one in use first; '#' begins a comment. Empty when
+// there are errors; `file` is shown in them as given.
+std::vector<CookieSecret> parse_cookie_secrets(std::string_view text, const std::string& file,
+                                               Diagnostics& errors);
 
 }  // namespace sluice::answer

@@ -22,7 +22,7 @@ std::uint64_t ahead(std::uint64_t entry, std::uint64_t now_us) {
 
 }  // namespace
 
-RateLimiter::RateLimiter(RateLimit limit, const HashKey& key)
+RateLimiter::RateLimiter(config::RateLimit limit, const HashKey& key)
     : limit_(std::move(limit)),
       key_(key),
       interval_us_(std::max<std::uint64_t>(1, 1'000'000 / limit_.responses_per_second)),

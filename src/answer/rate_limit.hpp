@@ -14,20 +14,13 @@
 
 #include "base/address.hpp"
 #include "base/hash.hpp"
+#include "config/config.hpp"
 
 namespace sluice::answer {
 
-struct RateLimit {
-  unsigned responses_per_second = 200;
-  unsigned slip = 2;  // every so many of the replies that are over the limit is an empty one with TC; 0: none
-  std::uint8_t prefix_v4 = 24, prefix_v6 = 56;
-  std::vector<Prefix> exempt;
-  friend bool operator==(const RateLimit&, const RateLimit&) = default;
-};
-
 class RateLimiter {
  public:
-  RateLimiter(RateLimit limit, const HashKey& key);
+  RateLimiter(config::RateLimit limit, const HashKey& key);
 
   enum class Verdict : std::uint8_t {
     answer,
@@ -38,7 +31,7 @@ class RateLimiter {
   // Thread-safe, no allocation. `now_us`: a steady clock's microseconds; `bits`: chance.
   Verdict account(const Address& client, std::uint64_t now_us, std::uint64_t bits);
 
-  const RateLimit& limit() const { return limit_; }
+  const config::RateLimit& limit() const { return limit_; }
 
  private:
   using Entry = std::atomic<std::uint64_t>;
@@ -47,7 +40,7 @@ class RateLimiter {
 
   Entry& entry_of(std::uint64_t hash, std::uint64_t now_us);
 
-  const RateLimit limit_;
+  const config::RateLimit limit_;
   const HashKey key_;
   const std::uint64_t interval_us_;  // between two replies at the limit
   std::vector<Entry> entries_;

@@ -24,6 +24,24 @@ struct Server {
   unsigned workers = 0;             // 0: one per core
   std::string state;                // folder; absolute, or relative to the working directory
   std::string user;                 // empty: stay who we are
+  std::string identity, version;    // told to who asks (NSID, class CH); empty: not told
+};
+
+enum class CookieMode : std::uint8_t { off, on, required };
+
+struct Cookies {
+  CookieMode mode = CookieMode::on;
+  std::string secrets;  // path, resolved like Server::state; empty: secrets of our own making
+  Position secrets_at;  // of its value
+};
+
+// Of replies over UDP.
+struct RateLimit {
+  unsigned responses_per_second = 200;  // to each prefix
+  unsigned slip = 2;  // every so many of those over the limit is an empty reply with TC; 0: none is
+  std::uint8_t prefix_v4 = 24, prefix_v6 = 56;
+  std::vector<Prefix> exempt;
+  friend bool operator==(const RateLimit&, const RateLimit&) = default;
 };
 
 struct Admin {
@@ -114,6 +132,8 @@ struct Config {
   std::string file;  // as given
   Server server;
   Admin admin;
+  Cookies cookies;
+  std::optional<RateLimit> rate_limit;  // none: no limit
   std::vector<Zone> zones;
   std::vector<Key> keys;
   std::vector<Check> checks;

@@ -191,6 +191,10 @@ Target Loader::add_target(SectionTable& section) {
       return &config_.server;
     case Section::admin:
       return &config_.admin;
+    case Section::cookies:
+      return &config_.cookies;
+    case Section::rate_limit:
+      return &config_.rate_limit.emplace();
     case Section::zone: {
       auto* zone = at_end(config_.zones);
       zone->apex = read_domain(section);

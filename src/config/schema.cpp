@@ -57,6 +57,11 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 
 std::string_view not_empty(std::string_view text) { return text.empty() ? "a text that is not empty" : ""; }
 
+// RFC 1035, 3.3. NSID takes room from each reply that carries it, so that less than 255 octets are allowed.
+std::string_view character_string(std::string_view text) {
+  return text.size() <= 64 ? "" : "at most 64 octets";
+}
+
 // RFC 9112, 3.2.1: what a request line can carry unescaped; a fragment is never sent.
 std::string_view request_path(std::string_view text) {
   if (!text.starts_with('/')) return "a path that begins with \"/\"";
@@ -92,10 +97,15 @@ std::string_view host_field(std::string_view text) {
 
 // --- the rows ---
 
-constexpr std::array<SectionRow, 7> sections{{
+constexpr auto sections = std::to_array<SectionRow>({
     {Section::server, "server", "[server]", false, true,
      "The daemon itself: where it listens and where it keeps its state."},
     {Section::admin, "admin", "[admin]", false, false, "Where operators reach the daemon."},
+    {Section::cookies, "cookies", "[cookies]", false, false,
+     "DNS cookies (RFC 7873), by which clients over UDP show that they are who they say."},
+    {Section::rate_limit, "rate_limit", "[rate_limit]", false, false,
+     "Limits the replies over UDP to each prefix of clients, so that nobody can be flooded with them. "
+     "Without this section there is no limit. Clients with a valid cookie, and TCP, have none."},
     {Section::zone, "zone", "[zone.\"NAME\"]", true, true,
      "A zone that we are authoritative for; NAME is its apex."},
     {Section::key, "key", "[key.\"NAME\"]", true, false,
@@ -108,7 +118,7 @@ constexpr std::array<SectionRow, 7> sections{{
     {Section::steer, "steer", "[steer.\"NAME\"]", true, false,
      "A name whose addresses we choose answer by answer. NAME is at or below the apex of a zone; \"*.NAME\" "
      "is a wildcard."},
-}};
+});
 
 constexpr std::array<std::string_view, 5> key_algorithms{"hmac-sha256", "hmac-sha1", "hmac-sha224",
                                                          "hmac-sha384", "hmac-sha512"};
@@ -116,6 +126,8 @@ constexpr std::array<std::string_view, 2> check_types{"tcp", "http"};
 constexpr std::array<std::string_view, 2> check_types_planned{"https", "exec"};
 constexpr std::array<std::string_view, 2> methods{"random", "sticky"};
 constexpr std::array<std::string_view, 1> methods_planned{"balanced"};
+
+constexpr std::array<std::string_view, 3> cookie_modes{"off", "on", "required"};
 
 constexpr auto keys = std::to_array<KeyRow>({
     {.section = Section::server,
@@ -145,6 +157,20 @@ constexpr auto keys = std::to_array<KeyRow>({
      .fallback = "\"\"",
      .doc = "The user that we become once all ports are bound, when started as root; \"\" changes nothing.",
      .set = set<&Server::user>},
+    {.section = Section::server,
+     .key = "identity",
+     .type = Type::text,
+     .fallback = "\"\"",
+     .complaint = character_string,
+     .doc = "Which server this is, for who asks by NSID or by id.server in class CH; \"\" tells nobody.",
+     .set = set<&Server::identity>},
+    {.section = Section::server,
+     .key = "version",
+     .type = Type::text,
+     .fallback = "\"\"",
+     .complaint = character_string,
+     .doc = "What is told to who asks for version.bind or version.server in class CH; \"\" tells nobody.",
+     .set = set<&Server::version>},
 
     {.section = Section::admin,
      .key = "socket",
@@ -159,6 +185,67 @@ constexpr auto keys = std::to_array<KeyRow>({
      .derived = "none: not served over TCP",
      .doc = "Where the API, the metrics and the dashboard are served over TCP, read-only.",
      .set = set_with_position<&Admin::http, &Admin::http_at>},
+
+    {.section = Section::cookies,
+     .key = "mode",
+     .type = Type::choice,
+     .fallback = "\"on\"",
+     .choices = cookie_modes,
+     .doc =
+         "off: cookies are passed over. on: who sends one gets one. required: over UDP, who has none is sent "
+         "to fetch one, or to TCP.",
+     .set = set<&Cookies::mode>},
+    {.section = Section::cookies,
+     .key = "secrets",
+     .type = Type::path,
+     .derived = "a secret of our own making, changed every day",
+     .complaint = not_empty,
+     .doc =
+         "A file of up to 3 secrets, each a line of 32 hexadecimal digits, for servers that share an "
+         "address. "
+         "The first makes cookies, all are accepted: add the new one below on all servers, then move it up.",
+     .set = set_with_position<&Cookies::secrets, &Cookies::secrets_at>},
+
+    {.section = Section::rate_limit,
+     .key = "responses_per_second",
+     .type = Type::integer,
+     .fallback = "200",
+     .bounds = Bounds{"1", "1000000"},
+     .unit = "replies",
+     .doc = "How many replies a prefix gets in a second; as many at once after it was quiet.",
+     .set = set<&RateLimit::responses_per_second>},
+    {.section = Section::rate_limit,
+     .key = "slip",
+     .type = Type::integer,
+     .fallback = "2",
+     .bounds = Bounds{"0", "100"},
+     .unit = "replies",
+     .doc = "Of the replies over the limit, one in so many is sent empty with TC, so that who really asked "
+            "comes "
+            "back over TCP; 0 sends none.",
+     .set = set<&RateLimit::slip>},
+    {.section = Section::rate_limit,
+     .key = "prefix_v4",
+     .type = Type::integer,
+     .fallback = "24",
+     .bounds = Bounds{"1", "32"},
+     .unit = "bits",
+     .doc = "The prefix length at which IPv4 clients are counted together.",
+     .set = set<&RateLimit::prefix_v4>},
+    {.section = Section::rate_limit,
+     .key = "prefix_v6",
+     .type = Type::integer,
+     .fallback = "56",
+     .bounds = Bounds{"1", "128"},
+     .unit = "bits",
+     .doc = "The prefix length at which IPv6 clients are counted together.",
+     .set = set<&RateLimit::prefix_v6>},
+    {.section = Section::rate_limit,
+     .key = "exempt",
+     .type = Type::prefixes,
+     .derived = "none",
+     .doc = "Prefixes of clients that have no limit.",
+     .set = set<&RateLimit::exempt>},
 
     {.section = Section::zone,
      .key = "file",
@@ -380,6 +467,8 @@ std::string expected(const KeyRow& row) {
       return "ADDRESS:PORT such as \"127.0.0.1:53\" or \"[::1]:53\"";
     case Type::listeners:
       return "an array of ADDRESS:PORT strings such as [\"127.0.0.1:53\", \"[::1]:53\"]";
+    case Type::prefixes:
+      return "an array of prefixes such as [\"192.0.2.0/24\", \"2001:db8::/32\"]";
     case Type::endpoints:
       return "an array of addresses such as [\"192.0.2.1\", { address = \"2001:db8::1\", weight = 2 }]";
     case Type::weights:

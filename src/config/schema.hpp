@@ -15,7 +15,7 @@
 
 namespace sluice::config {
 
-enum class Section : std::uint8_t { server, admin, zone, key, check, pool, steer };
+enum class Section : std::uint8_t { server, admin, cookies, rate_limit, zone, key, check, pool, steer };
 
 struct SectionRow {
   Section section;
@@ -36,6 +36,7 @@ enum class Type : std::uint8_t {
   choice,         // Choice
   listener,       // SocketAddress
   listeners,      // std::vector<Located<SocketAddress>>
+  prefixes,       // std::vector<Prefix>
   endpoints,      // std::vector<Endpoint>
   weights,        // std::vector<PoolWeight>
   statuses,       // std::vector<StatusRange>
@@ -56,13 +57,13 @@ struct Located {
 
 using Secret = std::vector<std::uint8_t>;
 
-using Value =
-    std::variant<std::string, std::int64_t, Duration, Choice, SocketAddress,
-                 std::vector<Located<SocketAddress>>, std::vector<Endpoint>, std::vector<PoolWeight>,
-                 std::vector<StatusRange>, Secret, std::vector<TransferRule>, std::vector<NotifyTarget>>;
+using Value = std::variant<std::string, std::int64_t, Duration, Choice, SocketAddress,
+                           std::vector<Located<SocketAddress>>, std::vector<Prefix>, std::vector<Endpoint>,
+                           std::vector<PoolWeight>, std::vector<StatusRange>, Secret,
+                           std::vector<TransferRule>, std::vector<NotifyTarget>>;
 
 // The struct that the keys of a section go to.
-using Target = std::variant<Server*, Admin*, Zone*, Key*, Check*, Pool*, Steer*>;
+using Target = std::variant<Server*, Admin*, Cookies*, RateLimit*, Zone*, Key*, Check*, Pool*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {

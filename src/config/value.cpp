@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t text_size_max = 4095;    // PATH_MAX without the final zero; all other texts are shorter
 constexpr std::size_t listeners_max = 256;     // each is two sockets in every worker
+constexpr std::size_t prefixes_max = 64;       // each is compared with the address of each client
 constexpr std::size_t endpoints_max = 4096;    // of a pool: an answer is compiled for each window over them
 constexpr std::size_t steer_pools_max = 4096;  // 16 slots of 65,536 for each
 constexpr std::size_t status_ranges_max = 500;  // there are no more statuses
@@ -131,6 +132,8 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
       return read_listener(row, node);
     case Type::listeners:
       return read_listeners(row, node);
+    case Type::prefixes:
+      return read_prefixes(row, node);
     case Type::endpoints:
       return read_endpoints(row, node);
     case Type::weights:
@@ -261,6 +264,25 @@ std::optional<std::vector<Located<SocketAddress>>> ValueReader::read_listeners(c
   }
   if (errors_.count() != errors_before) return std::nullopt;
   return listeners;
+}
+
+std::optional<std::vector<Prefix>> ValueReader::read_prefixes(const KeyRow& row, const toml::node& node) {
+  const auto* array = elements(row, node, prefixes_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<Prefix> prefixes;
+  for (const auto& element : *array) {
+    const auto* text = element.as_string();
+    const auto prefix = text ? parse_prefix(text->get()) : Error{ErrorCode::invalid, ""};
+    if (prefix)
+      prefixes.push_back(*prefix);
+    else if (!text)
+      refuse_type(row, element, "a prefix such as \"192.0.2.0/24\"");
+    else
+      errors_.add(begin_of(element), fmt::format("{}: {}", row.key, shown(prefix.error().message)));
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return prefixes;
 }
 
 std::optional<Address> ValueReader::read_address(const KeyRow& row, const toml::node& node) {

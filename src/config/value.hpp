@@ -42,6 +42,7 @@ class ValueReader {
   std::optional<SocketAddress> read_listener(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<Located<SocketAddress>>> read_listeners(const KeyRow& row,
                                                                     const toml::node& node);
+  std::optional<std::vector<Prefix>> read_prefixes(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<Endpoint>> read_endpoints(const KeyRow& row, const toml::node& node);
   std::optional<Endpoint> read_endpoint(const KeyRow& row, const toml::node& node);
   std::optional<Address> read_address(const KeyRow& row, const toml::node& node);

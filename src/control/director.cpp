@@ -21,6 +21,7 @@
 #include "base/text.hpp"
 #include "control/journal.hpp"
 #include "control/model.hpp"
+#include "control/policy.hpp"
 #include "control/publisher.hpp"
 #include "control/status.hpp"
 
@@ -99,7 +100,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         publisher_(executor_, model_, std::move(loaded.zones), saved.sticky_key, outlets_.published,
                    outlets_.quiescence, outlets_.counters),
         first_round_timer_(executor_),
-        expiry_timer_(executor_) {
+        expiry_timer_(executor_),
+        cookie_secrets_(std::move(loaded.cookie_secrets)),
+        rotation_timer_(executor_) {
     for (const auto& set : saved.weights) model_.apply(set);
     for (const auto& laid : saved.layouts) model_.apply(laid);
     for (const auto& word : saved.words) model_.apply(word);
@@ -129,6 +132,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void expire();
   void arm_expiry();
 
+  void set_policy();
+  void rotate_cookie_secret();
+  void arm_rotation();
   void publish_effects(const std::vector<store::Change>& changes);
   void start_probing();
   void first_publication();
@@ -155,7 +161,10 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 
   std::set<HealthKey> awaited_;  // targets without a first result
   asio::steady_timer first_round_timer_;
-  asio::system_timer expiry_timer_;    // of the next operator's word that ends
+  asio::system_timer expiry_timer_;  // of the next operator's word that ends
+  PolicyMaker policy_maker_;
+  std::vector<answer::CookieSecret> cookie_secrets_;  // the config's
+  asio::steady_timer rotation_timer_;
   std::vector<std::string> warnings_;  // the last reload's
   std::deque<Reload> reloads_;         // the first one is under way
   bool stopped_ = false;
@@ -169,6 +178,8 @@ void Director::Implementation::start() {
                 fmt::format("sluiced {} started with {}", SLUICE_VERSION, model_.config().file));
   settle();
   expire();
+  set_policy();
+  arm_rotation();
   start_probing();
   if (awaited_.empty()) return first_publication();
   Duration longest{};
@@ -186,6 +197,7 @@ void Director::Implementation::stop() {
   publisher_.stop();
   first_round_timer_.cancel();
   expiry_timer_.cancel();
+  rotation_timer_.cancel();
   loader_.join();
 }
 
@@ -291,6 +303,24 @@ void Director::Implementation::take_probe(const probe::Target& target, const hea
 
 // --- publishing ---
 
+void Director::Implementation::set_policy() {
+  publisher_.set_policy(policy_maker_.make(model_.config(), cookie_secrets_));
+}
+
+void Director::Implementation::rotate_cookie_secret() {
+  policy_maker_.rotate();
+  set_policy();
+  publisher_.publish_policy();
+  arm_rotation();
+}
+
+void Director::Implementation::arm_rotation() {
+  rotation_timer_.expires_after(cookie_rotation);
+  rotation_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->rotate_cookie_secret();
+  });
+}
+
 void Director::Implementation::start_probing() {
   const auto targets = targets_of(model_.config());
   awaited_.clear();
@@ -380,6 +410,8 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
   if (!request.dry_run) {
     model_.replace_config(std::move(result.loaded->config));
     publisher_.replace_zones(std::move(result.loaded->zones));
+    cookie_secrets_ = std::move(result.loaded->cookie_secrets);
+    set_policy();
     warnings_.clear();
     if (!restart.empty()) warnings_ = {text};
     journal_.note(request.who, "config.loaded", model_.config().file, text);

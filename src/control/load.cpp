@@ -4,8 +4,14 @@
 #include <numeric>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "base/file.hpp"
+
 namespace sluice::control {
 namespace {
+
+constexpr std::size_t secrets_file_size_max = 64 << 10;  // a few lines and many words about them
 
 // The steered names that stand in this zone and not in one nested in it.
 std::vector<zone::Steered> steered_in(const config::Config& config, const config::Zone& zone,
@@ -14,6 +20,15 @@ std::vector<zone::Steered> steered_in(const config::Config& config, const config
   for (std::size_t i = 0; i < config.steers.size(); ++i)
     if (config.zone_of(config.steers[i].name) == &zone) steered.push_back({config.steers[i].name, ids[i]});
   return steered;
+}
+
+std::vector<answer::CookieSecret> read_cookie_secrets(const config::Config& config, Diagnostics& errors) {
+  const auto& [mode, file, at] = config.cookies;
+  if (mode == config::CookieMode::off || file.empty()) return {};
+  const auto text = read_file(file, secrets_file_size_max);
+  if (text) return answer::parse_cookie_secrets(*text, file, errors);
+  errors.push_back({config.file, at, fmt::format("secrets: '{}': {}", file, text.error().message)});
+  return {};
 }
 
 }  // namespace
@@ -37,7 +52,9 @@ LoadResult load(const std::string& file, SteerIds steer_ids) {
     std::move(loaded.errors.begin(), loaded.errors.end(), std::back_inserter(result.errors));
     zones.push_back(std::move(loaded.zone));
   }
-  if (result.errors.empty()) result.loaded = Loaded{std::move(*read.config), zone::ZoneSet(std::move(zones))};
+  auto secrets = read_cookie_secrets(config, result.errors);
+  if (result.errors.empty())
+    result.loaded = Loaded{std::move(*read.config), zone::ZoneSet(std::move(zones)), std::move(secrets)};
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "answer/cookies.hpp"
 #include "base/diagnostic.hpp"
 #include "config/config.hpp"
 #include "zone/zone.hpp"
@@ -15,11 +16,13 @@ namespace sluice::control {
 struct Loaded {
   config::Config config;
   zone::ZoneSet zones;
+  std::vector<answer::CookieSecret>
+      cookie_secrets;  // of the file that the config names; empty: it names none
 };
 
 struct LoadResult {
   std::optional<Loaded> loaded;  // none when there are errors
-  Diagnostics errors;            // all of them, of the config and of the zones
+  Diagnostics errors;            // all of them, of the config, of the zones and of the secrets
 };
 
 // The numbers by which the zones know the steered names (zone::SteerId): one for each of config.steers, in

@@ -25,11 +25,20 @@ Publisher::Publisher(boost::asio::any_io_executor executor, const Model& model, 
 
 void Publisher::publish_everything() {
   block_ = build_block();
+  publish_snapshot();
+}
+
+void Publisher::publish_policy() {
+  if (has_published()) publish_snapshot();
+}
+
+void Publisher::publish_snapshot() {
   auto snapshot = std::make_shared<answer::Snapshot>();
   snapshot->zones = zones_;
   snapshot->block = block_;
   snapshot->sticky_key = sticky_key_;
   snapshot->pairs = pairs_;
+  snapshot->policy = policy_;
   if (auto old = published_.load()) replaced_.push_back(std::move(old));
   published_.publish(std::move(snapshot));
   release_replaced();

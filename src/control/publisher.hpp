@@ -34,6 +34,12 @@ class Publisher {
 
   // Publishes a new snapshot. Throws std::bad_alloc.
   void publish_everything();
+
+  // Publishes the same names and zones once more, with the policy that was set last.
+  void publish_policy();
+
+  // What replies are like from the next publication on.
+  void set_policy(answer::Policy policy) { policy_ = std::move(policy); }
   void replace_zones(zone::ZoneSet zones) { zones_ = std::move(zones); }
   const zone::ZoneSet& zones() const { return zones_; }
 
@@ -57,10 +63,12 @@ class Publisher {
   std::shared_ptr<steer::Block> build_block();
   steer::SteerInput steer_input(const config::Steer& steer);
   CounterUse& counter(const wire::Name& name, const std::string& pool);
+  void publish_snapshot();
   void release_replaced();
 
   const Model& model_;
   zone::ZoneSet zones_;
+  answer::Policy policy_;
   HashKey sticky_key_;
   Published<answer::Snapshot>& published_;
   Quiescence& quiescence_;

@@ -2,16 +2,12 @@
 // words of an entry come from master_text.hpp, its rdata goes to record_parser.hpp, the tree is made by
 // compiler.hpp.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.hpp"
 #include "zone/compiler.hpp"
 #include "zone/generate.hpp"
 #include "zone/master_text.hpp"
@@ -29,35 +25,6 @@ constexpr std::uint32_t ttl_max = 0x7FFFFFFF;                // RFC 2181, 8
 constexpr unsigned include_depth_max = 8;                    // a file that includes itself ends here
 constexpr unsigned includes_max = 1000;                      // of one zone; and one that does so twice, here
 constexpr std::size_t file_size_max = std::size_t{1} << 30;  // lines and columns are counted in 32 bits
-
-Result<std::string> read_file(const std::string& path) {
-  const auto failure = [](int code) {
-    return Error{ErrorCode::not_found, fmt::format("cannot read the file: {}", std::strerror(code))};
-  };
-  // A pipe without a writer would otherwise keep us waiting here.
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return failure(errno);
-  const struct Closer {
-    int descriptor;
-    ~Closer() { ::close(descriptor); }
-  } closer{descriptor};
-  struct stat status {};
-  if (::fstat(descriptor, &status) != 0) return failure(errno);
-  if (!S_ISREG(status.st_mode))
-    return Error{ErrorCode::invalid, "cannot read the file: it is no regular file"};
-  std::string text(std::min(static_cast<std::size_t>(status.st_size), file_size_max) + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const auto got = ::read(descriptor, text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failure(errno);
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  if (size > file_size_max) return Error{ErrorCode::invalid, "the file is larger than 1 GiB"};
-  text.resize(size);
-  return text;
-}
 
 std::string_view without_quotes(const Token& token) {
   return token.quoted() ? token.text.substr(1, token.text.size() - 2) : token.text;
@@ -244,7 +211,7 @@ void Loader::include(const Token& word, const Name& origin, const Source& source
     return fail(fmt::format("$INCLUDE is nested deeper than {} files", include_depth_max));
   if (++includes_ > includes_max) return fail(fmt::format("more than {} $INCLUDEs", includes_max));
   const auto path = (std::filesystem::path(source.file).parent_path() / without_quotes(word)).string();
-  const auto text = read_file(path);
+  const auto text = read_file(path, file_size_max);
   if (!text) return fail(fmt::format("'{}': {}", path, text.error().message));
 
   // RFC 1035, 5.1: what the included file does to the origin ends with it. The same for the owner.
@@ -383,7 +350,7 @@ void Loader::set_origin(const Name& origin) {
 }  // namespace
 
 LoadResult load(const std::string& file, const Name& apex, std::span<const Steered> steered) {
-  const auto text = read_file(file);
+  const auto text = read_file(file, file_size_max);
   if (!text) return {nullptr, {Diagnostic{file, {}, text.error().message}}};
   return load_text(*text, file, apex, steered);
 }

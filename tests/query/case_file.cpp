@@ -132,9 +132,10 @@ void read_policy(const std::vector<std::string>& words, PolicyText& policy) {
     } else if (key == "now") {
       policy.now = number(value);
     } else if (key == "cookie") {
-      const auto secrets = answer::parse_cookie_secrets(value);
-      if (!secrets) throw Mistake(secrets.error().message);
-      policy.cookies.secrets.push_back(secrets->front());
+      Diagnostics errors;
+      const auto secrets = answer::parse_cookie_secrets(value, "policy", errors);
+      if (secrets.empty()) throw Mistake(to_text(errors));
+      policy.cookies.secrets.push_back(secrets.front());
     } else if (words[i] == "cookies=required") {
       policy.cookies.required = true;
     } else {

@@ -116,5 +116,36 @@ TEST_CASE("addresses of two families differ, and so may be keys of one table") {
   CHECK(AddressHash{}(v4) != AddressHash{}(parse_address("1.2.3.5").value()));
 }
 
+TEST_CASE("prefixes") {
+  const struct {
+    std::string_view text;
+    std::string_view canonical;  // empty: no prefix
+  } cases[] = {
+      {"192.0.2.0/24", "192.0.2.0/24"},
+      {"192.0.2.7", "192.0.2.7/32"},
+      {"0.0.0.0/0", "0.0.0.0/0"},
+      {"2001:DB8::/32", "2001:db8::/32"},
+      {"::1", "::1/128"},
+      {"192.0.2.1/24", ""},
+      {"192.0.2.0/33", ""},
+      {"192.0.2.0/", ""},
+      {"192.0.2.0/-1", ""},
+      {"192.0.2.0/24 ", ""},
+      {"192.0.2/24", ""},
+      {"/24", ""},
+      {"", ""},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.text);
+    const auto prefix = parse_prefix(c.text);
+    REQUIRE(prefix.has_value() == !c.canonical.empty());
+    if (prefix) CHECK(to_text(*prefix) == c.canonical);
+  }
+  const auto v4 = parse_prefix("192.0.2.128/25").value();
+  CHECK(v4.contains(parse_address("192.0.2.200").value()));
+  CHECK(!v4.contains(parse_address("192.0.2.100").value()));
+  CHECK(!parse_prefix("::/0").value().contains(parse_address("192.0.2.1").value()));
+}
+
 }  // namespace
 }  // namespace sluice
