@@ -27,7 +27,8 @@ CookieSecret secret_of(std::string_view hex) {
 Address address_of(const char* text) { return parse_address(text).value(); }
 
 constexpr std::string_view first = "e5e973e5a6b2a43f48e7dc849e37bfcf";
-constexpr std::string_view second = "445536bcd2513298075a5d379663c962";
+constexpr std::string_view second = "dd3bdf9344b678b185a6f5cb60fca715",
+                           third = "445536bcd2513298075a5d379663c962";
 constexpr std::uint32_t made_at = 1559731985;
 
 TEST_CASE("the vectors of RFC 9018, appendix A") {
@@ -43,8 +44,14 @@ TEST_CASE("the vectors of RFC 9018, appendix A") {
       {"A.2 one that is renewed", first, "2464c4abcf10c957010000005cf79f111f8130c3eee29480",
        "2464c4abcf10c957010000005cf7a871d4a564a1442aca77", "198.51.100.100", 1559734385,
        CookieVerdict::stale},
-      {"A.4 IPv6, under a secret before", second, "22681ab97d52c298",
+      {"A.3 another client, reserved octets that are not 0", first,
+       "fc93fc62807ddb8601abcdef5cf78f71a314227b6679ebf5", "fc93fc62807ddb86010000005cf7a9acf73a7810aca2381e",
+       "203.0.113.203", 1559734700, CookieVerdict::unknown},
+      {"A.4 IPv6, under the secret before", second, "22681ab97d52c298",
        "22681ab97d52c298010000005cf7c57926556bd0934c72f8", "2001:db8:220:1:59de:d0f4:8769:82b8", 1559741817,
+       CookieVerdict::unknown},
+      {"A.4 IPv6, under the next one", third, "22681ab97d52c298010000005cf7c57926556bd0934c72f8",
+       "22681ab97d52c298010000005cf7c609a6bb79d16625507a", "2001:db8:220:1:59de:d0f4:8769:82b8", 1559741961,
        CookieVerdict::unknown},
   };
   for (const auto& c : cases) {
@@ -128,9 +135,9 @@ TEST_CASE("files of secrets") {
   } cases[] = {
       {"one", a, 1, ""},
       {"two, with comments and blanks", "# in use\n " + a + " # since May\n\n" + b + "\r\n", 2, ""},
-      {"nothing", "", 0, "f: error: expected a secret of 32 hexadecimal digits, found none\n"},
+      {"nothing", "", 0, "f:1:1: error: expected a secret of 32 hexadecimal digits, found none\n"},
       {"only a comment", "# later\n", 0,
-       "f: error: expected a secret of 32 hexadecimal digits, found none\n"},
+       "f:1:1: error: expected a secret of 32 hexadecimal digits, found none\n"},
       {"too short", a + "\n" + a.substr(1) + "\n", 0,
        "f:2:1: error: expected a secret of 32 hexadecimal digits\n"},
       {"no hexadecimal digit", "g" + a.substr(1), 0,

@@ -97,6 +97,27 @@ std::string error_of(const LoadResult& result) {
   return text_of(result.errors);
 }
 
+TEST_CASE("cookies, rate limit, identity") {
+  const auto absent = load_after_head("");
+  REQUIRE(absent.config);
+  CHECK(absent.config->cookies.mode == CookieMode::on);
+  CHECK(absent.config->cookies.secrets.empty());
+  CHECK(!absent.config->rate_limit);
+  CHECK(absent.config->server.identity.empty());
+
+  const auto given = load_after_head(
+      "[cookies]\nmode = \"required\"\nsecrets = \"/run/cookies\"\n"
+      "[rate_limit]\nresponses_per_second = 50\nexempt = [\"192.0.2.0/24\", \"2001:db8::1\"]\n");
+  REQUIRE_MESSAGE(given.config, text_of(given.errors));
+  CHECK(given.config->cookies.mode == CookieMode::required);
+  CHECK(given.config->cookies.secrets == "/run/cookies");
+  REQUIRE(given.config->rate_limit);
+  RateLimit limit;
+  limit.responses_per_second = 50;
+  limit.exempt = {parse_prefix("192.0.2.0/24").value(), parse_prefix("2001:db8::1").value()};
+  CHECK(*given.config->rate_limit == limit);
+}
+
 TEST_CASE("keys, transfers and notifies") {
   const auto result = load_after_head(
       "transfer = [\"192.0.2.7\", \"2001:db8::/32\", { address = \"192.0.2.0/24\", key = \"xfr\" }, { key = "

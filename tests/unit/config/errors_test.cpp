@@ -81,6 +81,19 @@ const Case bad_values[] = {
     {"zone: notify twice", "notify = [\"192.0.2.1\", \"192.0.2.1:53\"]\n",
      "5:24: notify: 192.0.2.1:53 is given twice, first at 5:11\n"},
 
+    {"cookies: mode", "[cookies]\nmode = \"always\"\n",
+     "6:8: mode: expected \"off\", \"on\" or \"required\", got \"always\"\n"},
+    {"cookies: unknown key", "[cookies]\nsecret = \"x\"\n",
+     "6:1: unknown key 'secret' in [cookies]; did you mean 'secrets'?\n"},
+    {"rate_limit: bounds",
+     "[rate_limit]\nresponses_per_second = 0\nslip = 101\nprefix_v4 = 0\nprefix_v6 = 129\n",
+     "6:24: responses_per_second: expected 1 to 1000000, got 0\n7:8: slip: expected 0 to 100, got 101\n"
+     "8:13: prefix_v4: expected 1 to 32, got 0\n9:13: prefix_v6: expected 1 to 128, got 129\n"},
+    {"rate_limit: no prefixes", "[rate_limit]\nexempt = [\"192.0.2.1/24\", 7, \"x\"]\n",
+     "6:11: exempt: '192.0.2.1/24' has bits behind its length; the prefix is 192.0.2.0/24\n"
+     "6:27: exempt: expected a prefix such as \"192.0.2.0/24\", got an integer\n"
+     "6:30: exempt: 'x' is no prefix such as \"192.0.2.0/24\" or \"2001:db8::/32\"\n"},
+
     {"key: no secret", "[key.xfr]\n",
      "5:1: [key.\"xfr\"] has no 'secret'; expected one, or a 'secret_file'\n"},
     {"key: two secrets", "[key.xfr]\nsecret = \"AAAA\"\nsecret_file = \"xfr\"\n",
@@ -296,7 +309,8 @@ const Case bad_names[] = {
     {"unknown section, nearly known", "[chek.web]\ntype = \"http\"\n",
      "5:2: unknown section [chek]; did you mean 'check'?\n"},
     {"unknown section, not near any", "[rollout]\n",
-     "5:2: unknown section [rollout]; known are server, admin, zone, key, check, pool, steer\n"},
+     "5:2: unknown section [rollout]; known are server, admin, cookies, rate_limit, zone, key, check, pool, "
+     "steer\n"},
     {"a section as an array", "[[admin]]\n", "5:3: admin: expected the section [admin], got an array\n"},
     {"a named section without a name", "[pool]\nendpoints = [\"192.0.2.1\"]\n",
      "6:1: 'endpoints' in [pool]: expected a section [pool.NAME], got an array\n"},
