@@ -137,12 +137,13 @@ std::string unknown_argument(const CommandRow& row, std::string_view name) {
 std::span<const CommandRow> commands() { return rows; }
 
 Result<void> check_arguments(const CommandRow& row, const boost::json::object& arguments) {
-  for (const auto& [name, value] : arguments) {
+  for (const auto& argument : arguments) {
+    const std::string_view name = argument.key();
     const auto* param = std::find_if(row.params.data(), row.params.data() + row.params.size(),
-                                     [&](const Param& p) { return p.name == std::string_view(name); });
+                                     [&](const Param& p) { return p.name == name; });
     if (param == row.params.data() + row.params.size())
       return Error{ErrorCode::invalid, unknown_argument(row, name)};
-    if (!has_type(value, param->type))
+    if (!has_type(argument.value(), param->type))
       return Error{ErrorCode::invalid,
                    fmt::format("'{}' has to be {}", param->name, expectation(param->type))};
   }

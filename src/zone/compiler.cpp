@@ -304,9 +304,8 @@ Compiler::RecordList Compiler::sorted_records(const Draft& draft) {
     return difference != 0 ? difference < 0 : std::pair(record(a).ttl, a) < std::pair(record(b).ttl, b);
   });
   // A SOA that is there twice is a mistake even when both are alike: the next edit will change one of them.
-  const auto repeated = std::ranges::unique(
-      sorted_, [&](auto a, auto b) { return record(a).type != RrType::soa && order(a, b) == 0; });
-  sorted_.erase(repeated.begin(), repeated.end());
+  const auto repeated = [&](auto a, auto b) { return record(a).type != RrType::soa && order(a, b) == 0; };
+  sorted_.erase(std::unique(sorted_.begin(), sorted_.end(), repeated), sorted_.end());
   std::ranges::sort(
       sorted_, [&](auto a, auto b) { return std::pair(record(a).type, a) < std::pair(record(b).type, b); });
   return sorted_;
