@@ -33,6 +33,7 @@ void run_case(const std::string& path, const Case& current, World& world, Counts
                                  [](const std::string& line) { return line.starts_with("size "); });
   if (!sized) std::erase_if(got, [](const std::string& line) { return line.starts_with("size "); });
   if (world.allocations() != 0) got.push_back("allocations " + std::to_string(world.allocations()));
+  if (world.unwritten()) got.push_back("octets that were not written");
   if (got == current.expected) {
     ++counts.passed;
     return;

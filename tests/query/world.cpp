@@ -1,5 +1,7 @@
 #include "world.hpp"
 
+#include <valgrind/memcheck.h>
+
 #include "../unit/answer/allocations.hpp"
 #include "steer/layout.hpp"
 
@@ -55,10 +57,12 @@ std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
 
 std::vector<std::uint8_t> World::ask(const Case& query) {
   std::vector<std::uint8_t> reply(wire::message_size_max);
+  static_cast<void>(VALGRIND_MAKE_MEM_UNDEFINED(reply.data(), reply.size()));
   const Quiescence::Section section(reader_);
   const std::uint64_t before = answer::test::allocations();
   const std::size_t size = answer::answer(snapshot_, scratch_, query.client, query.message, reply);
   allocations_ = answer::test::allocations() - before;
+  unwritten_ = VALGRIND_CHECK_MEM_IS_DEFINED(reply.data(), size) != 0;
   reply.resize(size);
   return reply;
 }

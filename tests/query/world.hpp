@@ -20,6 +20,12 @@ class World {
   // How often answer() has allocated in the last ask(): it never may.
   std::uint64_t allocations() const { return allocations_; }
 
+  // Whether the last reply holds an octet that answer() did not write: only valgrind can tell (see
+  // ./valgrind).
+  bool unwritten() const { return unwritten_; }
+
+  const answer::Snapshot& snapshot() const { return snapshot_; }
+
  private:
   explicit World(std::size_t names) : block_(std::make_shared<steer::Block>(quiescence_, names)) {}
 
@@ -30,6 +36,7 @@ class World {
   std::shared_ptr<steer::Block> block_;
   answer::Snapshot snapshot_;
   std::uint64_t allocations_ = 0;
+  bool unwritten_ = false;
 };
 
 }  // namespace sluice::query_cases

@@ -1,0 +1,116 @@
+#include "asking.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "../query/world.hpp"
+#include "../unit/answer/allocations.hpp"
+#include "../unit/wire/messages.hpp"
+#include "rules.hpp"
+
+namespace sluice::fuzz {
+namespace {
+
+using wire::Bytes;
+using wire::RrType;
+using wire::test::Message;
+using wire::test::Octets;
+
+// What leaves most behind in a Scratch: long names, a client subnet, a chain.
+const std::vector<Octets>& other_queries() {
+  static const std::vector<Octets> queries = {
+      Message(0xABCD, 0x0110)
+          .question("other." + std::string(60, 'z') + "." + std::string(60, 'y') + ".dchain1.example.",
+                    RrType::txt)
+          .opt(1232, true, wire::test::subnet_option(2, 128, 0, Octets(16, 0xAB)))
+          .octets(),
+      Message(0xCDEF).question("tochild.example.", RrType::mx).opt(512).octets(),
+      Message(0xEFAB, 0x2000).octets(),
+  };
+  return queries;
+}
+
+}  // namespace
+
+Asker asker_of(std::uint8_t octet) {
+  using answer::Transport;
+  constexpr Transport transports[] = {Transport::udp, Transport::tcp, Transport::tls, Transport::udp};
+  constexpr Regime regimes[] = {Regime::open, Regime::cookies_required, Regime::rate_limited, Regime::open};
+  Asker asker;
+  asker.client.transport = transports[octet & 3];
+  asker.client.address = parse_address((octet & 4) != 0 ? "2001:db8:5::1" : "198.51.100.1").value();
+  asker.client.address.octets[2] = octet;  // another prefix, to the rate limiter and to sticky steers
+  asker.client.idle_timeout = 300;
+  asker.regime = regimes[octet >> 3 & 3];
+  return asker;
+}
+
+const answer::Snapshot& world_snapshot() {
+  static const auto world = [] {
+    std::string error;
+    const auto file = query_cases::read_case_file(FUZZ_FOLDER "/world.cases", error);
+    auto built = file ? query_cases::World::build(file->setup, error) : nullptr;
+    return built ? std::move(built) : throw std::runtime_error(error);
+  }();
+  return world->snapshot();
+}
+
+answer::Snapshot empty_snapshot() {
+  static Quiescence quiescence;
+  answer::Snapshot snapshot;
+  snapshot.block = std::make_shared<steer::Block>(quiescence, 1);
+  return snapshot;
+}
+
+Asking::Side::Side(const answer::Snapshot& snapshot, CounterShard& counters, std::uint8_t fill)
+    : snapshot_(snapshot),
+      scratch_(counters, 1),
+      rate_limiter_(std::make_shared<answer::RateLimiter>(answer::RateLimit{}, HashKey{1, 2})),
+      udp_(wire::udp_size_max),
+      tcp_(wire::message_size_max),
+      fill_(fill) {
+  snapshot_.pairs = std::make_shared<steer::PairTable>();
+}
+
+Bytes Asking::Side::ask(const Asker& asker, Bytes message, const answer::Moment& now) {
+  snapshot_.policy.cookies.required = asker.regime == Regime::cookies_required;
+  snapshot_.policy.rate_limiter = asker.regime == Regime::rate_limited ? rate_limiter_ : nullptr;
+  scratch_.now = now;
+  scratch_.random = answer::Random(fast_hash(message));
+  auto& buffer = asker.client.transport == answer::Transport::udp ? udp_ : tcp_;
+  std::fill(buffer.begin(), buffer.end(), fill_);
+  const auto allocations_before = answer::test::allocations();
+  const std::size_t size = answer::answer(snapshot_, scratch_, asker.client, message, buffer);
+  require(answer::test::allocations() == allocations_before, "answer() does not allocate");
+  require(size <= buffer.size(), "the reply fits its buffer");
+  return Bytes(buffer).first(size);
+}
+
+Asking::Asking(const answer::Snapshot& snapshot)
+    : first_(snapshot, counters_.add_shard(), 0x00), second_(snapshot, counters_.add_shard(), 0xFF) {
+  now_.unix_seconds = cookie_time;
+}
+
+void Asking::set_zones(const zone::ZoneSet& zones) {
+  first_.set_zones(zones);
+  second_.set_zones(zones);
+}
+
+void Asking::ask(const Asker& asker, Bytes message, bool too_large_for_tcp) {
+  // As the allocation's whole size: reading behind the message is a finding.
+  const auto exact = std::make_unique<std::uint8_t[]>(message.size());
+  std::copy(message.begin(), message.end(), exact.get());
+  const Bytes query(exact.get(), message.size());
+  // Slow enough for a busy client to exceed its rate, and to be served again later.
+  now_.steady_us += 1000;
+  second_.ask(asker_of(0xE6), other_queries()[asked_++ % other_queries().size()], now_);
+  const Bytes reply = first_.ask(asker, query, now_), again = second_.ask(asker, query, now_);
+  require(std::equal(reply.begin(), reply.end(), again.begin(), again.end()),
+          "the reply depends on nothing but state and query, and holds no octet that was not written for it");
+  const bool may_be_dropped =
+      asker.regime == Regime::rate_limited && asker.client.transport == answer::Transport::udp;
+  if (reply.empty() && may_be_dropped) return;
+  check_reply(asker.client, query, reply, too_large_for_tcp);
+}
+
+}  // namespace sluice::fuzz
