@@ -127,11 +127,18 @@ Problem unexpected(const Token& word, ldns_rdf_type type) {
   return {word.at, fmt::format("'{}' is not valid here: expected {}", shown(word.text), expected(type))};
 }
 
+// A mnemonic, or a number (RFC 4398, 2.1). ldns loses memory on any other word, and cuts numbers to 16 bits.
+bool is_certificate_type(std::string_view word) {
+  if (is_decimal(word)) return parse_number(word, 0xFFFF).value_or(0) != 0;
+  return ldns_lookup_by_name(ldns_cert_algorithms, std::string(word).c_str()) != nullptr;
+}
+
 // Whether the word is a number that fits its field, where ldns would cut it to the field's size.
 bool fits_number(ldns_rdf_type type, std::string_view word) {
   const auto* row = field_row(type);
   if (row != nullptr && row->number_max != 0) return parse_number(word, row->number_max).has_value();
   if (type == LDNS_RDF_TYPE_PERIOD) return parse_period(word, 0xFFFFFFFF).has_value();
+  if (type == LDNS_RDF_TYPE_CERT_ALG) return is_certificate_type(word);
   // Here ldns takes mnemonics as well.
   const bool is_code = type == LDNS_RDF_TYPE_ALG || type == LDNS_RDF_TYPE_CERTIFICATE_USAGE ||
                        type == LDNS_RDF_TYPE_SELECTOR || type == LDNS_RDF_TYPE_MATCHING_TYPE;
