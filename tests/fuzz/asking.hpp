@@ -12,18 +12,24 @@
 namespace sluice::fuzz {
 
 // What the config may say that changes who gets a reply.
-enum class Regime : std::uint8_t { open, cookies_required, rate_limited };
+enum class Regime : std::uint8_t {
+  open,
+  cookies_required,
+  rate_limited,
+  signing,  // the message is signed with a key of ours before it is sent
+};
 
 struct Asker {
   answer::Client client;
   Regime regime = Regime::open;
+  bool long_key = false;  // of the two keys the one whose name is nearly as long as names can be
 };
 
-// One of 256. Bits 0 and 1: UDP, TCP, TLS, UDP; bit 2: IPv6; bits 3 and 4: open, cookies required, rate
-// limited, open; the others tell addresses apart.
+// One of 256. Bits 0 and 1: UDP, TCP, TLS, UDP; bit 2: IPv6; bits 3 and 4: the regime; bit 5: the key; the
+// others tell addresses apart.
 Asker asker_of(std::uint8_t octet);
 
-// The zones and steers of world.cases, built once; its secret makes cookies, at this time.
+// The zones and steers of world.cases with two TSIG keys, built once; its secret makes cookies, at this time.
 const answer::Snapshot& world_snapshot();
 inline constexpr std::uint32_t cookie_time = 1559731985;
 
@@ -44,16 +50,20 @@ class Asking {
   void ask(const Asker& asker, wire::Bytes message, bool too_large_for_tcp = false);
 
  private:
+  using Octets = std::vector<std::uint8_t>;
+
   class Side {
    public:
     Side(const answer::Snapshot& snapshot, CounterShard& counters, std::uint8_t fill);
-    void set_zones(const zone::ZoneSet& zones) { snapshot_.zones = zones; }
+    void set_zones(const zone::ZoneSet& zones) { snapshot_->zones = zones; }
 
-    // The reply is valid until the next call.
-    wire::Bytes ask(const Asker& asker, wire::Bytes message, const answer::Moment& now);
+    // The reply, or the messages of a transfer; empty when there is none.
+    std::vector<Octets> ask(const Asker& asker, wire::Bytes message, const answer::Moment& now);
 
    private:
-    answer::Snapshot snapshot_;
+    std::vector<Octets> transfer(wire::Bytes message);
+
+    const std::shared_ptr<answer::Snapshot> snapshot_;
     answer::Scratch scratch_;
     std::shared_ptr<answer::RateLimiter> rate_limiter_;
     std::vector<std::uint8_t> udp_, tcp_;  // as large as answer() wants them: one octet more is a finding
@@ -64,6 +74,7 @@ class Asking {
   Side first_, second_;
   answer::Moment now_;
   unsigned asked_ = 0;
+  tsig::Session signer_;
 };
 
 }  // namespace sluice::fuzz
