@@ -339,6 +339,8 @@ void Compiler::check_node(const Draft& draft, bool is_apex, RecordList list) {
   }
   check_cname(draft, list);
   if (!is_apex) check_delegation(draft, list);
+  if (const auto ds = find_type(list, RrType::ds); is_apex && ds != none)
+    report(ds, "DS at the zone's apex: it belongs in the zone above (RFC 4035, 2.4)");
   if (draft.steer != not_steered) check_steered(draft, list);
   if (!is_apex) check_cover(draft);
 }

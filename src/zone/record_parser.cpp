@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <ldns/ldns.h>
 
+#include "zone/rdata_rules.hpp"
+
 namespace sluice::zone {
 namespace {
 
@@ -103,8 +105,14 @@ std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t m
   return static_cast<std::uint32_t>(value);
 }
 
+// Types that ldns knows under another form than their documents give them: NULL (RFC 1035, 3.3.10: any
+// octets, and no text), NSAP-PTR (RFC 1348), NXT (RFC 2535), A6 (RFC 2874) and SINK. All are historic, and
+// their octets can be written as those of any unknown type.
+constexpr std::array<unsigned, 5> misread_types{10, 23, 30, 38, 40};
+
 // The descriptor of a type that ldns knows the form of; null for others.
 const ldns_rr_descriptor* descriptor(RrType type) {
+  if (std::ranges::find(misread_types, static_cast<unsigned>(type)) != misread_types.end()) return nullptr;
   const auto* found = ldns_rr_descript(static_cast<std::uint16_t>(type));
   return found != nullptr && static_cast<unsigned>(found->_type) == static_cast<unsigned>(type) ? found
                                                                                                 : nullptr;
@@ -155,6 +163,16 @@ bool is_plain_word(ldns_rdf_type type, const Token& word) {
   return type == LDNS_RDF_TYPE_SVCPARAMS || !has_inner_quote(word.text);
 }
 
+// ldns cuts a port to 16 bits.
+bool has_plain_port(std::string_view word) {
+  constexpr std::string_view key = "port=";
+  if (!word.starts_with(key)) return true;
+  word.remove_prefix(key.size());
+  if (word.size() >= 2 && word.starts_with('"') && word.ends_with('"'))
+    word = word.substr(1, word.size() - 2);
+  return parse_number(word, 0xFFFF).has_value();
+}
+
 std::size_t count_octets(std::span<const Token> words) {
   std::size_t count = 0;
   for (const Token& word : words) count += word.text.size();
@@ -170,6 +188,9 @@ std::optional<Problem> check_field(RecordParser& parser, ldns_rdf_type type, std
   for (const Token& each : takes_the_rest(type) ? rest : rest.first(1)) {
     if (!is_plain_word(type, each)) return unexpected(each, type);
     if (is_type && !parser.type(each.text)) return unexpected(each, type);
+    if (type == LDNS_RDF_TYPE_SVCPARAMS && !has_plain_port(each.text))
+      return Problem{each.at,
+                     fmt::format("'{}': expected a port from 0 to 65535 (RFC 9460, 7.2)", shown(each.text))};
   }
   return {};
 }
@@ -284,30 +305,9 @@ std::optional<Problem> read_generic(const ldns_rr_descriptor* form, std::span<co
   if (form != nullptr && !is_valid_rdata(*form, octets))
     return Problem{words[0].at, fmt::format("the octets are not the rdata of a record of type {}: {}",
                                             type_name(*form), needs(*form))};
+  const auto wrong = form != nullptr ? broken_rule(static_cast<RrType>(form->_type), octets) : "";
+  if (!wrong.empty()) return Problem{words[0].at, std::string(wrong)};
   out.insert(out.end(), octets.begin(), octets.end());
-  return {};
-}
-
-unsigned read16(wire::Bytes bytes, std::size_t at) { return unsigned{bytes[at]} << 8 | bytes[at + 1]; }
-
-// What RFC 9460, 2.2 and 8 ask of the parameters of SVCB and HTTPS: keys ascend (so none repeats), and the
-// mandatory ones are there. Returns what is wrong, or nothing.
-std::string_view check_service_parameters(wire::Bytes rdata) {
-  std::size_t at = 2;
-  while (rdata[at] != 0) at += 1 + rdata[at];
-  ++at;
-  std::vector<unsigned> keys, mandatory;
-  while (at + 4 <= rdata.size()) {
-    const unsigned key = read16(rdata, at), size = read16(rdata, at + 2);
-    if (!keys.empty() && key <= keys.back()) return "a service parameter is repeated (RFC 9460, 2.1)";
-    keys.push_back(key);
-    if (key == 0)
-      for (std::size_t i = 0; i + 1 < size; i += 2) mandatory.push_back(read16(rdata, at + 4 + i));
-    at += 4 + size;
-  }
-  const auto missing = [&](unsigned key) { return !std::ranges::binary_search(keys, key); };
-  if (std::ranges::any_of(mandatory, missing))
-    return "a mandatory service parameter is missing (RFC 9460, 8)";
   return {};
 }
 
@@ -390,8 +390,8 @@ std::optional<Problem> RecordParser::rdata(RrType type, const Token& type_token,
   std::string_view wrong;
   if (rdata.size() > 0xFFFF)
     wrong = "the rdata is longer than 65,535 octets (RFC 1035, 3.2.1)";
-  else if (form->_type == LDNS_RR_TYPE_SVCB || form->_type == LDNS_RR_TYPE_HTTPS)
-    wrong = check_service_parameters(rdata);
+  else
+    wrong = broken_rule(type, rdata);
   if (wrong.empty()) return {};
   out.resize(start);
   return Problem{type_token.at, std::string(wrong)};
