@@ -52,6 +52,7 @@ class Answering {
   bool add_answer(const Rrset& rrset);
   void add_target_addresses(const Zone& zone, const Rrset& rrset, const wire::LookupName& owner);
   bool add_addresses(const Zone& zone, wire::Bytes name, bool glue_allowed);
+  bool add_services(const Zone& zone, wire::Bytes name, RrType type, const wire::LookupName& owner);
   bool add_steered_addresses(const steer::NameEntry& entry, wire::Bytes name);
   bool add_optional(wire::Bytes owner, const Rrset& rrset);
   bool first_use(const Node* dname);
@@ -185,6 +186,9 @@ Answering::Next Answering::follow_dname(const Zone& zone, const Match& match, co
     return Next::done;
   }
   if (too_long) return Next::done;
+  // RFC 1034, 4.3.2, 3a: a CNAME is not followed for who asks for CNAME. RFC 6672, 3.2 does not say so of the
+  // one that was made, but other servers make no difference.
+  if (query_.type == RrType::cname) return Next::done;
   owner_offset_ = reply_.last_rdata_offset();
   scratch_.target.assign(cname);
   return Next::follow;
@@ -281,15 +285,14 @@ void Answering::add_glue(const Zone& zone, const Rrset& ns) {
     scratch_.target.assign(target);
     if (snapshot_.zones.find(scratch_.target) != &zone) continue;
     const Node* node = zone.exact(scratch_.target);
-    if (node == nullptr) continue;
-    for (const RrType type : {RrType::a, RrType::aaaa}) {
-      const Rrset addresses = zone.rrset(*node, type);
-      const auto mark = reply_.mark();
-      for (const wire::Bytes rdata : addresses) reply_.add(target, type, addresses.ttl(), rdata);
-      if (!reply_.overflowed()) continue;
-      reply_.rollback(mark);
-      // RFC 9471, 3: glue below the cut is not optional; without it the referral leads nowhere.
-      if (zone.occluded(*node)) reply_.set_truncated();
+    if (node != nullptr && zone.occluded(*node)) {
+      for (const RrType type : {RrType::a, RrType::aaaa}) {
+        // RFC 9471, 3: glue below the cut is not optional; without it the referral leads nowhere.
+        if (!add_optional(target, zone.rrset(*node, type))) reply_.set_truncated();
+      }
+    } else {
+      // Data of ours, by way of a wildcard or steered, too: the resolver could ask for it.
+      add_addresses(zone, target, false);
     }
   }
 }
@@ -343,7 +346,17 @@ void Answering::add_target_addresses(const Zone& zone, const Rrset& rrset, const
       target = owner.wire();
     }
     if (!add_addresses(zone, target, rrset.type() == RrType::ns)) return;
+    if (is_service && rdata[2] != 0 && !add_services(zone, target, rrset.type(), owner)) return;
   }
+}
+
+// RFC 9460, 4.1: the target's own SVCB or HTTPS records, which a client asks for when it is in AliasMode.
+bool Answering::add_services(const Zone& zone, wire::Bytes name, RrType type, const wire::LookupName& owner) {
+  auto& target = scratch_.additional;
+  name = name.first(target.assign(name));
+  if (snapshot_.zones.find(target) != &zone || std::ranges::equal(target.wire(), owner.wire())) return true;
+  const Match match = zone.find(target, type);
+  return match.outcome != Outcome::name || add_optional(name, zone.rrset(*match.node, type));
 }
 
 // The addresses of a name of this zone, chosen when it is steered. `name` begins with it, and may go on.
