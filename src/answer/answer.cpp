@@ -47,7 +47,7 @@ class Answering {
   void add_steered(const wire::LookupName& name, const steer::NameEntry& entry);
   void add_any(const Zone& zone, const Node& node, const wire::LookupName& name);
   void add_referral(const Zone& zone, const Match& match, const wire::LookupName& name);
-  void add_glue(const Zone& zone, const Rrset& ns);
+  void add_glue(const Zone& zone, const Node& cut, const Rrset& ns);
   void add_negative(const Zone& zone, std::uint32_t ttl_max);
   bool add_answer(const Rrset& rrset);
   void add_target_addresses(const Zone& zone, const Rrset& rrset, const wire::LookupName& owner);
@@ -80,7 +80,7 @@ Rcode Answering::run() {
     seen[link] = wire::hash_name(name->wire());
     if (step(*name, rcode) == Next::done) break;
     name = &scratch_.target;
-    // A loop: its records are all there, and there is no more to say.
+    // A loop (RFC 1034, 3.6.2): its records are all there, and there is no more to say.
     if (std::find(&seen[0], &seen[link] + 1, wire::hash_name(name->wire())) != &seen[link] + 1) break;
   }
   return rcode;
@@ -109,8 +109,8 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
   }
   const Zone* zone = zone_of(name);
   if (zone == nullptr) {
-    // A chain that leaves our zones ends here, and the resolver goes on. A question for such a name is not
-    // ours.
+    // RFC 1034, 4.3.2, 3c: a chain that leaves our zones ends here, and the resolver goes on. A question for
+    // such a name is not ours.
     if (!authority_settled_) {
       rcode = Rcode::refused;
       edns_.error = {wire::ErrorInfo::not_authoritative, ""};
@@ -129,7 +129,7 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
       add_referral(*zone, match, name);
       return Next::done;
     case Outcome::no_name:
-      rcode = Rcode::nxdomain;  // also at the end of a chain (RFC 6604, 2)
+      rcode = Rcode::nxdomain;  // RFC 2308, 2.1; also at the end of a chain (RFC 6604, 2)
       add_negative(*zone, ~std::uint32_t{0});
       return Next::done;
   }
@@ -139,7 +139,7 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
 Answering::Next Answering::at_name(const Zone& zone, const Node& node, const wire::LookupName& name) {
   const zone::SteerId steer = zone.steer(node);
   if (steer != zone::not_steered &&
-      asks_address()) {  // by way of a wildcard: other names were found in the block
+      asks_address()) {  // by way of a wildcard (RFC 4592, 3.3.2): other names were found in the block
     add_steered(name, *snapshot_.block->at<steer::NameEntry>(steer));
     return Next::done;
   }
@@ -152,10 +152,11 @@ Answering::Next Answering::at_name(const Zone& zone, const Node& node, const wir
     return Next::done;
   }
   if (const Rrset cname = zone.rrset(node, RrType::cname)) return follow_cname(cname);
-  add_negative(zone, ~std::uint32_t{0});
+  add_negative(zone, ~std::uint32_t{0});  // NODATA: the name is there, the type is not (RFC 2308, 2.2)
   return Next::done;
 }
 
+// RFC 1034, 4.3.2, 3a: the CNAME is in the answer, and its target is looked up as if it had been asked for.
 Answering::Next Answering::follow_cname(const Rrset& cname) {
   if (!add_answer(cname)) return Next::done;
   owner_offset_ = reply_.last_rdata_offset();
@@ -275,24 +276,31 @@ void Answering::add_referral(const Zone& zone, const Match& match, const wire::L
     reply_.set_truncated();
     return;
   }
-  add_glue(zone, ns);
+  add_glue(zone, *match.node, ns);
 }
 
-void Answering::add_glue(const Zone& zone, const Rrset& ns) {
+// Whose glue comes first: that of servers below the cut itself.
+enum class Glue : std::uint8_t { in_domain, other };
+
+void Answering::add_glue(const Zone& zone, const Node& cut, const Rrset& ns) {
   reply_.section(Section::additional);
-  for (const wire::Bytes target : ns) {
-    // A chain may have brought us here by way of scratch_.target; its name is in the reply by now.
-    scratch_.target.assign(target);
-    if (snapshot_.zones.find(scratch_.target) != &zone) continue;
-    const Node* node = zone.exact(scratch_.target);
-    if (node != nullptr && zone.occluded(*node)) {
-      for (const RrType type : {RrType::a, RrType::aaaa}) {
-        // RFC 9471, 3: glue below the cut is not optional; without it the referral leads nowhere.
-        if (!add_optional(target, zone.rrset(*node, type))) reply_.set_truncated();
+  for (const Glue glue : {Glue::in_domain, Glue::other}) {
+    for (const wire::Bytes target : ns) {
+      // A chain may have brought us here by way of scratch_.target; its name is in the reply by now.
+      scratch_.target.assign(target);
+      const Node* node = zone.exact(scratch_.target);
+      const bool in_domain = node != nullptr && zone.cut_above(*node) == &cut;
+      if (in_domain != (glue == Glue::in_domain)) continue;
+      if (node == nullptr || zone.cut_above(*node) == nullptr) {
+        // Data of ours, by way of a wildcard or steered, too: the resolver could ask for it.
+        add_addresses(zone, target, false);
+        continue;
       }
-    } else {
-      // Data of ours, by way of a wildcard or steered, too: the resolver could ask for it.
-      add_addresses(zone, target, false);
+      const bool is_whole = add_optional(target, zone.rrset(*node, RrType::a)) &
+                            add_optional(target, zone.rrset(*node, RrType::aaaa));
+      // RFC 9471, 3.1: glue below the cut is not optional; without it the referral leads nowhere. That below
+      // other cuts is (3.2).
+      if (in_domain && !is_whole) reply_.set_truncated();
     }
   }
 }
@@ -330,23 +338,39 @@ std::optional<std::size_t> target_offset(RrType type) {
   return {};
 }
 
+wire::Bytes first_name(wire::Bytes octets) {
+  std::size_t size = 0;
+  while (octets[size] != 0) size += 1U + octets[size];
+  return octets.first(size + 1);
+}
+
+// RFC 4343, 3: without regard to the case of letters.
+bool is_same_name(wire::Bytes a, wire::Bytes b) {
+  return std::ranges::equal(a, b, {}, wire::lower, wire::lower);
+}
+
 // RFC 1034, 4.3.2, 6: what the client is likely to ask next. Nothing of it is missed when it does not fit.
 void Answering::add_target_addresses(const Zone& zone, const Rrset& rrset, const wire::LookupName& owner) {
   const auto offset = target_offset(rrset.type());
   if (!offset) return;
   reply_.section(Section::additional);
   const bool is_service = rrset.type() == RrType::svcb || rrset.type() == RrType::https;
-  unsigned count = 0;
+  std::array<wire::Bytes, additional_targets_max> targets;
+  std::size_t count = 0;
   for (const wire::Bytes rdata : rrset) {
-    if (++count > additional_targets_max) return;
-    wire::Bytes target = rdata.subspan(*offset);
+    if (count == targets.size()) return;
+    wire::Bytes target = first_name(rdata.subspan(*offset));
     if (is_service && target[0] == 0) {
       // RFC 9460, 2.5: "." is the owner itself in ServiceMode, and nothing in AliasMode (priority 0).
       if (rdata[0] == 0 && rdata[1] == 0) continue;
       target = owner.wire();
     }
+    // RFC 2181, 5: no record stands twice in a reply, though two may lead to the same name.
+    const auto same = [&](wire::Bytes other) { return is_same_name(other, target); };
+    if (std::any_of(targets.begin(), targets.begin() + count, same)) continue;
+    targets[count++] = target;
     if (!add_addresses(zone, target, rrset.type() == RrType::ns)) return;
-    if (is_service && rdata[2] != 0 && !add_services(zone, target, rrset.type(), owner)) return;
+    if (is_service && !add_services(zone, target, rrset.type(), owner)) return;
   }
 }
 
@@ -452,11 +476,11 @@ Preanswer preanswer(const wire::Query& query, wire::ParseResult parsed, Rcode& r
   } else if (query.rr_class == wire::RrClass::ch) {
     return Preanswer::chaos;
   } else if (query.rr_class != wire::RrClass::in) {
-    rcode = Rcode::refused;  // other classes have no zones here
+    rcode = Rcode::refused;  // RFC 1035, 4.1.1: other classes have no zones here
   } else if (query.type == RrType::axfr || query.type == RrType::ixfr) {
     return Preanswer::transfer;
   } else if (query.type == RrType::opt || query.type == RrType::tsig) {
-    rcode = Rcode::formerr;  // never a question: they belong to messages, not to names
+    rcode = Rcode::formerr;  // RFC 6895, 3.1: never a question, they belong to messages and not to names
   } else if (query.type == RrType::maila || query.type == RrType::mailb) {
     rcode = Rcode::notimp;  // RFC 1035, 3.2.3: obsolete
   }

@@ -311,14 +311,68 @@ std::optional<Problem> read_generic(const ldns_rr_descriptor* form, std::span<co
   return {};
 }
 
+// The octets of a <character-string> (RFC 1035, 5.1): \DDD and \X stand for one. Nothing when it ends amidst
+// one.
+std::optional<std::string> unescape(std::string_view text) {
+  std::string octets;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      octets += text[i];
+    } else if (const auto number = parse_number(text.substr(i + 1, 3), 255); number && i + 3 < text.size()) {
+      octets += static_cast<char>(*number);
+      i += 3;
+    } else if (++i < text.size()) {
+      octets += text[i];
+    } else {
+      return {};
+    }
+  }
+  return octets;
+}
+
+// RFC 9460, A.1: a list of protocols is unescaped twice, as a text and as a list with commas; ldns does so
+// once. For a word in which that makes a difference: the same with each octet of a protocol as \DDD.
+std::optional<std::string> alpn_by_numbers(std::string_view word) {
+  constexpr std::string_view key = "alpn=";
+  if (!word.starts_with(key) || word.find('\\') == std::string_view::npos) return {};
+  word.remove_prefix(key.size());
+  if (word.size() >= 2 && word.starts_with('"') && word.ends_with('"'))
+    word = word.substr(1, word.size() - 2);
+  const auto list = unescape(word);
+  if (!list) return {};
+  std::vector<std::string> protocols(1);
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const char c = (*list)[i];
+    if (c == ',') {
+      protocols.emplace_back();
+    } else if (c != '\\') {
+      protocols.back() += c;
+    } else if (++i < list->size()) {
+      protocols.back() += (*list)[i];
+    }
+  }
+  std::string text;
+  for (const auto& protocol : protocols) {
+    text += text.empty() ? "alpn=\"" : ",";
+    for (const char c : protocol) text += fmt::format("\\{:03}", static_cast<unsigned char>(c));
+  }
+  return text + '"';
+}
+
+bool is_field(const ldns_rr_descriptor& form, std::size_t i, ldns_rdf_type type) {
+  return i < ldns_rr_descriptor_maximum(&form) && ldns_rr_descriptor_field_type(&form, i) == type;
+}
+
 void append_words(const ldns_rr_descriptor& form, std::span<const Token> words, std::string& text) {
+  bool is_parameter = false;  // of a service: they run to the end of the record
   for (std::size_t i = 0; i < words.size(); ++i) {
     text += ' ';
     // ldns wants quotes around these; RFC 8659, 4.1.1 does not.
-    const bool add_quotes = !words[i].quoted() && i < ldns_rr_descriptor_maximum(&form) &&
-                            ldns_rr_descriptor_field_type(&form, i) == LDNS_RDF_TYPE_LONG_STR;
+    const bool add_quotes = !words[i].quoted() && is_field(form, i, LDNS_RDF_TYPE_LONG_STR);
+    is_parameter = is_parameter || is_field(form, i, LDNS_RDF_TYPE_SVCPARAMS);
+    const auto octets = is_parameter ? alpn_by_numbers(words[i].text) : std::nullopt;
     if (add_quotes) text += '"';
-    text += words[i].text;
+    text += octets ? *octets : words[i].text;
     if (add_quotes) text += '"';
   }
 }

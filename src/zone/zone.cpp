@@ -52,9 +52,9 @@ SteerId Zone::steer(const Node& node) const { return node.steer; }
 
 const Node* Zone::exact(const wire::LookupName& name) const { return data_->look_up(name.wire()); }
 
-bool Zone::occluded(const Node& node) const {
+const Node* Zone::cut_above(const Node& node) const {
   const Node* cover = data_->node(node.cover);
-  return cover != nullptr && is_cut(*cover);
+  return cover != nullptr && is_cut(*cover) ? cover : nullptr;
 }
 
 Rrset Zone::rrset(const Node& node, wire::RrType type) const {
@@ -104,10 +104,12 @@ Match Zone::find(const wire::LookupName& name, wire::RrType type) const {
     (node != nullptr ? known : unknown) = middle;
     if (node != nullptr) encloser = node;
   }
+  // RFC 1034, 4.3.2, 3b and RFC 6672, 3.2: what is below a cut or a DNAME is theirs, before any wildcard.
   if (const Node* cover = data_->node(encloser->cover)) {
     const auto outcome = is_cut(*cover) ? Outcome::delegation : Outcome::dname;
     return {outcome, false, labels - cover->label_count, cover};
   }
+  // RFC 4592, 3.3.1: only the asterisk directly below the closest encloser is the source of synthesis.
   const unsigned before = labels - encloser->label_count;
   if (const Node* wildcard = data_->node(encloser->wildcard)) return {Outcome::name, true, before, wildcard};
   return {Outcome::no_name, false, before, encloser};

@@ -115,7 +115,10 @@ class Zone {
   const Node* exact(const wire::LookupName& name) const;
 
   // Whether the name is at or below a zone cut (the apex' own NS is none): its data is glue, not answers.
-  bool occluded(const Node& node) const;
+  bool occluded(const Node& node) const { return cut_above(node) != nullptr; }
+
+  // The topmost zone cut at or above the name; null when there is none.
+  const Node* cut_above(const Node& node) const;
 
   // The RRset of that type at the node; empty when there is none.
   Rrset rrset(const Node& node, wire::RrType type) const;

@@ -131,5 +131,5 @@ def leaves_zone(reply, zones):
 
 
 ENVIRONMENT = {"len": len, "set": set, "any": any, "all": all, "min": min, "max": max, "same": same, "types_of": types_of, "rrsets": rrsets,
-               "T": message.NAMES, "zone_of": zone_of, "targets": targets, "leaves_zone": leaves_zone,
+               "T": message.NAMES, "zone_of": zone_of, "labels": labels, "targets": targets, "leaves_zone": leaves_zone,
                "nested": nested, "without_errors": without_errors}

@@ -100,16 +100,18 @@ class Run:
             try:
                 replies[name] = None if octets is None else Reply(octets, query)
             except Malformed as error:
-                failures.append(f"{name}: {error}")
+                if name == "Sluice":
+                    failures.append(f"{name}: {error}")
         ours = replies.get("Sluice")
         failures += [f"Sluice: {problem}" for problem in (check_alone(ours) if ours else [])]
         for peer in ("NSD", "Knot"):
             theirs = replies.get(peer)
-            if ours is None or theirs is None:
-                if "Sluice" in replies and peer in replies:
-                    fields = {"silence"} if (ours is None) != (theirs is None) else set()
-                else:
-                    fields = set()
+            if ours is None and "Sluice" not in replies:
+                continue
+            if peer not in replies:
+                fields = {"malformed"}
+            elif ours is None or theirs is None:
+                fields = {"silence"} if (ours is None) != (theirs is None) else set()
             else:
                 fields = set() if ours.data == theirs.data else differences(ours, theirs)
             if not fields:

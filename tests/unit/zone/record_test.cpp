@@ -105,6 +105,10 @@ TEST_CASE("rdata of every common type") {
        "0003"
        "0002"
        "01bb"},
+      // RFC 9460, D.2, figures 9 and 10: two levels of escapes
+      {"SVCB 16 . alpn=\"f\\\\\\\\oo\\\\,bar,h2\"", 64, "0010000001000c08665c6f6f2c626172026832"},
+      {"SVCB 16 . alpn=f\\\\\\092oo\\092,bar,h2", 64, "0010000001000c08665c6f6f2c626172026832"},
+      {"SVCB 1 . key667=hello\\210qoo", 64, "000100029b000968656c6c6fd2716f6f"},
       {"SPF v=spf1", 99, "06763d73706631"},
       {"URI 1 2 \"http://x y\"", 256, "00010002687474703a2f2f782079"},
       {"CAA 0 issue \"ca.example; x=y\"", 257, "0005697373756563612e6578616d706c653b20783d79"},
