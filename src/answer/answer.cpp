@@ -568,15 +568,22 @@ void set_cookie(const Policy& policy, const Scratch& scratch, const Client& clie
     edns.cookie = make_cookie(policy.cookies.secrets.front(), sent, client.address, low_seconds(scratch.now));
 }
 
+// What a reply may need besides question, TSIG and NSID: OPT with cookie, subnet and keepalive. The question
+// has to be there, because all owner names begin as a pointer to it.
+constexpr std::size_t beside_question_max = 80;
+
+// `room` is what is left behind the question.
 wire::ReplyEdns reply_edns(const Policy& policy, const wire::Query& query, wire::ParseResult parsed,
-                           const Client& client) {
+                           const Client& client, std::size_t room) {
   wire::ReplyEdns edns;
   edns.present = query.edns.present;
   if (!edns.present) return edns;
   edns.dnssec_ok = query.edns.dnssec_ok;
   edns.has_subnet = query.edns.has_subnet && parsed == wire::ParseResult::query;
   edns.subnet = query.edns.subnet;
-  if (query.edns.wants_nsid && !policy.identity.empty()) edns.nsid = wire::Bytes(policy.identity).subspan(1);
+  const bool nsid_fits = policy.identity.size() + beside_question_max <= room;
+  if (query.edns.wants_nsid && !policy.identity.empty() && nsid_fits)
+    edns.nsid = wire::Bytes(policy.identity).subspan(1);
   switch (client.transport) {
     case Transport::tls:
       if (query.edns.has_padding) edns.padding_block = padding_block;  // RFC 7830, 4
@@ -608,9 +615,6 @@ Rcode answer_transfer(const Snapshot& snapshot, Scratch& scratch, const Client& 
   return Rcode::noerror;
 }
 
-// What is left for the rest of a signed reply, at least: header and OPT.
-constexpr std::size_t unsigned_size_min = 128;
-
 // RFC 8945, 5.2: a signed query is verified before it is answered. One whose record cannot be read counts as
 // malformed. `limit` is of the reply.
 tsig::Verdict verify(const Snapshot& snapshot, Scratch& scratch, wire::Bytes message, std::size_t limit,
@@ -621,7 +625,8 @@ tsig::Verdict verify(const Snapshot& snapshot, Scratch& scratch, wire::Bytes mes
   const auto verdict = scratch.tsig.verify(snapshot.keys, message, at, scratch.now.unix_seconds);
   if (verdict == tsig::Verdict::malformed) parsed = wire::ParseResult::malformed;
   if (verdict != tsig::Verdict::valid) scratch.counters.add(Metric::tsig_failures);
-  // With the longest of names, which are not ours, the record can be too long for a datagram.
+  // With the longest of names the record can be too long for a datagram.
+  const std::size_t unsigned_size_min = scratch.query.question_end + beside_question_max;
   scratch.is_signed =
       verdict != tsig::Verdict::malformed && scratch.tsig.record_size() + unsigned_size_min <= limit;
   return verdict;
@@ -672,9 +677,10 @@ std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& cli
   }
   const std::size_t limit = std::min(size_limit(query, client.transport), buffer.size());
   const auto verdict = verify(snapshot, scratch, message, limit, parsed);
-  wire::ReplyEdns edns = reply_edns(policy, query, parsed, client);
+  const std::size_t unsigned_limit = limit - (scratch.is_signed ? scratch.tsig.record_size() : 0);
+  wire::ReplyEdns edns = reply_edns(policy, query, parsed, client, unsigned_limit - query.question_end);
   if (cookie != CookieVerdict::absent) set_cookie(policy, scratch, client, cookie, edns);
-  wire::ReplyWriter reply(buffer, limit - (scratch.is_signed ? scratch.tsig.record_size() : 0));
+  wire::ReplyWriter reply(buffer, unsigned_limit);
   reply.begin(query, message, edns);
   Rcode rcode = Rcode::noerror;
   if (verdict == tsig::Verdict::failed)

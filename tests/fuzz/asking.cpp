@@ -52,10 +52,13 @@ void sign(tsig::Session& session, const Asker& asker, Octets& message) {
   message.resize(session.sign_request(key(asker.long_key), message, size, cookie_time));
 }
 
-// Of a message that we have signed: one whose last record is read as the signature that it is.
+// Of a message that we have signed: its last record is read as the signature that it is, and a reply to it
+// has room for another one (a datagram need not, behind the longest of names).
 bool is_signed_query(Bytes message, std::size_t signed_at) {
+  constexpr std::size_t options_max = 80;
   wire::Query query;
-  return query.parse(message) == wire::ParseResult::query && query.tsig_at == signed_at;
+  return query.parse(message) == wire::ParseResult::query && query.tsig_at == signed_at &&
+         query.question_end + options_max + message.size() - signed_at <= wire::plain_udp_size;
 }
 
 }  // namespace

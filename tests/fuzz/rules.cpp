@@ -66,13 +66,15 @@ void check_edns(const ldns_pkt* packet, const wire::Query& query, ParseResult pa
   check_options(ldns_pkt_edns_data(packet));
 }
 
-// RFC 2181, 5: no record stands twice in a section. OPT is none of these: ldns keeps the first apart.
+// RFC 2181, 5: no record stands twice in a section, but for the SOA around a transfer (RFC 5936, 2.2). OPT is
+// none of these: ldns keeps the first apart.
 void check_section(const ldns_rr_list* list) {
   const auto count = std::min<std::size_t>(ldns_rr_list_rr_count(list), compared_max);
   for (std::size_t i = 0; i < count; ++i) {
     const ldns_rr* record = ldns_rr_list_rr(list, i);
     require(static_cast<unsigned>(ldns_rr_get_type(record)) != static_cast<unsigned>(wire::RrType::opt),
             "there is one OPT at most");
+    if (ldns_rr_get_type(record) == LDNS_RR_TYPE_SOA) continue;
     for (std::size_t k = 0; k < i; ++k)
       require(ldns_rr_compare(record, ldns_rr_list_rr(list, k)) != 0, "no record stands there twice");
   }

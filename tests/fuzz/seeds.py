@@ -90,6 +90,15 @@ def world_messages():
                     for rr_type in TYPES["A"], TYPES["ANY"], TYPES.get(words[1], 65280):
                         yield UDP + simple(name, rr_type)
                         yield b"\6" + simple(name, rr_type, opt(do=True))
+    longest = wire_name("x" * 63 + "." + "y" * 63 + "." + "z" * 63 + "." + "w" * 45 + ".wild.example.")
+    for first in 0, 8, 24, 56, 57:
+        yield bytes([first]) + simple(longest, 16)
+        yield bytes([first]) + simple(longest, 1, opt(option(3, b"") + option(10, bytes(8)), size=512))
+    for name in "example.", "sub.example.", "second.test.", "giant.test.", "www.example.":
+        for first in 1, 2, 24, 25, 57:
+            yield bytes([first]) + simple(name, 252)
+            yield bytes([first]) + header(counts=(1, 0, 1, 0)) + question(name, 251) + record(
+                name, 6, rdata=wire_name("ns.") + wire_name("h.") + struct.pack(">5I", 5, 1, 1, 1, 1))
     for name in "www.example.", "app.example.", "z.app.example.", "many.example.", "saved.example.", "giant.test.", "big.example.":
         for rr_type in 1, 16, 28, 255:
             yield TCP + simple(name, rr_type)
