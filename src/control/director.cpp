@@ -21,6 +21,7 @@
 #include "base/text.hpp"
 #include "control/journal.hpp"
 #include "control/model.hpp"
+#include "control/notifier.hpp"
 #include "control/policy.hpp"
 #include "control/publisher.hpp"
 #include "control/status.hpp"
@@ -99,6 +100,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         journal_(executor_, std::move(store)),
         publisher_(executor_, model_, std::move(loaded.zones), saved.sticky_key, outlets_.published,
                    outlets_.quiescence, outlets_.counters),
+        notifier_(executor_, journal_),
         first_round_timer_(executor_),
         expiry_timer_(executor_),
         cookie_secrets_(std::move(loaded.cookie_secrets)),
@@ -138,6 +140,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void publish_effects(const std::vector<store::Change>& changes);
   void start_probing();
   void first_publication();
+  void notify();
 
   // reading
   void list_events(const Request& request, ReplyHandler handler);
@@ -157,6 +160,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Outlets outlets_;
   Journal journal_;
   Publisher publisher_;
+  Notifier notifier_;
   const Time started_ = wall_now();
 
   std::set<HealthKey> awaited_;  // targets without a first result
@@ -195,6 +199,7 @@ void Director::Implementation::stop() {
   journal_.note("sluiced", "daemon.stop", "sluiced", "sluiced stopped");
   journal_.stop();
   publisher_.stop();
+  notifier_.stop();
   first_round_timer_.cancel();
   expiry_timer_.cancel();
   rotation_timer_.cancel();
@@ -335,6 +340,11 @@ void Director::Implementation::first_publication() {
   first_round_timer_.cancel();
   publisher_.publish_everything();
   outlets_.ready();
+  notify();
+}
+
+void Director::Implementation::notify() {
+  notifier_.announce(model_.config(), publisher_.zones(), keyring(model_.config()));
 }
 
 void Director::Implementation::publish_effects(const std::vector<store::Change>& changes) {
@@ -417,7 +427,10 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
     journal_.note(request.who, "config.loaded", model_.config().file, text);
     settle();
     start_probing();
-    if (publisher_.has_published()) publisher_.publish_everything();
+    if (publisher_.has_published()) {
+      publisher_.publish_everything();
+      notify();
+    }
   }
   return boost::json::value{{"changed", true}, {"dry_run", request.dry_run}, {"text", text}};
 }

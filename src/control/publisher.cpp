@@ -39,6 +39,11 @@ void Publisher::publish_snapshot() {
   snapshot->sticky_key = sticky_key_;
   snapshot->pairs = pairs_;
   snapshot->policy = policy_;
+  snapshot->keys = keyring(model_.config());
+  // load() gives the zones in the order of the config.
+  for (std::size_t i = 0; i < zones_.zones().size(); ++i)
+    if (const auto& rules = model_.config().zones[i].transfer; !rules.empty())
+      snapshot->transfers[zones_.zones()[i].get()] = rules;
   if (auto old = published_.load()) replaced_.push_back(std::move(old));
   published_.publish(std::move(snapshot));
   release_replaced();
@@ -121,6 +126,12 @@ void Publisher::release_replaced() {
   release_timer_.async_wait([this](boost::system::error_code error) {
     if (!error) release_replaced();
   });
+}
+
+tsig::Keyring keyring(const config::Config& config) {
+  std::vector<tsig::Key> keys;
+  for (const auto& key : config.keys) keys.emplace_back(key.name, key.algorithm, key.secret);
+  return tsig::Keyring(std::move(keys));
 }
 
 // Offsets depend on the names and their order alone, so that a block built later gives the same ones.

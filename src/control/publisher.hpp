@@ -82,6 +82,8 @@ class Publisher {
   boost::asio::steady_timer release_timer_;
 };
 
+tsig::Keyring keyring(const config::Config& config);
+
 // For load(): the numbers that a block gives to the steered names of this config.
 std::vector<zone::SteerId> block_steer_ids(const config::Config& config);
 

@@ -16,6 +16,7 @@ void Connection::close() {
   stream.close();
   unlink();
   place.reset();
+  transfer.reset();
   all.memory_ -= std::exchange(memory, 0);
 }
 

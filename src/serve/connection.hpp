@@ -10,12 +10,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <boost/intrusive/list.hpp>
 
 #include "answer/answer.hpp"
+#include "answer/transfer.hpp"
 #include "serve/admission.hpp"
 #include "serve/framing.hpp"
 #include "serve/stream.hpp"
@@ -28,6 +31,21 @@ class Connections;
 
 // Unlinks itself from its list when it ends.
 using ListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+// A zone transfer under way: one of a limited number, and for a limited time.
+struct Ongoing {
+  Ongoing(unsigned& of_all, answer::Transfer begun, Clock::time_point until)
+      : transfer(std::move(begun)), deadline(until), count(of_all) {
+    ++count;
+  }
+  ~Ongoing() { --count; }
+  Ongoing(const Ongoing&) = delete;
+  Ongoing& operator=(const Ongoing&) = delete;
+
+  answer::Transfer transfer;
+  const Clock::time_point deadline;
+  unsigned& count;
+};
 
 struct Connection : ListHook {
   Connection(Connections& all, Stream::Socket socket, const answer::Client& from, Admission::Place admitted);
@@ -42,6 +60,7 @@ struct Connection : ListHook {
   std::optional<Admission::Place> place;
   MessageStream input;
   std::vector<std::uint8_t> output;  // replies with their length prefixes
+  std::unique_ptr<Ongoing> transfer;
   Clock::time_point deadline = Clock::time_point::max();
   bool begun = false;      // `deadline` is that of a message of which only the beginning is there
   std::size_t memory = 0;  // octets that are counted as its own

@@ -90,6 +90,8 @@ class TcpServer::Implementation {
   asio::awaitable<bool> answer_and_write(Connection& connection);
   Next answer_received(Connection& connection);
   void append_reply(Connection& connection, const answer::Snapshot* snapshot, wire::Bytes query);
+  bool append_transferred(Connection& connection);
+  void append(Connection& connection, std::size_t size);
   asio::awaitable<bool> write_output(Connection& connection);
   asio::awaitable<void> tick();
   void stop();
@@ -102,6 +104,7 @@ class TcpServer::Implementation {
   answer::Scratch scratch_;
   std::vector<std::uint8_t> reply_;  // room for any one reply
   Admission admission_;
+  unsigned transfers_ = 0;  // under way
   Connections connections_;
   bool stopping_ = false;
   asio::io_context io_{1};
@@ -287,6 +290,10 @@ Next TcpServer::Implementation::answer_received(Connection& connection) {
   const Quiescence::Section section(quiescence_);
   scratch_.now = moment_now();
   while (connection.output.size() < output_bytes_max) {
+    if (connection.transfer) {
+      if (!append_transferred(connection)) return Next::close;
+      continue;
+    }
     const auto message = connection.input.next();
     if (!message) return Next::read;
     if (message->empty()) return Next::close;  // no DNS message is empty: this is not a DNS client
@@ -300,8 +307,27 @@ void TcpServer::Implementation::append_reply(Connection& connection, const answe
                                              wire::Bytes query) {
   scratch_.counters.add(counted_.queries);
   if (snapshot == nullptr) return scratch_.counters.add(Metric::dropped);
+  scratch_.transfers_full = transfers_ >= limits_.transfers;
   const std::size_t size = answer::answer(*snapshot, scratch_, connection.client, query, reply_);
-  if (size == 0) return;
+  if (size > 0) append(connection, size);
+  if (scratch_.transfer != nullptr)
+    connection.transfer = std::make_unique<Ongoing>(
+        transfers_, answer::Transfer(snapshot_.held(), scratch_, query), Clock::now() + limits_.transfer);
+}
+
+// The next message of a transfer. False when the connection is to be closed before the zone is complete.
+bool TcpServer::Implementation::append_transferred(Connection& connection) {
+  auto& ongoing = *connection.transfer;
+  if (Clock::now() > ongoing.deadline) return false;
+  const std::size_t size = ongoing.transfer.next(reply_, scratch_.now);
+  const bool finished = ongoing.transfer.finished();
+  if (size > 0) append(connection, size);
+  if (finished) connection.transfer.reset();
+  return size > 0;
+}
+
+// The first octets of reply_.
+void TcpServer::Implementation::append(Connection& connection, std::size_t size) {
   auto& output = connection.output;
   output.push_back(static_cast<std::uint8_t>(size >> 8));
   output.push_back(static_cast<std::uint8_t>(size));

@@ -43,6 +43,13 @@ struct TcpLimits {
   // DNS over TLS: from the connection to the end of the handshake, a few round trips.
   std::chrono::milliseconds handshake{5'000};
 
+  // Zone transfers at once: each holds the snapshot that it began with, and the processor for a part of its
+  // turns.
+  unsigned transfers = 10;
+
+  // Of one transfer. What is read too slowly ends before, by `write`: each 32 KiB or so have that time.
+  std::chrono::milliseconds transfer{3'600'000};
+
   // Octets of all buffers together. Beyond that, those that keep us waiting for longest are closed: hundreds
   // of the worst, which hold some 150 KiB each, or thousands of ordinary ones.
   std::size_t memory = 64 << 20;
