@@ -128,6 +128,8 @@ std::string rcode_text(unsigned rcode) {
       return "REFUSED";
     case 6:
       return "YXDOMAIN";
+    case 9:
+      return "NOTAUTH";
     case 16:
       return "BADVERS";
     case 23:

@@ -78,7 +78,11 @@ void Server::publish(std::uint8_t last_octet, std::shared_ptr<const zone::Zone> 
       offset, {.name = name, .pools = {{.pool = "v1"}}, .layout = steer::lay_out({&weight, 1}), .ttl = 60}));
 
   auto snapshot = std::make_shared<answer::Snapshot>();
-  if (zone) snapshot->zones = zone::ZoneSet({std::move(zone)});
+  if (zone) {
+    snapshot->transfers[zone.get()].push_back(
+        {.address = parse_prefix("127.0.0.0/8").value(), .key = {}, .key_at = {}});
+    snapshot->zones = zone::ZoneSet({std::move(zone)});
+  }
   snapshot->block = std::move(block);
   snapshot->pairs = std::make_shared<steer::PairTable>();
   published_.publish(std::move(snapshot));

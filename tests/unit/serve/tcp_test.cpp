@@ -74,6 +74,50 @@ TEST_CASE("a connection is kept open, over IPv4 and IPv6") {
   CHECK(server.counted(Metric::tcp_connections_refused) == 0);
 }
 
+TEST_CASE("a transfer is all of its messages, and then come the replies to what was asked behind it") {
+  Server server({"127.0.0.1:0"}, 1, patient());
+  server.publish(1, big_zone());
+  Client client(server.address(), SOCK_STREAM);
+  Message queries = framed(make_query(1, "big", wire::RrType::axfr));
+  const Message next = framed(make_query(2, "a.test"));
+  queries.insert(queries.end(), next.begin(), next.end());
+  REQUIRE(client.send(queries));
+  unsigned records = 0, messages = 0;
+  for (;;) {
+    const Message message = client.read_message();
+    REQUIRE(!message.empty());
+    if (id_of(message) == 2) break;
+    CHECK(id_of(message) == 1);
+    CHECK(rcode_of(message) == noerror);
+    records += answers_of(message);
+    ++messages;
+  }
+  CHECK(records == 257 + 2 + 2);
+  CHECK(messages > 3);
+  CHECK(server.counted(Metric::transfers) == 1);
+}
+
+TEST_CASE("a transfer that takes too long, or is one too many, ends without the last message") {
+  TcpLimits limits = patient();
+  SUBCASE("too long") {
+    limits.transfer = -1ms;
+    Server server({"127.0.0.1:0"}, 1, limits);
+    server.publish(1, big_zone());
+    Client client(server.address(), SOCK_STREAM);
+    REQUIRE(client.send(framed(make_query(1, "big", wire::RrType::axfr))));
+    CHECK(client.at_end());
+  }
+  SUBCASE("too many") {
+    limits.transfers = 0;
+    Server server({"127.0.0.1:0"}, 1, limits);
+    server.publish(1, big_zone());
+    Client client(server.address(), SOCK_STREAM);
+    REQUIRE(client.send(framed(make_query(1, "big", wire::RrType::axfr))));
+    CHECK(rcode_of(client.read_message()) == 2);
+    CHECK(server.counted(Metric::transfers_refused) == 1);
+  }
+}
+
 TEST_CASE("hundreds of queries in one write are answered in order") {
   const Server server({"127.0.0.1:0"}, 1, patient());
   Client client(server.address(), SOCK_STREAM);

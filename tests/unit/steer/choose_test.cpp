@@ -1,5 +1,6 @@
 // The choice of a query: slots by weight, dead pools stepped around, sticky and paired draws.
 #include <random>
+#include <set>
 
 #include <doctest/doctest.h>
 
@@ -114,6 +115,58 @@ TEST_CASE("a pool without a family answers nothing for it, and is not stepped ar
   // Nor does a dead pool's share go to where there is no address.
   world.pool("both", {up("192.0.2.2"), down("2001:db8::2")});
   CHECK(first_of(world.choose("www.example", {65535, 0, 0}, Family::v6).answer) == "2001:db8::2");
+}
+
+TEST_CASE("what is in force is what some query may be answered") {
+  struct Case {
+    const char* name;
+    std::vector<Candidate> v1, v2;
+    std::vector<World::Weight> weights;
+    unsigned answers;
+  };
+  const Case cases[] = {
+      {"both alive", {up("192.0.2.1"), up("192.0.2.2")}, {up("192.0.2.3")}, {{"v1", 1}, {"v2", 1}}, 1},
+      {"several answers", {up("192.0.2.1"), up("192.0.2.2"), up("192.0.2.4")}, {}, {{"v1", 1}}, 2},
+      {"a pool without slots", {up("192.0.2.1")}, {up("192.0.2.3")}, {{"v1", 1}, {"v2", 0}}, 1},
+      {"a dead address", {up("192.0.2.1"), down("192.0.2.2")}, {}, {{"v1", 1}}, 1},
+      {"a drained address", {up("192.0.2.1"), drained("192.0.2.2")}, {}, {{"v1", 1}}, 1},
+      {"a dead pool", {down("192.0.2.1")}, {up("192.0.2.3")}, {{"v1", 99}, {"v2", 1}}, 1},
+      {"all dead", {down("192.0.2.1"), down("192.0.2.2")}, {down("192.0.2.3")}, {{"v1", 1}, {"v2", 1}}, 1},
+      {"one address in two pools", {up("192.0.2.1")}, {up("192.0.2.1")}, {{"v1", 1}, {"v2", 1}}, 1},
+      {"only the other family", {up("2001:db8::1")}, {}, {{"v1", 1}}, 1},
+  };
+  for (const auto& each : cases) {
+    CAPTURE(each.name);
+    World world;
+    world.pool("v1", each.v1);
+    world.pool("v2", each.v2);
+    world.steer("www.example", each.weights, each.answers);
+    for (const Family family : {Family::v4, Family::v6}) {
+      std::set<std::string> given;
+      for (unsigned slot = 0; slot < slot_count; slot += slot_count / 4)
+        for (unsigned spot = 0; spot < slot_count; spot += 64)
+          for (const auto& address : addresses_of(
+                   world
+                       .choose("www.example",
+                               {static_cast<std::uint16_t>(slot), static_cast<std::uint16_t>(spot), 0},
+                               family)
+                       .answer))
+            given.insert(address);
+      given.erase("none");
+      const auto in_force = steer::in_force(world.block, world.table("www.example"), family);
+      std::set<std::string> said;
+      for (const auto& record : in_force.records) {
+        Address address{.family = family, .octets = {}};
+        CHECK(record.type == (family == Family::v4 ? wire::RrType::a : wire::RrType::aaaa));
+        REQUIRE(record.rdata.size() == address.size());
+        std::copy(record.rdata.begin(), record.rdata.end(), address.octets.begin());
+        said.insert(to_text(address));
+      }
+      CHECK(said == given);
+      CHECK(said.size() == in_force.records.size());
+      CHECK(in_force.ttl == 30);
+    }
+  }
 }
 
 TEST_CASE("a pool that was never published or has no endpoints answers nothing") {
