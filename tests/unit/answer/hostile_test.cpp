@@ -52,7 +52,8 @@ class Examiner {
  private:
   bool in_kind(const Octets& query, std::size_t room) const {
     const bool is_query = query.size() >= wire::header_size && (query[2] & 0x80) == 0;
-    if (!is_query || reply_.empty()) return is_query == !reply_.empty();
+    if (reply_.empty()) return !is_query || world_.snapshot.policy.rate_limiter != nullptr;
+    if (!is_query) return false;
     return reply_[0] == query[0] && reply_[1] == query[1] &&
            (reply_[2] & 0xF8) == (0x80 | (query[2] & 0x78)) && reply_.size() <= room && well_formed(reply_);
   }
@@ -254,6 +255,65 @@ TEST_CASE("records that sign, several of them, before and behind OPT, under owne
         }
   CHECK(examiner.bad() == 0);
   CHECK(examiner.replies() == examiner.examined());
+}
+
+// ---- rate limiting ----
+
+constexpr unsigned replies_a_second = 200;
+
+std::shared_ptr<RateLimiter> limiter(unsigned slip) {
+  RateLimit limit;
+  limit.responses_per_second = replies_a_second;
+  limit.slip = slip;
+  return std::make_shared<RateLimiter>(limit, HashKey{});
+}
+
+TEST_CASE(
+    "rate limiting and replies over the MTU (BIND 2021-25218): every EDNS size, in and over the limit") {
+  for (const unsigned slip : {0U, 1U, 2U}) {
+    Examiner examiner;
+    examiner.world().snapshot.policy.rate_limiter = limiter(slip);
+    unsigned beyond = 0, amplified = 0, full = 0;
+    for (unsigned size = 0; size <= 4096; ++size)
+      for (const char* name : {"huge.example.", "big.example.", "many.example."}) {
+        examiner.world().scratch.now.steady_us += 1000;  // 3,000 queries a second
+        const Octets query = Message(1).question(name, RrType::txt).opt(size, size % 2 == 0).octets();
+        examiner.examine(query);
+        beyond += examiner.reply().size() > std::clamp(size, 512U, 1232U);
+        const bool truncated = !examiner.reply().empty() && (examiner.reply()[2] & 2) != 0;
+        full += !examiner.reply().empty() && !truncated;
+        amplified += truncated && examiner.reply().size() > query.size();
+      }
+    CHECK(examiner.bad() == 0);
+    CHECK(beyond == 0);
+    CHECK(amplified == 0);
+    CHECK(full <= replies_a_second * (3 * 4097 / 1000 + 1));
+    CHECK(examiner.replies() < examiner.examined() == (slip != 1));
+  }
+}
+
+TEST_CASE("pulsed amplification (CVE-2024-33655, DNSBomb): a pulse carries no more than a second's replies") {
+  for (const unsigned pause_s : {1U, 2U, 10U, 300U}) {
+    Examiner examiner;
+    examiner.world().snapshot.policy.rate_limiter = limiter(2);
+    const Octets query = Message(1).question("big.example.", RrType::txt).opt().octets();
+    std::size_t highest = 0, sent = 0;
+    for (unsigned pulse = 0; pulse < 30; ++pulse) {
+      examiner.world().scratch.now.steady_us += pause_s * 1'000'000ULL;
+      std::size_t answered = 0, octets = 0;
+      for (unsigned i = 0; i < 5000; ++i) {
+        examiner.examine(query);
+        answered += !examiner.reply().empty() && (examiner.reply()[2] & 2) == 0;
+        octets += examiner.reply().size();
+      }
+      highest = std::max(highest, answered);
+      sent += octets;
+    }
+    CHECK(examiner.bad() == 0);
+    CHECK(highest <= replies_a_second);
+    CHECK(highest >= replies_a_second - 1);
+    CHECK(sent <= 30 * (replies_a_second * wire::udp_size_max + 5000 * query.size()));
+  }
 }
 
 // ---- counts, lengths and pointers ----
