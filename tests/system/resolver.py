@@ -104,6 +104,9 @@ def tool_commands(port):
         "kdig": kdig, "kdig over TCP": kdig + ["+tcp"], "kdig with EDNS": kdig + ["+edns"],
         "kdig with a client subnet": kdig + ["+subnet=192.0.2.0/24"],
         "drill": drill, "drill over TCP": drill + ["-t"], "drill with DO": drill + ["-D"],
+        "dig with a cookie": dig + ["+cookie"], "dig with NSID": dig + ["+nsid"], "dig with keepalive": dig + ["+tcp", "+keepalive"],
+        "dig with padding": dig + ["+padding=128"], "dig with an unknown option": dig + ["+ednsopt=65001:00ff"],
+        "kdig with NSID": kdig + ["+nsid"], "kdig with a cookie": kdig + ["+cookie"],
     }
 
 
@@ -127,3 +130,15 @@ def dig_kdig_and_drill_read_every_answer_without_a_warning(sandbox):
             expect("NOERROR" in text or "NXDOMAIN" in text, f"{what} shows no reply:\n{text}")
             read += 1
     sandbox.note(f"{read} answers read by dig, kdig and drill, no warning")
+
+
+@test
+def delv_reads_answers_of_an_unsigned_zone(sandbox):
+    """With -i, as it is not to look for a chain of trust."""
+    sluice = start(sandbox)
+    delv = ["delv", "@127.0.0.1", "-p", str(sluice.port), "-i"]
+    for name, rdtype, wanted in [("www.shop.example", "A", "127.0.1.1"), ("shop.example", "MX", "10 mail.shop.example."),
+                                 ("www.shop.example", "MX", "$NXRRSET"), ("nothing.shop.example", "A", "$NXDOMAIN")]:
+        result = run(delv + [name, rdtype])
+        expect_equal(f"exit code of delv {name} {rdtype}", result.returncode, 0)
+        expect(wanted in result.stdout, f"delv {name} {rdtype}: {result.stdout}{result.stderr}")

@@ -262,7 +262,7 @@ TEST_CASE("records that sign, several of them, before and behind OPT, under owne
 constexpr unsigned replies_a_second = 200;
 
 std::shared_ptr<RateLimiter> limiter(unsigned slip) {
-  RateLimit limit;
+  config::RateLimit limit;
   limit.responses_per_second = replies_a_second;
   limit.slip = slip;
   return std::make_shared<RateLimiter>(limit, HashKey{});
@@ -288,7 +288,7 @@ TEST_CASE(
     CHECK(beyond == 0);
     CHECK(amplified == 0);
     CHECK(full <= replies_a_second * (3 * 4097 / 1000 + 1));
-    CHECK(examiner.replies() < examiner.examined() == (slip != 1));
+    CHECK((examiner.replies() < examiner.examined()) == (slip != 1));
   }
 }
 
