@@ -28,7 +28,8 @@ from message import Malformed, Reply, from_text, name_text, type_text  # noqa: E
 QUERIES = 50_000
 SEED = 1
 WINDOW = 64        # queries in flight: no socket buffer overflows with so few
-REPLY_S = 5.0      # a reply that has not come by then is missing
+REPLY_S = 5.0      # a reply that has not come by then is asked for again
+ATTEMPTS = 3       # so often, until it is missing
 
 
 def read_zones(names):
@@ -45,16 +46,20 @@ def exchange(server, batch):
     got, wanted = {}, {query.id for query in batch}
     over_udp = [query for query in batch if not query.tcp]
     over_tcp = [query for query in batch if query.tcp]
-    for query in over_udp:
-        server.udp.send(query.wire())
-    end = time.monotonic() + REPLY_S
-    while len(got) < len(over_udp) and time.monotonic() < end:
-        try:
-            data = server.udp.recv(65535)
-        except TimeoutError:
-            continue
-        if len(data) >= 2 and (number := struct.unpack_from("!H", data)[0]) in wanted:
-            got[number] = data
+    # As a resolver would, it asks again; how often is among the figures.
+    for attempt in range(ATTEMPTS):
+        missing = [query for query in over_udp if query.id not in got]
+        server.resent += len(missing) if attempt else 0
+        for query in missing:
+            server.udp.send(query.wire())
+        end = time.monotonic() + REPLY_S
+        while len(got) < len(over_udp) and time.monotonic() < end:
+            try:
+                data = server.udp.recv(65535)
+            except TimeoutError:
+                continue
+            if len(data) >= 2 and (number := struct.unpack_from("!H", data)[0]) in wanted:
+                got[number] = data
     for attempt in range(2):  # a server may close an idle connection
         missing = [query for query in over_tcp if query.id not in got]
         if missing:
@@ -91,6 +96,7 @@ class Run:
         self.choices, self.show = choices, show
         self.passed = self.failed = self.shown = 0
         self.alike = {"NSD": 0, "Knot": 0}
+        self.resent = {}
         self.unexplained = {}
 
     def judge(self, query, data, known):
@@ -170,6 +176,8 @@ def run_world(world, zones, chosen, options, run):
             got = [exchange(server, batch) for server in started]
             for query in batch:
                 run.judge(query, {server.name: replies.get(query.id) for server, replies in zip(started, got)}, dict(known))
+        for server in started:
+            run.resent[server.name] = run.resent.get(server.name, 0) + server.resent
         return len(asked)
     finally:
         for server in started:
@@ -209,6 +217,8 @@ def report(run, asked, zone_count, seed, seconds):
     for choice in run.choices.rows:
         print(f"explained: {choice.count:6} {choice.name} ({', '.join(choice.peers)}): {choice.reason}")
     print(f"{asked} queries, {zone_count} zones, seed {seed}, {seconds:.0f} s; alike to NSD {run.alike['NSD']}, to Knot {run.alike['Knot']}")
+    if any(run.resent.values()):
+        print("asked again: " + ", ".join(f"{name} {count}" for name, count in run.resent.items()))
     print(f"{run.passed} passed, {run.failed} failed")
 
 

@@ -85,6 +85,7 @@ class Server:
         self.name, self.folder, self.argv = name, folder, argv
         self.process = None
         self.udp = self.tcp = None
+        self.resent = 0  # queries that had to be asked again
 
     def start(self):
         with open(os.path.join(self.folder, "log"), "ab") as log:
