@@ -166,7 +166,7 @@ def run_world(world, zones, chosen, options, run):
         for zone in chosen:
             for record in sorted(set(records[zone.apex]) ^ set(started[2].transfer(zone.apex)))[:10]:
                 print(f"note: only one of NSD and Knot holds {name_text(record[0])} {record[3]} {type_text(record[1])}")
-        share = options.queries * len(chosen) // options.zone_count
+        share = -(-options.queries * len(chosen) // options.zone_count)  # rounded up
         asked = query_maker.make(world, chosen, records, options.seed, share)
         known = {"zones": {from_text(zone.apex).lower() for zone in zones}}
         for start in range(0, len(asked), WINDOW):
