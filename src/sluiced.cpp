@@ -3,7 +3,7 @@
 //
 //   main thread      signals, probes, admin API          ("edge")
 //   control thread   the director: model, store, publication
-//   UDP workers      one per core, and one thread for TCP
+//   UDP workers      one per core, and one thread each for TCP and TLS
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -75,14 +75,16 @@ class StartErrors {
   Diagnostics errors_;
 };
 
-std::vector<serve::Listener> bind_listeners(const config::Config& config, StartErrors& errors) {
+// `section` has listen and listen_at; `bind` makes a listener of an address.
+template <class Section, class Bind>
+std::vector<serve::Listener> bind_listeners(const Section& section, StartErrors& errors, Bind bind) {
   std::vector<serve::Listener> listeners;
-  for (std::size_t i = 0; i < config.server.listen.size(); ++i) {
-    auto listener = serve::listen(config.server.listen[i], worker_count(config.server));
+  for (std::size_t i = 0; i < section.listen.size(); ++i) {
+    auto listener = bind(section.listen[i]);
     if (listener) {
       listeners.push_back(std::move(*listener));
     } else {
-      errors.add(config.server.listen_at[i], listener.error().message);
+      errors.add(section.listen_at[i], listener.error().message);
     }
   }
   return listeners;
@@ -158,12 +160,38 @@ void become(const User& user) {
     throw Fatal(fmt::format("sluiced: cannot become user {}: {}\n", user.name, system_message()));
 }
 
-// Connections cost descriptors: as many as we may have.
-void raise_descriptor_limit() {
+// A reload reads them again, as the user that we have become.
+void check_readable(const config::Tls& tls, const User& user, StartErrors& errors) {
+  const auto check = [&](const char* key, const std::string& file, Position at) {
+    if (access(file.c_str(), R_OK) != 0)
+      errors.add(at, fmt::format("{}: user '{}', which runs the daemon, cannot read {}: {}", key, user.name,
+                                 file, system_message()));
+  };
+  check("certificate", tls.certificate, tls.certificate_at);
+  check("key", tls.key, tls.key_at);
+}
+
+// Connections cost descriptors: as many as we may have. Returns how many those are.
+std::size_t raise_descriptor_limit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+serve::TcpLimits tcp_limits(const config::Config& config) {
+  serve::TcpLimits limits;
+  limits.client_connections = config.tcp.client_connections;
+  limits.idle = config.tcp.idle;
+  const auto possible = serve::connections_within(raise_descriptor_limit(), config.tls ? 2 : 1);
+  limits.connections = std::min<std::size_t>(config.tcp.connections, possible);
+  if (limits.connections < config.tcp.connections)
+    logger().warn(
+        "{} connections of the {} that tcp.connections says: the limit of open files allows no more",
+        limits.connections, config.tcp.connections);
+  return limits;
 }
 
 template <class T>
@@ -185,9 +213,11 @@ class Daemon {
   void stop();
 
   const config::Config config_;
-  std::vector<serve::Listener> listeners_;
+  const serve::TcpLimits tcp_limits_;
+  std::vector<serve::Listener> listeners_, tls_listeners_;
   std::vector<std::string> listen_;
   Published<answer::Snapshot> published_;
+  Published<serve::Certificate> certificate_;
   Quiescence quiescence_;
   Counters counters_;
 
@@ -198,22 +228,30 @@ class Daemon {
   std::optional<control::Director> director_;
   std::optional<probe::Prober> prober_;
   std::optional<serve::UdpServer> udp_;
-  std::optional<serve::TcpServer> tcp_;
+  std::optional<serve::TcpServer> tcp_, tls_;
   bool stopping_ = false;
 };
 
 Daemon::Daemon(control::Loaded loaded)
     : config_(loaded.config),
+      tcp_limits_(tcp_limits(config_)),
       admin_(edge_.get_executor(), [this](control::Request request, control::ReplyHandler handler) {
         director_->submit(std::move(request), std::move(handler));
       }) {
   StartErrors errors(config_.file);
-  listeners_ = bind_listeners(config_, errors);
+  listeners_ = bind_listeners(config_.server, errors, [this](const SocketAddress& address) {
+    return serve::listen(address, worker_count(config_.server));
+  });
+  if (config_.tls) tls_listeners_ = bind_listeners(*config_.tls, errors, serve::listen_tls);
   for (const auto& listener : listeners_) listen_.push_back(to_text(listener.address));
+  for (const auto& listener : tls_listeners_) listen_.push_back("tls:" + to_text(listener.address));
   const auto user = user_to_become(config_.server, errors);
   if (make_state_folder(config_.server.state, user, errors)) bind_admin(admin_, config_.admin, user, errors);
   errors.throw_if_any();
   if (user) become(*user);
+  if (user && config_.tls) check_readable(*config_.tls, *user, errors);
+  errors.throw_if_any();
+  certificate_.publish(loaded.certificate);
 
   auto store = value_or_fatal(store::Store::open(config_.server.state));
   const auto saved = value_or_fatal(store.load());
@@ -226,6 +264,7 @@ Daemon::Daemon(control::Loaded loaded)
 
 control::Outlets Daemon::outlets() {
   return {.published = published_,
+          .certificate = certificate_,
           .quiescence = quiescence_,
           .counters = counters_,
           .listen = listen_,
@@ -255,7 +294,8 @@ void Daemon::serve() {
   if (stopping_) return;
   const serve::Context context{published_, quiescence_, counters_};
   udp_.emplace(context, listeners_, worker_count(config_.server));
-  tcp_.emplace(context, listeners_);
+  tcp_.emplace(context, listeners_, tcp_limits_);
+  if (config_.tls) tls_.emplace(context, tls_listeners_, tcp_limits_, &certificate_);
   std::string line = "ready";
   for (const auto& address : listen_) line += " " + address;
   std::cout << line << std::endl;
@@ -287,6 +327,7 @@ void Daemon::stop() {
   stopping_ = true;
   udp_.reset();
   tcp_.reset();
+  tls_.reset();
   prober_->stop();
   admin_.stop();
 }
@@ -324,7 +365,6 @@ int run(int argc, char** argv) {
 
   set_up_logging(arguments.verbose);
   std::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
   auto result = control::load(arguments.config, control::block_steer_ids);
   if (!result.loaded) throw Fatal(to_text(std::move(result.errors)));
   Daemon daemon(std::move(*result.loaded));

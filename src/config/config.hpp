@@ -64,6 +64,22 @@ struct NotifyTarget {
   Position key_at;
 };
 
+// Of TCP and, by itself, of DNS over TLS.
+struct Tcp {
+  unsigned connections = 10'000;
+  unsigned client_connections = 100;  // of one IPv4 address or IPv6 /64
+  Duration idle{10'000};
+  friend bool operator==(const Tcp&, const Tcp&) = default;
+};
+
+// DNS over TLS.
+struct Tls {
+  std::vector<SocketAddress> listen;
+  std::vector<Position> listen_at;  // of each entry of `listen`
+  std::string certificate, key;     // paths, resolved like Server::state
+  Position certificate_at, key_at;  // of their values
+};
+
 struct Zone {
   wire::Name apex;
   std::string file;                    // path, resolved like Server::state
@@ -134,6 +150,8 @@ struct Config {
   Admin admin;
   Cookies cookies;
   std::optional<RateLimit> rate_limit;  // none: no limit
+  Tcp tcp;
+  std::optional<Tls> tls;  // none: not served over TLS
   std::vector<Zone> zones;
   std::vector<Key> keys;
   std::vector<Check> checks;

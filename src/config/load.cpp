@@ -195,6 +195,10 @@ Target Loader::add_target(SectionTable& section) {
       return &config_.cookies;
     case Section::rate_limit:
       return &config_.rate_limit.emplace();
+    case Section::tcp:
+      return &config_.tcp;
+    case Section::tls:
+      return &config_.tls.emplace();
     case Section::zone: {
       auto* zone = at_end(config_.zones);
       zone->apex = read_domain(section);

@@ -47,6 +47,24 @@ void complete_admin(Sections sections, Config& config, Errors& errors) {
                              socket_path_max, shown(config.admin.socket)));
 }
 
+// --- [tls] ---
+
+// On one port there is either TCP or TLS.
+void check_listeners_apart(const Config& config, Errors& errors) {
+  if (!config.tls) return;
+  const auto& plain = config.server;
+  for (std::size_t i = 0; i < config.tls->listen.size(); ++i) {
+    const auto& address = config.tls->listen[i];
+    const auto same = std::find(plain.listen.begin(), plain.listen.end(), address);
+    if (same == plain.listen.end() || address.port == 0) continue;
+    const auto [line, column] = plain.listen_at[static_cast<std::size_t>(same - plain.listen.begin())];
+    errors.add(
+        config.tls->listen_at[i],
+        fmt::format("listen: {} is given for UDP and TCP at {}:{}; TLS needs a port of its own, such as 853",
+                    to_text(address), line, column));
+  }
+}
+
 // --- [check.NAME] ---
 
 // The value of a string, or its default.
@@ -217,6 +235,7 @@ std::string SectionTable::header() const {
 
 void apply_rules(Sections sections, Config& config, Errors& errors) {
   complete_admin(sections, config, errors);
+  check_listeners_apart(config, errors);
   for (const auto& section : sections)
     if (section.row->section == Section::check) complete_check(section, config.checks[section.index], errors);
   for (const auto& section : sections)

@@ -42,11 +42,12 @@ void set_with_position(Target target, Value&& value, Position at) {
   std::get<decltype(owner_of(position))*>(target)->*position = at;
 }
 
+template <class Owner>
 void set_listeners(Target target, Value&& value, Position) {
-  auto& server = *std::get<Server*>(target);
+  auto& owner = *std::get<Owner*>(target);
   for (const auto& [address, at] : std::get<std::vector<Located<SocketAddress>>>(value)) {
-    server.listen.push_back(address);
-    server.listen_at.push_back(at);
+    owner.listen.push_back(address);
+    owner.listen_at.push_back(at);
   }
 }
 
@@ -106,6 +107,10 @@ constexpr auto sections = std::to_array<SectionRow>({
     {Section::rate_limit, "rate_limit", "[rate_limit]", false, false,
      "Limits the replies over UDP to each prefix of clients, so that nobody can be flooded with them. "
      "Without this section there is no limit. Clients with a valid cookie, and TCP, have none."},
+    {Section::tcp, "tcp", "[tcp]", false, false,
+     "What clients may take of us over TCP and, counted apart, over TLS."},
+    {Section::tls, "tls", "[tls]", false, false,
+     "DNS over TLS (RFC 7858); without this section there is none."},
     {Section::zone, "zone", "[zone.\"NAME\"]", true, true,
      "A zone that we are authoritative for; NAME is its apex."},
     {Section::key, "key", "[key.\"NAME\"]", true, false,
@@ -135,7 +140,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::listeners,
      .required = true,
      .doc = "The addresses and ports on which we answer queries, over UDP and TCP.",
-     .set = set_listeners},
+     .set = set_listeners<Server>},
     {.section = Section::server,
      .key = "workers",
      .type = Type::integer,
@@ -246,6 +251,58 @@ constexpr auto keys = std::to_array<KeyRow>({
      .derived = "none",
      .doc = "Prefixes of clients that have no limit.",
      .set = set<&RateLimit::exempt>},
+
+    {.section = Section::tcp,
+     .key = "connections",
+     .type = Type::integer,
+     .fallback = "10000",
+     .bounds = Bounds{"1", "1000000"},
+     .unit = "connections",
+     .doc = "How many connections there may be; beyond that the one that is idle for longest is closed for a "
+            "new "
+            "one. The system's limit of open files may allow fewer.",
+     .set = set<&Tcp::connections>},
+    {.section = Section::tcp,
+     .key = "client_connections",
+     .type = Type::integer,
+     .fallback = "100",
+     .bounds = Bounds{"1", "1000000"},
+     .unit = "connections",
+     .doc = "How many connections one IPv4 address or one IPv6 /64 may have; more are refused.",
+     .set = set<&Tcp::client_connections>},
+    {.section = Section::tcp,
+     .key = "idle",
+     .type = Type::duration,
+     .fallback = "\"10s\"",
+     .bounds = Bounds{"100ms", "1h"},
+     .doc = "How long a connection may be without a query before we close it; told to clients that ask (RFC "
+            "7828).",
+     .set = set<&Tcp::idle>},
+
+    {.section = Section::tls,
+     .key = "listen",
+     .type = Type::listeners,
+     .required = true,
+     .doc = "The addresses and ports on which we answer queries over TLS; the port for it is 853.",
+     .set = set_listeners<Tls>},
+    {.section = Section::tls,
+     .key = "certificate",
+     .type = Type::path,
+     .required = true,
+     .complaint = not_empty,
+     .doc =
+         "The certificate that is shown to clients, with the chain above it, a PEM file. Read again at each "
+         "reload.",
+     .set = set_with_position<&Tls::certificate, &Tls::certificate_at>},
+    {.section = Section::tls,
+     .key = "key",
+     .type = Type::path,
+     .required = true,
+     .complaint = not_empty,
+     .doc = "The private key that goes with the certificate, a PEM file without a pass phrase; server.user "
+            "has to "
+            "be able to read it.",
+     .set = set_with_position<&Tls::key, &Tls::key_at>},
 
     {.section = Section::zone,
      .key = "file",

@@ -15,7 +15,19 @@
 
 namespace sluice::config {
 
-enum class Section : std::uint8_t { server, admin, cookies, rate_limit, zone, key, check, pool, steer };
+enum class Section : std::uint8_t {
+  server,
+  admin,
+  cookies,
+  rate_limit,
+  tcp,
+  tls,
+  zone,
+  key,
+  check,
+  pool,
+  steer
+};
 
 struct SectionRow {
   Section section;
@@ -63,7 +75,8 @@ using Value = std::variant<std::string, std::int64_t, Duration, Choice, SocketAd
                            std::vector<TransferRule>, std::vector<NotifyTarget>>;
 
 // The struct that the keys of a section go to.
-using Target = std::variant<Server*, Admin*, Cookies*, RateLimit*, Zone*, Key*, Check*, Pool*, Steer*>;
+using Target =
+    std::variant<Server*, Admin*, Cookies*, RateLimit*, Tcp*, Tls*, Zone*, Key*, Check*, Pool*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {

@@ -70,9 +70,23 @@ std::optional<std::uint64_t> number_argument(const Request& request, std::string
 
 Error stopping_error() { return {ErrorCode::unavailable, "the daemon is stopping"}; }
 
+std::vector<SocketAddress> listen_of(const std::optional<config::Tls>& tls) {
+  return tls ? tls->listen : std::vector<SocketAddress>{};
+}
+
+// What a reload does not change.
+struct AtStart {
+  explicit AtStart(const config::Config& config)
+      : server(config.server), admin(config.admin), tcp(config.tcp), tls_listen(listen_of(config.tls)) {}
+  const config::Server server;
+  const config::Admin admin;
+  const config::Tcp tcp;
+  const std::vector<SocketAddress> tls_listen;
+};
+
 // What a running daemon cannot take over from a new config.
-std::vector<std::string> needs_restart(const config::Server& server, const config::Admin& admin,
-                                       const config::Config& now) {
+std::vector<std::string> needs_restart(const AtStart& start, const config::Config& now) {
+  const auto& [server, admin, tcp, tls_listen] = start;
   std::vector<std::string> keys;
   auto compare = [&](const auto& a, const auto& b, const char* key) {
     if (a != b) keys.emplace_back(key);
@@ -83,6 +97,8 @@ std::vector<std::string> needs_restart(const config::Server& server, const confi
   compare(server.user, now.server.user, "server.user");
   compare(admin.socket, now.admin.socket, "admin.socket");
   compare(admin.http, now.admin.http, "admin.http");
+  compare(tcp, now.tcp, "[tcp]");
+  compare(tls_listen, listen_of(now.tls), "tls.listen");
   return keys;
 }
 
@@ -94,8 +110,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
                  Outlets outlets)
       : executor_(std::move(executor)),
         model_(std::move(loaded.config)),
-        server_(model_.config().server),
-        admin_(model_.config().admin),
+        at_start_(model_.config()),
         outlets_(std::move(outlets)),
         journal_(executor_, std::move(store)),
         publisher_(executor_, model_, std::move(loaded.zones), saved.sticky_key, outlets_.published,
@@ -154,9 +169,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 
   asio::any_io_executor executor_;
   Model model_;
-  // As they were at start: a reload does not change what they say.
-  const config::Server server_;
-  const config::Admin admin_;
+  const AtStart at_start_;
   Outlets outlets_;
   Journal journal_;
   Publisher publisher_;
@@ -415,9 +428,10 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
   }
   std::string text = fmt::format("loaded: {} zone(s), {} steered name(s)",
                                  result.loaded->zones.zones().size(), result.loaded->config.steers.size());
-  const auto restart = needs_restart(server_, admin_, result.loaded->config);
+  const auto restart = needs_restart(at_start_, result.loaded->config);
   if (!restart.empty()) text += fmt::format("; a change of {} needs a restart", fmt::join(restart, ", "));
   if (!request.dry_run) {
+    if (result.loaded->certificate) outlets_.certificate.publish(std::move(result.loaded->certificate));
     model_.replace_config(std::move(result.loaded->config));
     publisher_.replace_zones(std::move(result.loaded->zones));
     cookie_secrets_ = std::move(result.loaded->cookie_secrets);

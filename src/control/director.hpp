@@ -27,6 +27,7 @@ namespace sluice::control {
 // What the director acts on. All outlive it. Callables are called on the control thread.
 struct Outlets {
   Published<answer::Snapshot>& published;
+  Published<serve::Certificate>& certificate;
   Quiescence& quiescence;
   const Counters& counters;
   std::vector<std::string> listen;                                     // for the status

@@ -31,6 +31,18 @@ std::vector<answer::CookieSecret> read_cookie_secrets(const config::Config& conf
   return {};
 }
 
+// Null without [tls], and with errors. A file that was refused by name has its error already.
+std::shared_ptr<const serve::Certificate> load_certificate(const config::Config& config,
+                                                           Diagnostics& errors) {
+  if (!config.tls || config.tls->certificate.empty() || config.tls->key.empty()) return nullptr;
+  const auto& tls = *config.tls;
+  auto loaded = serve::load_certificate(tls.certificate, tls.key);
+  if (!loaded.certificate_error.empty())
+    errors.push_back({config.file, tls.certificate_at, "certificate: " + loaded.certificate_error});
+  if (!loaded.key_error.empty()) errors.push_back({config.file, tls.key_at, "key: " + loaded.key_error});
+  return std::move(loaded.certificate);
+}
+
 }  // namespace
 
 std::vector<zone::SteerId> count_up(const config::Config& config) {
@@ -53,8 +65,10 @@ LoadResult load(const std::string& file, SteerIds steer_ids) {
     zones.push_back(std::move(loaded.zone));
   }
   auto secrets = read_cookie_secrets(config, result.errors);
+  auto certificate = load_certificate(config, result.errors);
   if (result.errors.empty())
-    result.loaded = Loaded{std::move(*read.config), zone::ZoneSet(std::move(zones)), std::move(secrets)};
+    result.loaded = Loaded{std::move(*read.config), zone::ZoneSet(std::move(zones)), std::move(secrets),
+                           std::move(certificate)};
   return result;
 }
 

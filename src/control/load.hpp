@@ -9,6 +9,7 @@
 #include "answer/cookies.hpp"
 #include "base/diagnostic.hpp"
 #include "config/config.hpp"
+#include "serve/certificate.hpp"
 #include "zone/zone.hpp"
 
 namespace sluice::control {
@@ -18,6 +19,7 @@ struct Loaded {
   zone::ZoneSet zones;
   std::vector<answer::CookieSecret>
       cookie_secrets;  // of the file that the config names; empty: it names none
+  std::shared_ptr<const serve::Certificate> certificate;  // of DNS over TLS; null: the config has none
 };
 
 struct LoadResult {

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 namespace sluice::serve {
@@ -28,7 +29,23 @@ constexpr int tcp_backlog = 1024;
 // When the system chooses the port, it does so for UDP; somebody may use the same one for TCP.
 constexpr int port_attempts_max = 32;
 
-enum class Transport : std::uint8_t { udp, tcp };
+// What of a connection's replies may wait in the kernel beyond what is on its way: else a client that does
+// not read costs as much as net.ipv4.tcp_wmem allows, some MiB.
+constexpr int unsent_bytes_max = 32 << 10;
+
+enum class Transport : std::uint8_t { udp, tcp, tls };
+
+const char* name_of(Transport transport) {
+  switch (transport) {
+    case Transport::udp:
+      return "UDP";
+    case Transport::tcp:
+      return "TCP";
+    case Transport::tls:
+      return "TLS";
+  }
+  return "";
+}
 
 // Carries errno from a failed step to the place that words it.
 using Outcome = std::errc;
@@ -40,8 +57,8 @@ Error cannot_listen(const SocketAddress& address, Transport transport, Outcome o
   std::string reason = std::make_error_code(outcome).message();
   reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
   if (outcome == std::errc::permission_denied) reason += " (ports below 1024 need CAP_NET_BIND_SERVICE)";
-  return {ErrorCode::unavailable, fmt::format("cannot listen on {} ({}): {}", to_text(address),
-                                              transport == Transport::udp ? "UDP" : "TCP", reason)};
+  return {ErrorCode::unavailable,
+          fmt::format("cannot listen on {} ({}): {}", to_text(address), name_of(transport), reason)};
 }
 
 Outcome set_option(int socket, int level, int option, int value) {
@@ -104,6 +121,10 @@ Outcome open_tcp(const SocketAddress& address, Descriptor& socket) {
   if (const auto failed = open_socket(address, Transport::tcp, socket); failed != done) return failed;
   if (const auto failed = set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1); failed != done)
     return failed;
+  // Connections inherit it.
+  if (const auto failed = set_option(socket.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_bytes_max);
+      failed != done)
+    return failed;
   if (const auto failed = bind_socket(socket, address); failed != done) return failed;
   return ::listen(socket.get(), tcp_backlog) == 0 ? done : last_error();
 }
@@ -150,6 +171,16 @@ Result<Listener> listen(const SocketAddress& address, unsigned udp_sockets) {
     auto listener = listen_once(address, udp_sockets, taken);
     if (listener || !taken || address.port != 0 || attempt == port_attempts_max) return listener;
   }
+}
+
+Result<Listener> listen_tls(const SocketAddress& address) {
+  Listener listener{.address = address, .udp = {}, .tcp = {}};
+  if (const auto failed = open_tcp(address, listener.tcp); failed != done)
+    return cannot_listen(address, Transport::tls, failed);
+  const auto port = bound_port(address, listener.tcp);
+  if (!port) return port.error();
+  listener.address.port = *port;
+  return listener;
 }
 
 SystemAddress::SystemAddress(const SocketAddress& address) {

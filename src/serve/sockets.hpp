@@ -47,6 +47,9 @@ struct Listener {
 // least 1.
 Result<Listener> listen(const SocketAddress& address, unsigned udp_sockets);
 
+// For DNS over TLS: the same without UDP.
+Result<Listener> listen_tls(const SocketAddress& address);
+
 // The same address as the system's calls want it, and back.
 struct SystemAddress {
   explicit SystemAddress(const SocketAddress& address);

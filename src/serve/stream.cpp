@@ -39,7 +39,8 @@ Progress Stream::read(std::span<std::uint8_t> space) {
   if (!tls_) return progress(::recv(socket_.native_handle(), space.data(), space.size(), 0), Need::readable);
   std::size_t size = 0;
   ERR_clear_error();
-  return tls_progress(SSL_read_ex(tls_.get(), space.data(), space.size(), &size), size);
+  const int result = SSL_read_ex(tls_.get(), space.data(), space.size(), &size);
+  return tls_progress(result, size);
 }
 
 Progress Stream::write(wire::Bytes octets) {
@@ -49,7 +50,8 @@ Progress Stream::write(wire::Bytes octets) {
                     Need::writable);
   std::size_t size = 0;
   ERR_clear_error();
-  return tls_progress(SSL_write_ex(tls_.get(), octets.data(), octets.size(), &size), size);
+  const int result = SSL_write_ex(tls_.get(), octets.data(), octets.size(), &size);
+  return tls_progress(result, size);
 }
 
 // Either direction may need either: a key update (RFC 8446, 4.6.3) is answered while reading.

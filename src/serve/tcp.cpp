@@ -36,6 +36,9 @@ constexpr std::size_t output_bytes_max = 16 * 1024;
 // client's patience.
 constexpr std::chrono::milliseconds accept_pause{100};
 
+// Sockets for UDP, probes, operators and transfers, and files.
+constexpr std::size_t other_descriptors = 512;
+
 // Between two looks at the deadlines. At the longest a second, so that an idle server lets old snapshots go.
 constexpr std::chrono::milliseconds tick_min{10}, tick_max{1000};
 
@@ -344,6 +347,11 @@ asio::awaitable<void> TcpServer::Implementation::tick() {
     if (certificate_) certificate_->current();
     connections_.close_due(Clock::now());
   }
+}
+
+std::size_t connections_within(std::size_t descriptors, std::size_t servers) {
+  const std::size_t others = std::min(descriptors / 2, other_descriptors);
+  return std::max<std::size_t>((descriptors - others) / servers, 1);
 }
 
 TcpServer::TcpServer(const Context& context, std::vector<Listener>& listeners, const TcpLimits& limits,

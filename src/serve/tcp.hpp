@@ -15,6 +15,7 @@
 #include <memory>
 #include <vector>
 
+#include "config/config.hpp"
 #include "serve/certificate.hpp"
 #include "serve/sockets.hpp"
 #include "serve/udp.hpp"
@@ -24,15 +25,15 @@ namespace sluice::serve {
 // What a client may take of us. The times are kept to within an eighth of the shortest.
 struct TcpLimits {
   // In all. Idle ones hold no buffers, so this is a matter of some KiB each.
-  std::size_t connections = 10'000;
+  std::size_t connections = config::Tcp{}.connections;
 
   // Of one IPv4 address or IPv6 /64: one client cannot take all; a resolver needs a handful, but several may
   // share one address.
-  std::size_t client_connections = 100;
+  std::size_t client_connections = config::Tcp{}.client_connections;
 
   // Between messages. RFC 7766, 6.2.3: "of the order of a few seconds"; resolvers that ask again at once are
   // well inside.
-  std::chrono::milliseconds idle{10'000};
+  std::chrono::milliseconds idle = config::Tcp{}.idle;
 
   // From a message's first octet to its last: a query fits one segment, so this is several retransmissions.
   std::chrono::milliseconds message{5'000};
@@ -54,6 +55,10 @@ struct TcpLimits {
   // of the worst, which hold some 150 KiB each, or thousands of ordinary ones.
   std::size_t memory = 64 << 20;
 };
+
+// How many connections each of `servers` may have so that, of the descriptors that the system gives us,
+// enough are left for the rest.
+std::size_t connections_within(std::size_t descriptors, std::size_t servers);
 
 class TcpServer {
  public:

@@ -275,6 +275,29 @@ TEST_CASE("what is absent has its default") {
   CHECK(config.steers[0].subnet_v6 == 56);
 }
 
+TEST_CASE("connections and TLS") {
+  const auto config = loaded(std::string(head) +
+                                 "[tcp]\nconnections = 20_000\nclient_connections = 7\nidle = \"30s\"\n"
+                                 "[tls]\nlisten = [\"127.0.0.1:853\", \"[::1]:853\"]\n"
+                                 "certificate = \"tls/server.pem\"\nkey = \"/etc/keys/server.key\"\n",
+                             "etc/sluice.toml");
+  CHECK(config.tcp == Tcp{.connections = 20'000, .client_connections = 7, .idle = 30s});
+  REQUIRE(config.tls);
+  CHECK(config.tls->listen ==
+        std::vector{*parse_socket_address("127.0.0.1:853"), *parse_socket_address("[::1]:853")});
+  CHECK(config.tls->listen_at == std::vector<Position>{{10, 11}, {10, 28}});
+  CHECK(config.tls->certificate == "etc/tls/server.pem");
+  CHECK(config.tls->certificate_at == Position{11, 15});
+  CHECK(config.tls->key == "/etc/keys/server.key");
+  CHECK(config.tls->key_at == Position{12, 7});
+}
+
+// The defaults stand in the schema, and once more in the struct for a file without the section.
+TEST_CASE("without [tcp] the limits are those of an empty one, and without [tls] there is no TLS") {
+  CHECK(loaded(head).tcp == loaded(std::string(head) + "[tcp]\n").tcp);
+  CHECK(!loaded(head).tls);
+}
+
 TEST_CASE("a server and a zone are enough") {
   const auto config = loaded(head);
   CHECK(config.checks.empty());

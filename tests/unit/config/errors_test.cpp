@@ -36,6 +36,22 @@ const Case bad_values[] = {
      "'/23456789/123456789/123456789/123456789/123456789/123456789/123456789/123456789/123456789/"
      "123456789/...'\n"},
 
+    {"tcp: no connections", "[tcp]\nconnections = 0\n", "6:15: connections: expected 1 to 1000000, got 0\n"},
+    {"tcp: idle too short", "[tcp]\nidle = \"50ms\"\n", "6:8: idle: expected 100ms to 1h, got \"50ms\"\n"},
+    {"tcp: idle without a unit", "[tcp]\nidle = 10\n",
+     "6:8: idle: expected a duration such as \"2s\", got an integer\n"},
+    {"tls: nothing in it", "[tls]\n",
+     "5:1: [tls] has no 'listen'; expected an array of ADDRESS:PORT strings such as [\"127.0.0.1:53\", "
+     "\"[::1]:53\"]\n5:1: [tls] has no 'certificate'; expected a path as a string\n5:1: [tls] has no 'key'; "
+     "expected a path as a string\n"},
+    {"tls: empty paths", "[tls]\nlisten = [\"[::1]:853\"]\ncertificate = \"\"\nkey = \"\"\n",
+     "7:15: certificate: expected a text that is not empty, got \"\"\n8:7: key: expected a text that is not "
+     "empty, "
+     "got \"\"\n"},
+    {"tls: the port of TCP", "[tls]\nlisten = [\"127.0.0.1:5300\"]\ncertificate = \"c\"\nkey = \"k\"\n",
+     "6:11: listen: 127.0.0.1:5300 is given for UDP and TCP at 2:11; TLS needs a port of its own, such as "
+     "853\n"},
+
     {"zone: no file", "[zone.\"other.example\"]\n",
      "5:1: [zone.\"other.example\"] has no 'file'; expected a path as a string\n"},
     {"zone: file is a number", "[zone.\"other.example\"]\nfile = 1\n",
@@ -309,8 +325,9 @@ const Case bad_names[] = {
     {"unknown section, nearly known", "[chek.web]\ntype = \"http\"\n",
      "5:2: unknown section [chek]; did you mean 'check'?\n"},
     {"unknown section, not near any", "[rollout]\n",
-     "5:2: unknown section [rollout]; known are server, admin, cookies, rate_limit, zone, key, check, pool, "
-     "steer\n"},
+     "5:2: unknown section [rollout]; known are server, admin, cookies, rate_limit, tcp, tls, zone, key, "
+     "check, "
+     "pool, steer\n"},
     {"a section as an array", "[[admin]]\n", "5:3: admin: expected the section [admin], got an array\n"},
     {"a named section without a name", "[pool]\nendpoints = [\"192.0.2.1\"]\n",
      "6:1: 'endpoints' in [pool]: expected a section [pool.NAME], got an array\n"},

@@ -46,6 +46,7 @@ class Life {
     REQUIRE(saved.has_value());
     Outlets outlets{
         .published = published_,
+        .certificate = certificate_,
         .quiescence = quiescence_,
         .counters = counters_,
         .listen = {},
@@ -110,6 +111,7 @@ class Life {
 
  private:
   Published<answer::Snapshot> published_;
+  Published<serve::Certificate> certificate_;
   Quiescence quiescence_;
   Counters counters_;
   CounterShard* shard_ = nullptr;
