@@ -42,11 +42,11 @@ std::string openssl_message() {
 
 // A file of ordinary size as a whole; a pipe or a device would keep us waiting.
 bool read_file(const std::string& file, std::string& content, std::string& error) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "rbe"), std::fclose);
   struct stat status {};
-  if (!stream || fstat(fileno(stream.get()), &status) != 0)
-    return error = fmt::format("cannot read {}: {}", file, system_message(errno)), false;
-  if (!S_ISREG(status.st_mode)) return error = fmt::format("{} is not an ordinary file", file), false;
+  if (stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    return error = fmt::format("{} is not an ordinary file", file), false;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "rbe"), std::fclose);
+  if (!stream) return error = fmt::format("cannot read {}: {}", file, system_message(errno)), false;
   content.resize(file_size_max + 1);
   content.resize(std::fread(content.data(), 1, content.size(), stream.get()));
   if (std::ferror(stream.get()) != 0)
@@ -96,10 +96,11 @@ std::string use_chain(SSL_CTX* context, const std::string& file) {
 std::string load_key(Key& key, const std::string& file) {
   std::string content, error;
   if (!read_file(file, content, error)) return error;
+  if (content.find("PRIVATE KEY-----") == content.npos)
+    return fmt::format("there is no PEM private key in {}", file);
   key.reset(PEM_read_bio_PrivateKey(view_of(content).get(), nullptr, no_pass_phrase, nullptr));
   OPENSSL_cleanse(content.data(), content.size());
   if (key) return {};
-  if (at_end()) return fmt::format("there is no PEM private key in {}", file);
   return fmt::format("the key in {} cannot be read (a pass phrase cannot be asked for): {}", file,
                      openssl_message());
 }

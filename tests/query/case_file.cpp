@@ -151,7 +151,8 @@ struct Options {
   unsigned rr_class = 1;
   std::string class_name = "IN";
   Octets edns_options;
-  std::string subnet;  // "ADDRESS/LENGTH", to be given back
+  std::string subnet;                         // "ADDRESS/LENGTH", to be given back
+  std::vector<answer::Transport> transports;  // none: all
 };
 
 void set_subnet(const std::string& text, Options& options) {
@@ -174,14 +175,18 @@ void add_option(wire::OptionCode code, const Octets& value, Options& options) {
   wire::test::append(options.edns_options, value);
 }
 
-void read_option(const std::string& word, Options& options, answer::Client& client) {
+void read_option(const std::string& word, Options& options, Case& current) {
+  using answer::Transport;
   const auto [key, value] = pair_of(word);
-  if (key == "+tcp") {
-    client.transport = answer::Transport::tcp;
+  if (key == "+udp") {
+    options.transports.push_back(Transport::udp);
+  } else if (key == "+tcp") {
+    options.transports.push_back(Transport::tcp);
   } else if (key == "+tls") {
-    client.transport = answer::Transport::tls;
+    options.transports.push_back(Transport::tls);
   } else if (key == "+client") {
-    client.address = address_of(value);
+    current.client.address = address_of(value);
+    current.through_sockets = false;
   } else if (key == "+rd") {
     options.flags |= 0x0100;
   } else if (key == "+cd") {
@@ -231,7 +236,8 @@ struct Expectation {
 
 void read_query(const std::vector<std::string>& words, Case& current, Expectation& expectation) {
   Options options;
-  for (std::size_t i = 3; i < words.size(); ++i) read_option(words[i], options, current.client);
+  for (std::size_t i = 3; i < words.size(); ++i) read_option(words[i], options, current);
+  if (!options.transports.empty()) current.transports = options.transports;
   const std::string& type = words.at(2);
   const auto number_of_type = ldns_get_rr_type_by_name(type.c_str());
   if (number_of_type == 0 && type != "TYPE0") throw Mistake("unknown type '" + type + "'");
@@ -248,15 +254,16 @@ void read_query(const std::vector<std::string>& words, Case& current, Expectatio
 
 void read_raw(const std::vector<std::string>& words, Case& current) {
   std::string digits;
+  Options options;
   for (std::size_t i = 1; i < words.size(); ++i) {
-    Options unused;
     if (words[i][0] == '+') {
-      read_option(words[i], unused, current.client);
+      read_option(words[i], options, current);
     } else {
       digits += words[i];
     }
   }
   current.message = hex_of(digits);
+  if (!options.transports.empty()) current.transports = options.transports;
 }
 
 void read_record(const std::string& line, const std::string& section, Expectation& expectation) {
@@ -334,6 +341,7 @@ class Reader {
   void finish_case() {
     if (file_.cases.empty()) return;
     file_.cases.back().expected = expectation_.lines();
+    if (file_.setup.policy.now != 0) file_.cases.back().through_sockets = false;
   }
 
   CaseFile file_;

@@ -14,10 +14,14 @@
 //   reply NOERROR aa
 //   answer www.example. 30 A 192.0.2.1
 //
-// Options of a query: +tcp +tls +rd +cd +edns[=SIZE] +do +version=N +subnet=ADDRESS/LENGTH +client=ADDRESS
-// +opcode=N +class=CH +nsid +keepalive +padding[=SIZE] +cookie=HEX. In place of `query` there may be
-// `raw HEX`, a whole message in hexadecimal (+tcp and
-// +client may follow).
+// Options of a query: +udp +tcp +tls +rd +cd +edns[=SIZE] +do +version=N +subnet=ADDRESS/LENGTH
+// +client=ADDRESS +opcode=N +class=CH +nsid +keepalive +padding[=SIZE] +cookie=HEX. In place of `query` there
+// may be `raw HEX`, a whole message in hexadecimal (+tcp and +client may follow).
+//
+// A query is put to answer() directly and through sockets, over UDP, TCP and TLS, and has to get this reply
+// each time; over those of +udp +tcp +tls only when any of these is there. What depends on the client's
+// address
+// (+client) or on the time (policy) is asked directly only.
 //
 // A reply is `none` or a code with the flags that are set (of aa tc rd; qr is always wanted). Records stand
 // one a line behind the name of their section; within an RRset their order does not matter. What need not be
@@ -68,6 +72,9 @@ struct Setup {
 struct Case {
   unsigned line = 0;
   std::string title;
+  std::vector<answer::Transport> transports{answer::Transport::udp, answer::Transport::tcp,
+                                            answer::Transport::tls};
+  bool through_sockets = true;
   answer::Client client{.address = {.family = Family::v4, .octets = {198, 51, 100, 1}}};
   std::vector<std::uint8_t> message;
   std::vector<std::string> expected;  // as describe() gives a reply; `size` only when it is checked

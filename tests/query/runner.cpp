@@ -9,9 +9,12 @@
 #include <filesystem>
 #include <iostream>
 
+#include <valgrind/valgrind.h>
+
 #include "../unit/answer/allocations.hpp"
 #include "case_file.hpp"
 #include "reply_text.hpp"
+#include "transports.hpp"
 #include "world.hpp"
 
 namespace sluice::query_cases {
@@ -27,20 +30,46 @@ std::string joined(const std::vector<std::string>& lines) {
   return text;
 }
 
-void run_case(const std::string& path, const Case& current, World& world, Counts& counts) {
-  auto got = describe(world.ask(current));
+// One reply against what was expected. `way` says how the query was put.
+void check_reply(const std::string& path, const Case& current, const std::string& way,
+                 std::vector<std::string> got, Counts& counts) {
   const bool sized = std::any_of(current.expected.begin(), current.expected.end(),
                                  [](const std::string& line) { return line.starts_with("size "); });
   if (!sized) std::erase_if(got, [](const std::string& line) { return line.starts_with("size "); });
-  if (world.allocations() != 0) got.push_back("allocations " + std::to_string(world.allocations()));
-  if (world.unwritten()) got.push_back("octets that were not written");
   if (got == current.expected) {
     ++counts.passed;
     return;
   }
   ++counts.failed;
-  std::cout << path << ':' << current.line << ": " << current.title << ": expected ["
+  std::cout << path << ':' << current.line << ": " << current.title << " (" << way << "): expected ["
             << joined(current.expected) << "], got [" << joined(got) << "]\n";
+}
+
+const char* name_of(answer::Transport transport) {
+  switch (transport) {
+    case answer::Transport::udp:
+      return "UDP";
+    case answer::Transport::tcp:
+      return "TCP";
+    case answer::Transport::tls:
+      return "TLS";
+  }
+  return "";
+}
+
+void run_case(const std::string& path, const Case& current, World& world, Transports* transports,
+              Counts& counts) {
+  for (const auto transport : current.transports) {
+    const std::string name = name_of(transport);
+    auto got = describe(world.ask(current, transport));
+    if (world.allocations() != 0) got.push_back("allocations " + std::to_string(world.allocations()));
+    if (world.unwritten()) got.push_back("octets that were not written");
+    check_reply(path, current, "answer() for " + name, std::move(got), counts);
+    // Over TCP, an empty message is the end of the connection.
+    const bool empty = current.message.empty() && transport != answer::Transport::udp;
+    if (transports != nullptr && current.through_sockets && !empty)
+      check_reply(path, current, name, describe(transports->ask(transport, current.message)), counts);
+  }
 }
 
 void run_file(const std::string& path, Counts& counts) {
@@ -52,7 +81,12 @@ void run_file(const std::string& path, Counts& counts) {
     std::cout << path << ": " << error << '\n';
     return;
   }
-  for (const auto& current : file->cases) run_case(path, current, *world, counts);
+  // Valgrind is asked about replies, and takes its time with handshakes.
+  std::unique_ptr<Transports> transports;
+  if (RUNNING_ON_VALGRIND == 0)
+    transports = std::make_unique<Transports>(
+        serve::Context{world->published(), world->quiescence(), world->counters()});
+  for (const auto& current : file->cases) run_case(path, current, *world, transports.get(), counts);
 }
 
 // A count that does not move would find nothing.

@@ -8,6 +8,9 @@
 namespace sluice::query_cases {
 namespace {
 
+// What the servers tell clients: the default of 10 s (RFC 7828, in units of 100 ms).
+constexpr std::uint16_t idle_timeout = 100;
+
 // The zone with the longest apex at or above a steered name gets it.
 const ZoneText* zone_of(const Setup& setup, const wire::Name& name) {
   const ZoneText* best = nullptr;
@@ -52,15 +55,20 @@ std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
                              .cookies = setup.policy.cookies,
                              .rate_limiter = {}};
   world->scratch_.now.unix_seconds = setup.policy.now;
+  // Lives in the world, which outlives the servers.
+  world->published_.publish({std::shared_ptr<void>(), &world->snapshot_});
   return world;
 }
 
-std::vector<std::uint8_t> World::ask(const Case& query) {
+std::vector<std::uint8_t> World::ask(const Case& query, answer::Transport transport) {
+  answer::Client client = query.client;
+  client.transport = transport;
+  if (transport != answer::Transport::udp) client.idle_timeout = idle_timeout;
   std::vector<std::uint8_t> reply(wire::message_size_max);
   static_cast<void>(VALGRIND_MAKE_MEM_UNDEFINED(reply.data(), reply.size()));
   const Quiescence::Section section(reader_);
   const std::uint64_t before = answer::test::allocations();
-  const std::size_t size = answer::answer(snapshot_, scratch_, query.client, query.message, reply);
+  const std::size_t size = answer::answer(snapshot_, scratch_, client, query.message, reply);
   allocations_ = answer::test::allocations() - before;
   unwritten_ = VALGRIND_CHECK_MEM_IS_DEFINED(reply.data(), size) != 0;
   reply.resize(size);

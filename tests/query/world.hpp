@@ -5,6 +5,7 @@
 #include <string>
 
 #include "answer/answer.hpp"
+#include "base/published.hpp"
 #include "case_file.hpp"
 
 namespace sluice::query_cases {
@@ -15,7 +16,7 @@ class World {
   static std::unique_ptr<World> build(const Setup& setup, std::string& error);
 
   // The reply; empty when there is none.
-  std::vector<std::uint8_t> ask(const Case& query);
+  std::vector<std::uint8_t> ask(const Case& query, answer::Transport transport);
 
   // How often answer() has allocated in the last ask(): it never may.
   std::uint64_t allocations() const { return allocations_; }
@@ -25,6 +26,11 @@ class World {
   bool unwritten() const { return unwritten_; }
 
   const answer::Snapshot& snapshot() const { return snapshot_; }
+
+  // For servers.
+  const Published<answer::Snapshot>& published() const { return published_; }
+  Quiescence& quiescence() { return quiescence_; }
+  Counters& counters() { return counters_; }
 
  private:
   explicit World(std::size_t names) : block_(std::make_shared<steer::Block>(quiescence_, names)) {}
@@ -37,6 +43,7 @@ class World {
   answer::Snapshot snapshot_;
   std::uint64_t allocations_ = 0;
   bool unwritten_ = false;
+  Published<answer::Snapshot> published_;
 };
 
 }  // namespace sluice::query_cases

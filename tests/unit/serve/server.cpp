@@ -54,17 +54,19 @@ SocketAddress loopback(Family family, std::uint16_t port) {
   return {parse_address(family == Family::v4 ? "127.0.0.1" : "::1").value(), port};
 }
 
-Server::Server(const std::vector<std::string>& addresses, unsigned workers, const TcpLimits& limits) {
-  for (const std::string& address : addresses) {
-    auto listener = listen(parse_socket_address(address).value(), workers);
+Server::Server(const std::vector<std::string>& addresses, unsigned workers, const TcpLimits& limits,
+               const Published<Certificate>* certificates) {
+  for (const std::string& text : addresses) {
+    const auto address = parse_socket_address(text).value();
+    auto listener = certificates != nullptr ? listen_tls(address) : listen(address, workers);
     if (!listener) FAIL(listener.error().message);
     addresses_.push_back(listener->address);
     listeners_.push_back(std::move(*listener));
   }
   publish(1);
   const Context context{published_, quiescence_, counters_};
-  udp_ = std::make_unique<UdpServer>(context, listeners_, workers);
-  tcp_ = std::make_unique<TcpServer>(context, listeners_, limits);
+  if (certificates == nullptr) udp_ = std::make_unique<UdpServer>(context, listeners_, workers);
+  tcp_ = std::make_unique<TcpServer>(context, listeners_, limits, certificates);
 }
 
 void Server::publish(std::uint8_t last_octet, std::shared_ptr<const zone::Zone> zone) {

@@ -27,12 +27,12 @@ unsigned answers_of(const Message& message);
 
 inline constexpr unsigned noerror = 0, refused = 5;
 
-// All parts of the answering side, on the addresses given. It answers for "a.test", with one address; other
-// names are refused.
+// All parts of the answering side, on the addresses given; with `certificates` the one for TLS alone. It
+// answers for "a.test", with one address; other names are refused.
 class Server {
  public:
   explicit Server(const std::vector<std::string>& addresses, unsigned workers = 2,
-                  const TcpLimits& limits = {});
+                  const TcpLimits& limits = {}, const Published<Certificate>* certificates = nullptr);
 
   const SocketAddress& address(std::size_t i = 0) const { return addresses_[i]; }
   std::uint64_t counted(Metric metric) const { return counters_.value(metric); }
