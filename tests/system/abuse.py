@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import resource
 import select
 import socket
 import struct
@@ -12,6 +13,20 @@ import time
 from harness import Sluice, expect, expect_equal, poll, test
 from queries import Asker, addresses, ask_many, question
 
+CONFIG = """
+[check.alive]
+type = "tcp"
+port = {check_port}
+interval = "200ms"
+timeout = "200ms"
+rise = 1
+fall = 1
+[pool.v1]
+check = "alive"
+endpoints = ["127.0.0.1"]
+[steer."www.shop.example"]
+pools = {{ v1 = 1 }}
+"""
 PLAIN_CONFIG = """
 [pool.v1]
 endpoints = ["127.0.1.1"]
@@ -104,6 +119,49 @@ def all_65536_types_are_answered_over_udp_and_tcp(sandbox):
                 # Transfers differ by transport; of all others UDP and TCP say the same.
                 if number not in (251, 252):
                     expect_equal(f"rcode of type {number}", reply[3] & 15, replies[number][3] & 15)
+
+
+class Acceptor(threading.Thread):
+    """What the checks connect to. Counts how often they did."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        self.accepted = 0
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                self.listener.accept()[0].close()
+            except OSError:
+                return
+            self.accepted += 1
+
+
+@test
+def udp_and_checks_go_on_when_connections_have_taken_all_descriptors(sandbox):
+    checked = Acceptor()
+    sluice = Sluice(sandbox, CONFIG.format(check_port=checked.port))
+    sluice.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+    poll("the first check", lambda: sluice.endpoint("127.0.0.1")["health"] == "up")
+    clients = []
+    try:
+        for number in range(1000):
+            clients.append(connect(sluice, f"127.0.1.{number // 50 + 1}"))
+        expect_udp(sluice)
+        before = checked.accepted
+        poll("five more checks", lambda: checked.accepted >= before + 5)
+        expect_equal("health", sluice.endpoint("127.0.0.1")["health"], "up")
+        expect_udp(sluice)
+        expect(descriptors(sluice.process) <= 64, "more descriptors than allowed")
+    finally:
+        for client in clients:
+            client.close()
+    expect_tcp(sluice)
+    expect(len(sluice.process.log()) < 100_000, "the log is flooded")
+    sandbox.note(f"1,000 connections, 64 descriptors: {checked.accepted} checks went on")
 
 
 @test
