@@ -232,6 +232,8 @@ void append_rdfs(const ldns_rr& rr, std::vector<std::uint8_t>& out) {
 // Whether the record has all of its fields, with names where names belong: what the compiler relies on.
 bool has_its_form(const ldns_rr& rr, const ldns_rr_descriptor& form) {
   if (ldns_rr_rd_count(&rr) < ldns_rr_descriptor_minimum(&form)) return false;
+  // Behind the last field ldns still takes \# for octets, and aborts when it is asked what field they are.
+  if (ldns_rr_rd_count(&rr) > ldns_rr_descriptor_maximum(&form)) return false;
   for (std::size_t i = 0; i < ldns_rr_rd_count(&rr); ++i) {
     const auto* rdf = ldns_rr_rdf(&rr, i);
     const bool wants_name = ldns_rr_descriptor_field_type(&form, i) == LDNS_RDF_TYPE_DNAME;
