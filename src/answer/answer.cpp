@@ -44,8 +44,10 @@ class Answering {
   Next at_name(const Zone& zone, const Node& node, const wire::LookupName& name);
   Next follow_cname(const Rrset& cname);
   Next follow_dname(const Zone& zone, const Match& match, const wire::LookupName& name, Rcode& rcode);
-  void add_steered(const wire::LookupName& name, const steer::NameEntry& entry);
+  Next add_steered(const wire::LookupName& name, const steer::NameEntry& entry);
+  Next follow_host(const steer::Answer& answer);
   void add_any(const Zone& zone, const Node& node, const wire::LookupName& name);
+  const steer::Table& table_of(const steer::NameEntry& entry) const;
   void add_referral(const Zone& zone, const Match& match, const wire::LookupName& name);
   void add_glue(const Zone& zone, const Node& cut, const Rrset& ns);
   void add_negative(const Zone& zone, std::uint32_t ttl_max);
@@ -56,7 +58,8 @@ class Answering {
   bool add_steered_addresses(const steer::NameEntry& entry, wire::Bytes name);
   bool add_optional(wire::Bytes owner, const Rrset& rrset);
   bool first_use(const Node* dname);
-  steer::Draw draw(const steer::Table& table, Family family);
+  steer::Draw draw(const steer::Table& table);
+  steer::Question question() const;
   bool asks_address() const { return query_.type == RrType::a || query_.type == RrType::aaaa; }
 
   const Snapshot& snapshot_;
@@ -70,6 +73,7 @@ class Answering {
   std::array<const Node*, chain_max + 1> dnames_;  // whose records are in the reply
   unsigned dname_count_ = 0;
   bool authority_settled_ = false;  // RFC 1035, 4.1.1: AA speaks of the first owner in the answer
+  bool is_steered_ = false;         // a record of a steer is in the reply
 };
 
 Rcode Answering::run() {
@@ -103,8 +107,8 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
   if (asks_address()) {
     if (const auto* entry = snapshot_.block->find(name.wire())) {
       if (!authority_settled_) reply_.set_authoritative();
-      add_steered(name, *entry);
-      return Next::done;
+      authority_settled_ = true;
+      return add_steered(name, *entry);
     }
   }
   const Zone* zone = zone_of(name);
@@ -137,11 +141,11 @@ Answering::Next Answering::step(const wire::LookupName& name, Rcode& rcode) {
 }
 
 Answering::Next Answering::at_name(const Zone& zone, const Node& node, const wire::LookupName& name) {
-  const zone::SteerId steer = zone.steer(node);
-  if (steer != zone::not_steered &&
-      asks_address()) {  // by way of a wildcard (RFC 4592, 3.3.2): other names were found in the block
-    add_steered(name, *snapshot_.block->at<steer::NameEntry>(steer));
-    return Next::done;
+  if (const zone::SteerId steer = zone.steer(node); steer != zone::not_steered) {
+    // Addresses are asked for by way of a wildcard here (RFC 4592, 3.3.2): other names were found in the
+    // block. Whatever is asked of a name that leads to hosts, its CNAME is the answer (RFC 1034, 3.6.2).
+    const auto& entry = *snapshot_.block->at<steer::NameEntry>(steer);
+    if (asks_address() || table_of(entry).to_hosts != 0) return add_steered(name, entry);
   }
   if (query_.type == RrType::any) {
     add_any(zone, node, name);
@@ -203,18 +207,22 @@ bool Answering::first_use(const Node* dname) {
   return true;
 }
 
-void Answering::add_steered(const wire::LookupName& name, const steer::NameEntry& entry) {
+const steer::Table& Answering::table_of(const steer::NameEntry& entry) const {
+  return *snapshot_.block->at<steer::Table>(entry.table.load(std::memory_order_seq_cst));
+}
+
+Answering::Next Answering::add_steered(const wire::LookupName& name, const steer::NameEntry& entry) {
   const auto& block = *snapshot_.block;
-  const auto& table = *block.at<steer::Table>(entry.table.load(std::memory_order_seq_cst));
+  const auto& table = table_of(entry);
   const Family family = query_.type == RrType::aaaa ? Family::v6 : Family::v4;
-  const steer::Draw drawn = draw(table, family);
+  const steer::Draw drawn = draw(table);
   steer::Choice choice = steer::choose(block, table, drawn, family);
   if (choice.answer == nullptr && query_.type == RrType::any)
     choice = steer::choose(block, table, drawn, Family::v6);  // ANY is content with either
   if (choice.answer == nullptr) {
     // The pool has no address of this family. For no longer than an address would be kept: it may get one.
     add_negative(*snapshot_.zones.find(name), choice.ttl);
-    return;
+    return Next::done;
   }
   const auto mark = reply_.mark();
   reply_.section(Section::answer);
@@ -224,21 +232,41 @@ void Answering::add_steered(const wire::LookupName& name, const steer::NameEntry
   if (reply_.overflowed()) {
     reply_.rollback(mark);
     reply_.set_truncated();
-    return;
+    return Next::done;
   }
-  scratch_.counters.add(Metric::replies_steered);
+  if (!is_steered_) scratch_.counters.add(Metric::replies_steered);
+  is_steered_ = true;
   scratch_.counters.add_answer(choice.counter);
   if (choice.last_resort)
     edns_.error = {wire::ErrorInfo::other, "no endpoint is up: answered as if all were"};
+  return (choice.answer->flags & steer::answer_is_cname) == 0 ? Next::done : follow_host(*choice.answer);
 }
 
-steer::Draw Answering::draw(const steer::Table& table, Family family) {
+// RFC 1034, 3.6.2: the CNAME itself is what a query for CNAME asks for; and one RRset is answer enough for
+// ANY.
+Answering::Next Answering::follow_host(const steer::Answer& answer) {
+  if (query_.type == RrType::cname || query_.type == RrType::any) return Next::done;
+  owner_offset_ = reply_.last_rdata_offset();
+  const auto* target = reinterpret_cast<const std::uint8_t*>(&answer + 1) + steer::record_fixed_size;
+  scratch_.target.assign({target, answer.stride - steer::record_fixed_size});
+  return Next::follow;
+}
+
+steer::Question Answering::question() const {
+  if (query_.type == RrType::a) return steer::Question::a;
+  if (query_.type == RrType::aaaa) return steer::Question::aaaa;
+  return query_.type == RrType::https ? steer::Question::https : steer::Question::other;
+}
+
+steer::Draw Answering::draw(const steer::Table& table) {
   const bool has_subnet = query_.edns.has_subnet && query_.edns.subnet.source_prefix != 0;
   switch (table.method) {
     case config::Method::random: {
       const auto client =
           keyed_hash(snapshot_.sticky_key, client_.address.bytes()) ^ table.hash_salt * 0x9E3779B97F4A7C15;
-      return snapshot_.pairs->pair(client, family, steer::Draw::from_bits(scratch_.random.next()));
+      const auto drawn =
+          snapshot_.pairs->pair(client, question(), steer::Draw::from_bits(scratch_.random.next()));
+      return table.to_hosts != 0 ? steer::with_common_spot(drawn) : drawn;
     }
     case config::Method::sticky:
       break;
@@ -247,8 +275,9 @@ steer::Draw Answering::draw(const steer::Table& table, Family family) {
   // RFC 7871, 7.2.1: the scope says for which addresses this answer holds.
   const auto& subnet = query_.edns.subnet;
   const auto own = subnet.address.family == Family::v4 ? table.subnet_v4 : table.subnet_v6;
-  edns_.scope_prefix = std::min(subnet.source_prefix, own);
-  return steer::sticky_draw(snapshot_.sticky_key, masked(subnet.address, edns_.scope_prefix), table);
+  const auto prefix = std::min(subnet.source_prefix, own);
+  edns_.scope_prefix = std::max(edns_.scope_prefix, prefix);  // a chain may have led by another such name
+  return steer::sticky_draw(snapshot_.sticky_key, masked(subnet.address, prefix), table);
 }
 
 // RFC 8482, 4.1: one RRset is answer enough for ANY.
@@ -402,12 +431,12 @@ bool Answering::add_addresses(const Zone& zone, wire::Bytes name, bool glue_allo
 
 bool Answering::add_steered_addresses(const steer::NameEntry& entry, wire::Bytes name) {
   const auto& block = *snapshot_.block;
-  const auto& table = *block.at<steer::Table>(entry.table.load(std::memory_order_seq_cst));
+  const auto& table = table_of(entry);
+  if (table.to_hosts != 0)
+    return true;  // RFC 2181, 10.3: not to be the target; what it leads to is elsewhere
   // One draw, so that both families come from one pool.
-  const steer::Draw drawn = table.method == config::Method::random
-                                ? steer::Draw::from_bits(scratch_.random.next())
-                                : draw(table, Family::v4);
-  constexpr std::size_t record_fixed = 12;  // a pointer, type, class, TTL, rdlength
+  const steer::Draw drawn =
+      table.method == config::Method::random ? steer::Draw::from_bits(scratch_.random.next()) : draw(table);
   for (const Family family : {Family::v4, Family::v6}) {
     const auto choice = steer::choose(block, table, drawn, family);
     if (choice.answer == nullptr) continue;
@@ -417,7 +446,8 @@ bool Answering::add_steered_addresses(const steer::NameEntry& entry, wire::Bytes
     const auto type = family == Family::v4 ? RrType::a : RrType::aaaa;
     const auto mark = reply_.mark();
     for (std::size_t at = 0; at < records.size(); at += stride)
-      reply_.add(name, type, choice.ttl, records.subspan(at + record_fixed, stride - record_fixed));
+      reply_.add(name, type, choice.ttl,
+                 records.subspan(at + steer::record_fixed_size, stride - steer::record_fixed_size));
     if (reply_.overflowed()) return reply_.rollback(mark), false;
     scratch_.counters.add_answer(choice.counter);
   }

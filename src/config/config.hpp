@@ -14,6 +14,7 @@
 #include "base/address.hpp"
 #include "base/clock.hpp"
 #include "base/diagnostic.hpp"
+#include "wire/destination.hpp"
 #include "wire/name.hpp"
 
 namespace sluice::config {
@@ -116,7 +117,7 @@ struct Check {
 };
 
 struct Endpoint {
-  Address address;
+  wire::Destination destination;
   double weight = 1;
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
@@ -124,7 +125,9 @@ struct Endpoint {
 struct Pool {
   std::string name;
   std::optional<std::string> check;  // none: always taken as healthy
-  std::vector<Endpoint> endpoints;   // at least one; no address twice
+  std::vector<Endpoint> endpoints;   // at least one; none twice; all addresses, or all hosts
+
+  bool has_hosts() const { return endpoints.front().destination.is_host(); }
 };
 
 enum class Method : std::uint8_t { random, sticky };
@@ -141,6 +144,7 @@ struct Steer {
   unsigned answers = 1;
   Method method = Method::random;
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;  // prefix lengths at which a Client Subnet is told apart
+  bool to_hosts = false;                        // what its pools have: answers are CNAMEs, not addresses
   Position at;                                  // of the name
 };
 

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "config/document.hpp"
+#include "config/host_rules.hpp"
 
 namespace sluice::config {
 namespace {
@@ -250,6 +251,7 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   check_steers_in_zones(sections, config, errors);
   check_references(sections, errors);
   check_key_references(sections, config, errors);
+  apply_host_rules(sections, config, errors);
 }
 
 }  // namespace sluice::config

@@ -121,7 +121,8 @@ constexpr auto sections = std::to_array<SectionRow>({
     {Section::pool, "pool", "[pool.NAME]", true, false,
      "Endpoints that serve the same version of a service; steers refer to it by NAME."},
     {Section::steer, "steer", "[steer.\"NAME\"]", true, false,
-     "A name whose addresses we choose answer by answer. NAME is at or below the apex of a zone; \"*.NAME\" "
+     "A name whose addresses, or whose CNAME, we choose answer by answer. NAME is at or below the apex of a "
+     "zone; \"*.NAME\" "
      "is a wildcard."},
 });
 
@@ -405,7 +406,7 @@ constexpr auto keys = std::to_array<KeyRow>({
     {.section = Section::check,
      .key = "host",
      .type = Type::text,
-     .derived = "the endpoint's address",
+     .derived = "the endpoint's address or host name",
      .only_for = "http",
      .complaint = host_field,
      .doc = "The Host field of the request: a name or an address, with a port if need be.",
@@ -429,9 +430,10 @@ constexpr auto keys = std::to_array<KeyRow>({
      .key = "endpoints",
      .type = Type::endpoints,
      .required = true,
-     .doc = "The addresses of the servers, IPv4 and IPv6. A weight is the server's share among those of its "
-            "family, "
-            "1 unless given; 0 is no new traffic.",
+     .doc =
+         "The addresses of the servers, IPv4 and IPv6, or the names of hosts: then the answer is a CNAME to "
+         "one of them. A weight is the endpoint's share among those of its family, 1 unless given; 0 is no "
+         "new traffic. A host is written with its dots; the final one may be left out.",
      .set = set<&Pool::endpoints>},
 
     {.section = Section::steer,
@@ -454,8 +456,9 @@ constexpr auto keys = std::to_array<KeyRow>({
      .fallback = "1",
      .bounds = Bounds{"1", "64"},
      .unit = "addresses",
-     .doc =
-         "How many addresses of one family an answer carries, so that clients can fall through to the next.",
+     .doc = "How many addresses of one family an answer carries, so that clients can fall through to the "
+            "next. A "
+            "name that leads to hosts has one CNAME.",
      .set = set<&Steer::answers>},
     {.section = Section::steer,
      .key = "method",
@@ -527,7 +530,9 @@ std::string expected(const KeyRow& row) {
     case Type::prefixes:
       return "an array of prefixes such as [\"192.0.2.0/24\", \"2001:db8::/32\"]";
     case Type::endpoints:
-      return "an array of addresses such as [\"192.0.2.1\", { address = \"2001:db8::1\", weight = 2 }]";
+      return "an array of addresses such as [\"192.0.2.1\", { address = \"2001:db8::1\", weight = 2 }], or "
+             "of "
+             "host names such as [\"edge.example.\", { host = \"backup.example.\", weight = 2 }]";
     case Type::weights:
       return "a table of pools and their weights such as { v1 = 95, v2 = 5 }";
     case Type::statuses:

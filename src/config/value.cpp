@@ -13,6 +13,9 @@
 namespace sluice::config {
 namespace {
 
+constexpr std::string_view address_wanted = "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"";
+constexpr std::string_view host_wanted = "a host name such as \"edge.cdn.example.\"";
+
 constexpr std::size_t text_size_max = 4095;    // PATH_MAX without the final zero; all other texts are shorter
 constexpr std::size_t listeners_max = 256;     // each is two sockets in every worker
 constexpr std::size_t prefixes_max = 64;       // each is compared with the address of each client
@@ -285,12 +288,26 @@ std::optional<std::vector<Prefix>> ValueReader::read_prefixes(const KeyRow& row,
   return prefixes;
 }
 
+std::optional<wire::Destination> ValueReader::read_destination(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_string();
+  if (value && parse_address(value->get())) return read_address(row, node);
+  if (value && wire::parse_host(value->get())) return read_host(row, node);
+  return refuse_value(row, node, fmt::format("{}, or {}", address_wanted, host_wanted));
+}
+
+std::optional<wire::Destination> ValueReader::read_host(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_string();
+  auto host = value ? wire::parse_host(value->get()) : Error{};
+  if (!host) return refuse_value(row, node, host_wanted);
+  return *std::move(host);
+}
+
 std::optional<Address> ValueReader::read_address(const KeyRow& row, const toml::node& node) {
   const auto* value = node.as_string();
   const auto address = value && std::none_of(value->get().begin(), value->get().end(), is_control)
                            ? parse_address(value->get())
                            : Error{};
-  if (!address) return refuse_value(row, node, "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"");
+  if (!address) return refuse_value(row, node, address_wanted);
   const auto reason =
       is_unspecified(*address) ? "the unspecified address, not that of a server" : unusable(*address);
   if (reason.empty()) return *address;
@@ -315,32 +332,35 @@ std::optional<double> ValueReader::read_weight(std::string_view of, const toml::
   return std::nullopt;
 }
 
-// "ADDRESS" or { address = "ADDRESS", weight = NUMBER }
+// "ADDRESS", "HOST", { address = "ADDRESS", weight = NUMBER } or { host = "HOST", weight = NUMBER }
 std::optional<Endpoint> ValueReader::read_endpoint(const KeyRow& row, const toml::node& node) {
   const auto* table = node.as_table();
   if (!table) {
-    const auto address = read_address(row, node);
-    if (!address) return std::nullopt;
-    return Endpoint{*address, 1};
+    auto destination = read_destination(row, node);
+    if (!destination) return std::nullopt;
+    return Endpoint{*std::move(destination), 1};
   }
-  static const std::vector<std::string> known{"address", "weight"};
+  static const std::vector<std::string> known{"address", "host", "weight"};
   for (const auto& [key, value] : *table) {
     if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
     const auto meant = hint(key.str(), known);
     errors_.add(begin_of(key), fmt::format("unknown key '{}' of an endpoint{}", shown(key.str()),
-                                           meant.empty() ? "; known are address and weight" : meant));
+                                           meant.empty() ? "; known are address, host and weight" : meant));
   }
   const auto* address_node = table->get("address");
-  if (!address_node) {
-    errors_.add(begin_of(node), fmt::format("{}: an endpoint needs an address", row.key));
+  const auto* host_node = table->get("host");
+  if (!address_node == !host_node) {
+    errors_.add(begin_of(node), fmt::format("{}: an endpoint needs an address or a host{}", row.key,
+                                            host_node ? ", and has one of them" : ""));
     return std::nullopt;
   }
-  const auto address = read_address(row, *address_node);
+  const auto destination = host_node ? read_host(row, *host_node) : read_address(row, *address_node);
   const auto* weight_node = table->get("weight");
-  const auto weight = weight_node ? read_weight(address ? to_text(*address) : "an endpoint", *weight_node)
-                                  : std::optional(1.0);
-  if (!address || !weight) return std::nullopt;
-  return Endpoint{*address, *weight};
+  const auto weight = weight_node
+                          ? read_weight(destination ? to_text(*destination) : "an endpoint", *weight_node)
+                          : std::optional(1.0);
+  if (!destination || !weight) return std::nullopt;
+  return Endpoint{*destination, *weight};
 }
 
 std::optional<std::vector<Endpoint>> ValueReader::read_endpoints(const KeyRow& row, const toml::node& node) {
@@ -348,17 +368,27 @@ std::optional<std::vector<Endpoint>> ValueReader::read_endpoints(const KeyRow& r
   if (!array) return std::nullopt;
   const auto errors_before = errors_.count();
   std::vector<Endpoint> endpoints;
-  std::map<Address, Position> seen;
+  std::map<wire::Destination, Position> seen;
+  bool alike = true;
   double sum = 0;
   for (const auto& element : *array) {
     const auto endpoint = read_endpoint(row, element);
     if (!endpoint) continue;
-    const auto [first, is_new] = seen.try_emplace(endpoint->address, begin_of(element));
+    const auto [first, is_new] = seen.try_emplace(endpoint->destination, begin_of(element));
     if (!is_new)
       errors_.add(begin_of(element),
-                  fmt::format("{}: {} is given twice, first at {}:{}", row.key, to_text(endpoint->address),
-                              first->second.line, first->second.column));
+                  fmt::format("{}: {} is given twice, first at {}:{}", row.key,
+                              to_text(endpoint->destination), first->second.line, first->second.column));
     endpoints.push_back(*endpoint);
+    // An answer is addresses or a CNAME (RFC 1034, 3.6.2). Said once: what follows may be a long list.
+    const auto& front = endpoints.front().destination;
+    if (alike && endpoint->destination.is_host() != front.is_host()) {
+      alike = false;
+      const auto& at = seen.at(front);
+      errors_.add(begin_of(element),
+                  fmt::format("{}: a pool has addresses or host names, not both; {} at {}:{} is {}", row.key,
+                              to_text(front), at.line, at.column, front.is_host() ? "a host" : "an address"));
+    }
     sum += endpoint->weight;
   }
   if (errors_.count() == errors_before) {

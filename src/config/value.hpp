@@ -45,7 +45,9 @@ class ValueReader {
   std::optional<std::vector<Prefix>> read_prefixes(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<Endpoint>> read_endpoints(const KeyRow& row, const toml::node& node);
   std::optional<Endpoint> read_endpoint(const KeyRow& row, const toml::node& node);
+  std::optional<wire::Destination> read_destination(const KeyRow& row, const toml::node& node);
   std::optional<Address> read_address(const KeyRow& row, const toml::node& node);
+  std::optional<wire::Destination> read_host(const KeyRow& row, const toml::node& node);
   std::optional<double> read_weight(std::string_view of, const toml::node& node);
   std::optional<std::vector<PoolWeight>> read_weights(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<StatusRange>> read_statuses(const KeyRow& row, const toml::node& node);

@@ -13,7 +13,8 @@ namespace {
 
 constexpr Param name_param{"name", Place::path, ParamType::text, true,
                            "the steered name, e.g. www.shop.example"};
-constexpr Param address_param{"address", Place::path, ParamType::text, true, "the endpoint's IP address"};
+constexpr Param address_param{"address", Place::path, ParamType::text, true,
+                              "the endpoint's IP address or host name"};
 constexpr Param reason_param{"reason", Place::body, ParamType::text, false,
                              "why; kept and shown in status and events"};
 constexpr Param for_param{"for", Place::body, ParamType::duration, false,
@@ -45,15 +46,15 @@ constexpr std::array rows{
     CommandRow{CommandId::weight_reset, "weight reset", "DELETE", "/v1/steer/{name}/weights",
                weight_reset_params, true, "Go back to the weights of the config"},
     CommandRow{CommandId::endpoint_drain, "endpoint drain", "PUT", "/v1/endpoint/{address}/drain",
-               endpoint_word_params, true, "Give the address to no new client"},
+               endpoint_word_params, true, "Give the endpoint to no new client"},
     CommandRow{CommandId::endpoint_undrain, "endpoint undrain", "DELETE", "/v1/endpoint/{address}/drain",
                endpoint_auto_params, true, "Take a drain back"},
     CommandRow{CommandId::endpoint_up, "endpoint up", "PUT", "/v1/endpoint/{address}/up",
-               endpoint_word_params, true, "Hold an address for healthy, whatever its check says"},
+               endpoint_word_params, true, "Hold an endpoint for healthy, whatever its check says"},
     CommandRow{CommandId::endpoint_down, "endpoint down", "PUT", "/v1/endpoint/{address}/down",
-               endpoint_word_params, true, "Hold an address for dead, whatever its check says"},
+               endpoint_word_params, true, "Hold an endpoint for dead, whatever its check says"},
     CommandRow{CommandId::endpoint_auto, "endpoint auto", "PUT", "/v1/endpoint/{address}/auto",
-               endpoint_auto_params, true, "Let the check decide about an address again"},
+               endpoint_auto_params, true, "Let the check decide about an endpoint again"},
     CommandRow{CommandId::events, "events", "GET", "/v1/events", events_params, false,
                "Show who changed what, and what was decided"},
     CommandRow{CommandId::reload,

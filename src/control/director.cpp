@@ -50,8 +50,8 @@ std::vector<probe::Target> targets_of(const config::Config& config) {
   for (const auto& pool : config.pools) {
     if (!pool.check) continue;
     for (const auto& endpoint : pool.endpoints)
-      if (seen.emplace(endpoint.address, *pool.check).second)
-        targets.push_back({endpoint.address, *config.find_check(*pool.check)});
+      if (seen.emplace(endpoint.destination, *pool.check).second)
+        targets.push_back({endpoint.destination, *config.find_check(*pool.check)});
   }
   return targets;
 }
@@ -304,16 +304,16 @@ void Director::Implementation::arm_expiry() {
 void Director::Implementation::take_probe(const probe::Target& target, const health::ProbeResult& result) {
   if (stopped_) return;
   const auto* check = model_.config().find_check(target.check.name);
-  const HealthKey key{target.address, target.check.name};
+  const HealthKey key{target.destination, target.check.name};
   // A result that was under way while the config changed.
   if (check == nullptr || *check != target.check) return;
 
-  if (model_.apply_probe(target.address, *check, result, wall_now())) {
+  if (model_.apply_probe(target.destination, *check, result, wall_now())) {
     const auto verdict = model_.health().at(key).verdict;
-    publisher_.publish_pools_with(target.address);
-    journal_.note("health", fmt::format("endpoint.{}", health::to_text(verdict)), to_text(target.address),
-                  fmt::format("{} is {} by check {}: {}", to_text(target.address), health::to_text(verdict),
-                              check->name, result.detail));
+    publisher_.publish_pools_with(target.destination);
+    journal_.note("health", fmt::format("endpoint.{}", health::to_text(verdict)), to_text(target.destination),
+                  fmt::format("{} is {} by check {}: {}", to_text(target.destination),
+                              health::to_text(verdict), check->name, result.detail));
   }
   awaited_.erase(key);
   if (awaited_.empty()) first_publication();
@@ -343,8 +343,8 @@ void Director::Implementation::start_probing() {
   const auto targets = targets_of(model_.config());
   awaited_.clear();
   for (const auto& target : targets)
-    if (!model_.health().contains({target.address, target.check.name}))
-      awaited_.emplace(target.address, target.check.name);
+    if (!model_.health().contains({target.destination, target.check.name}))
+      awaited_.emplace(target.destination, target.check.name);
   outlets_.set_targets(targets);
 }
 
@@ -362,17 +362,18 @@ void Director::Implementation::notify() {
 
 void Director::Implementation::publish_effects(const std::vector<store::Change>& changes) {
   std::set<wire::Name> names;
-  std::set<Address> addresses;
+  std::set<wire::Destination> endpoints;
   auto name_of = [](const std::string& text) { return wire::Name::parse(text).value(); };
   for (const auto& change : changes) {
     if (const auto* set = std::get_if<store::WeightOverride>(&change)) names.insert(name_of(set->steer));
     if (const auto* reset = std::get_if<store::WeightReset>(&change)) names.insert(name_of(reset->steer));
-    if (const auto* word = std::get_if<store::EndpointWord>(&change)) addresses.insert(word->address);
-    if (const auto* taken = std::get_if<store::EndpointWordTaken>(&change)) addresses.insert(taken->address);
+    if (const auto* word = std::get_if<store::EndpointWord>(&change)) endpoints.insert(word->destination);
+    if (const auto* taken = std::get_if<store::EndpointWordTaken>(&change))
+      endpoints.insert(taken->destination);
   }
   for (const auto& name : names)
     if (const auto* steer = model_.config().find_steer(name)) publisher_.publish_steer(*steer);
-  for (const auto& address : addresses) publisher_.publish_pools_with(address);
+  for (const auto& endpoint : endpoints) publisher_.publish_pools_with(endpoint);
 }
 
 // --- reading ---

@@ -18,7 +18,8 @@ std::vector<zone::Steered> steered_in(const config::Config& config, const config
                                       const std::vector<zone::SteerId>& ids) {
   std::vector<zone::Steered> steered;
   for (std::size_t i = 0; i < config.steers.size(); ++i)
-    if (config.zone_of(config.steers[i].name) == &zone) steered.push_back({config.steers[i].name, ids[i]});
+    if (config.zone_of(config.steers[i].name) == &zone)
+      steered.push_back({config.steers[i].name, ids[i], config.steers[i].to_hosts});
   return steered;
 }
 

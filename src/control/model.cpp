@@ -89,21 +89,22 @@ Decision unchanged_weights(const std::string& name) {
   return decision;
 }
 
-Result<Address> find_endpoint(const Model& model, const Request& request) {
-  const auto address = parse_address(text_argument(request, "address"));
-  if (!address) return address.error();
-  if (!pools_with(model.config(), *address).empty()) return *address;
+Result<wire::Destination> find_endpoint(const Model& model, const Request& request) {
+  const auto destination = wire::parse_destination(text_argument(request, "address"));
+  if (!destination) return destination.error();
+  if (!pools_with(model.config(), *destination).empty()) return *destination;
   std::vector<std::string> known;
   for (const auto& pool : model.config().pools)
-    for (const auto& endpoint : pool.endpoints) known.push_back(to_text(endpoint.address));
-  return unknown(fmt::format("no pool has an endpoint {}", to_text(*address)), to_text(*address), known);
+    for (const auto& endpoint : pool.endpoints) known.push_back(to_text(endpoint.destination));
+  return unknown(fmt::format("no pool has an endpoint {}", to_text(*destination)), to_text(*destination),
+                 known);
 }
 
 // The time until which a cache may hold an answer given at `now`: the longest TTL of the names that can hand
-// the address out.
-Duration longest_ttl(const config::Config& config, const Address& address) {
+// the endpoint out.
+Duration longest_ttl(const config::Config& config, const wire::Destination& destination) {
   Duration longest{};
-  const auto pools = pools_with(config, address);
+  const auto pools = pools_with(config, destination);
   for (const auto& steer : config.steers) {
     const bool hands_out = std::any_of(pools.begin(), pools.end(), [&](const config::Pool* pool) {
       return std::any_of(steer.pools.begin(), steer.pools.end(),
@@ -114,11 +115,11 @@ Duration longest_ttl(const config::Config& config, const Address& address) {
   return longest;
 }
 
-boost::json::object endpoint_reply(const Model& model, const Address& address, bool changed,
+boost::json::object endpoint_reply(const Model& model, const wire::Destination& destination, bool changed,
                                    std::string text) {
   boost::json::array pools;
-  for (const auto* pool : pools_with(model.config(), address)) pools.emplace_back(pool->name);
-  return {{"address", to_text(address)},
+  for (const auto* pool : pools_with(model.config(), destination)) pools.emplace_back(pool->name);
+  return {{"address", to_text(destination)},
           {"changed", changed},
           {"text", std::move(text)},
           {"pools", std::move(pools)},
@@ -126,13 +127,13 @@ boost::json::object endpoint_reply(const Model& model, const Address& address, b
 }
 
 // What the operator should know before the word has its effect: pools that are left with nothing to hand out.
-std::string emptied_pools(const Model& model, const Address& address) {
+std::string emptied_pools(const Model& model, const wire::Destination& destination) {
   std::string note;
-  for (const auto* pool : pools_with(model.config(), address)) {
+  for (const auto* pool : pools_with(model.config(), destination)) {
     auto candidates = model.candidates(*pool);
     const bool others =
         std::any_of(candidates.begin(), candidates.end(), [&](const steer::Candidate& candidate) {
-          return candidate.address != address && candidate.usable && candidate.weight > 0;
+          return candidate.destination != destination && candidate.usable && candidate.weight > 0;
         });
     if (!others) note += fmt::format("; pool {} has no other endpoint that serves", pool->name);
   }
@@ -163,11 +164,12 @@ Result<const config::Steer*> find_steer(const Model& model, const Request& reque
   return unknown(fmt::format("no steered name is '{}'", name->text()), name->text(), known);
 }
 
-std::vector<const config::Pool*> pools_with(const config::Config& config, const Address& address) {
+std::vector<const config::Pool*> pools_with(const config::Config& config,
+                                            const wire::Destination& destination) {
   std::vector<const config::Pool*> pools;
   for (const auto& pool : config.pools)
     if (std::any_of(pool.endpoints.begin(), pool.endpoints.end(),
-                    [&](const config::Endpoint& endpoint) { return endpoint.address == address; }))
+                    [&](const config::Endpoint& endpoint) { return endpoint.destination == destination; }))
       pools.push_back(&pool);
   return pools;
 }
@@ -196,23 +198,23 @@ steer::Layout Model::layout(const config::Steer& steer) const {
   return steer::lay_out(due);
 }
 
-health::State Model::health_of(const Address& address, const config::Pool& pool) const {
+health::State Model::health_of(const wire::Destination& destination, const config::Pool& pool) const {
   if (!pool.check) return {};
-  const auto found = health_.find({address, *pool.check});
+  const auto found = health_.find({destination, *pool.check});
   return found == health_.end() ? health::State{} : found->second;
 }
 
-const store::EndpointWord* Model::word(const Address& address) const {
-  const auto found = words_.find(address);
+const store::EndpointWord* Model::word(const wire::Destination& destination) const {
+  const auto found = words_.find(destination);
   return found == words_.end() ? nullptr : &found->second;
 }
 
 std::vector<steer::Candidate> Model::candidates(const config::Pool& pool) const {
   std::vector<steer::Candidate> result;
   for (const auto& endpoint : pool.endpoints) {
-    steer::Candidate candidate{endpoint.address, endpoint.weight};
-    candidate.usable = !pool.check || health_of(endpoint.address, pool).verdict == health::Verdict::up;
-    if (const auto* said = word(endpoint.address)) {
+    steer::Candidate candidate{endpoint.destination, endpoint.weight};
+    candidate.usable = !pool.check || health_of(endpoint.destination, pool).verdict == health::Verdict::up;
+    if (const auto* said = word(endpoint.destination)) {
       candidate.usable = said->word == store::Word::up;
       candidate.allowed = said->word == store::Word::up;
     }
@@ -223,7 +225,7 @@ std::vector<steer::Candidate> Model::candidates(const config::Pool& pool) const 
 
 std::optional<Time> Model::next_expiry() const {
   std::optional<Time> next;
-  for (const auto& [address, word] : words_)
+  for (const auto& [destination, word] : words_)
     if (word.until && (!next || *word.until < *next)) next = word.until;
   return next;
 }
@@ -236,15 +238,15 @@ void Model::apply(const store::Change& change) {
                  [&](const store::WeightOverride& set) { steering(set.steer).weights = set; },
                  [&](const store::WeightReset& reset) { steering(reset.steer).weights.reset(); },
                  [&](const store::LayoutChange& laid) { steering(laid.steer).layout = laid.layout; },
-                 [&](const store::EndpointWord& word) { words_[word.address] = word; },
-                 [&](const store::EndpointWordTaken& taken) { words_.erase(taken.address); },
+                 [&](const store::EndpointWord& word) { words_[word.destination] = word; },
+                 [&](const store::EndpointWordTaken& taken) { words_.erase(taken.destination); },
              },
              change);
 }
 
-bool Model::apply_probe(const Address& address, const config::Check& check, const health::ProbeResult& result,
-                        Time now) {
-  auto& state = health_[{address, check.name}];
+bool Model::apply_probe(const wire::Destination& destination, const config::Check& check,
+                        const health::ProbeResult& result, Time now) {
+  auto& state = health_[{destination, check.name}];
   const auto step = health::step(state, {check.rise, check.fall}, result, now);
   state = step.state;
   return step.changed;
@@ -255,7 +257,7 @@ void Model::replace_config(config::Config config) {
   std::set<HealthKey> probed;
   for (const auto& pool : config_.pools)
     for (const auto& endpoint : pool.endpoints)
-      if (pool.check) probed.emplace(endpoint.address, *pool.check);
+      if (pool.check) probed.emplace(endpoint.destination, *pool.check);
   std::erase_if(health_, [&](const auto& entry) { return !probed.contains(entry.first); });
 }
 
@@ -294,55 +296,55 @@ Result<Decision> reset_weights(const Model& model, const Request& request, Time 
 }
 
 Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now) {
-  const auto address = find_endpoint(model, request);
-  if (!address) return address.error();
-  store::EndpointWord said{*address, word, request.who, text_argument(request, "reason"), now, {}};
+  const auto destination = find_endpoint(model, request);
+  if (!destination) return destination.error();
+  store::EndpointWord said{*destination, word, request.who, text_argument(request, "reason"), now, {}};
   if (const auto length = text_argument(request, "for"); !length.empty())
     said.until = now + parse_duration(length).value();
 
   Decision decision;
-  auto text = fmt::format("{} {}", to_text(*address), past_tense(word));
+  auto text = fmt::format("{} {}", to_text(*destination), past_tense(word));
   if (said.until) text += fmt::format(" until {}", to_text(*said.until));
   if (!said.reason.empty()) text += fmt::format(" ({})", said.reason);
-  if (word != store::Word::up) text += emptied_pools(model, *address);
+  if (word != store::Word::up) text += emptied_pools(model, *destination);
   decision.events = {
-      {0, now, request.who, fmt::format("endpoint.{}", store::to_text(word)), to_text(*address), text}};
+      {0, now, request.who, fmt::format("endpoint.{}", store::to_text(word)), to_text(*destination), text}};
   decision.changes = {said};
-  decision.reply = endpoint_reply(model, *address, true, text);
-  if (word != store::Word::up) decision.cached_for = longest_ttl(model.config(), *address);
+  decision.reply = endpoint_reply(model, *destination, true, text);
+  if (word != store::Word::up) decision.cached_for = longest_ttl(model.config(), *destination);
   return decision;
 }
 
 Result<Decision> take_word(const Model& model, const Request& request, std::optional<store::Word> only,
                            Time now) {
-  const auto address = find_endpoint(model, request);
-  if (!address) return address.error();
-  const auto* said = model.word(*address);
+  const auto destination = find_endpoint(model, request);
+  if (!destination) return destination.error();
+  const auto* said = model.word(*destination);
   if (only && (said == nullptr || said->word != *only))
-    return Error{ErrorCode::refused, fmt::format("{} is not {}", to_text(*address), past_tense(*only))};
+    return Error{ErrorCode::refused, fmt::format("{} is not {}", to_text(*destination), past_tense(*only))};
   Decision decision;
   if (said == nullptr) {
     decision.reply =
-        endpoint_reply(model, *address, false, to_text(*address) + " is left to its check already");
+        endpoint_reply(model, *destination, false, to_text(*destination) + " is left to its check already");
     return decision;
   }
-  const auto text = fmt::format("{} is left to its check again", to_text(*address));
-  decision.changes = {store::EndpointWordTaken{*address}};
+  const auto text = fmt::format("{} is left to its check again", to_text(*destination));
+  decision.changes = {store::EndpointWordTaken{*destination}};
   decision.events = {
-      {0, now, request.who, only ? "endpoint.undrain" : "endpoint.auto", to_text(*address), text}};
-  decision.reply = endpoint_reply(model, *address, true, text);
+      {0, now, request.who, only ? "endpoint.undrain" : "endpoint.auto", to_text(*destination), text}};
+  decision.reply = endpoint_reply(model, *destination, true, text);
   return decision;
 }
 
 Decision expire_words(const Model& model, Time now) {
   Decision decision;
-  for (const auto& [address, word] : model.words()) {
+  for (const auto& [destination, word] : model.words()) {
     if (!word.until || *word.until > now) continue;
-    decision.changes.push_back(store::EndpointWordTaken{address});
+    decision.changes.push_back(store::EndpointWordTaken{destination});
     decision.events.push_back(
-        {0, now, word.by, "endpoint.auto", to_text(address),
-         fmt::format("{} is left to its check again: the time for which it was {} is over", to_text(address),
-                     past_tense(word.word))});
+        {0, now, word.by, "endpoint.auto", to_text(destination),
+         fmt::format("{} is left to its check again: the time for which it was {} is over",
+                     to_text(destination), past_tense(word.word))});
   }
   return decision;
 }

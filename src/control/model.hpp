@@ -31,7 +31,7 @@ struct Steering {
   std::string layout;                            // as stored; empty: never laid out
 };
 
-using HealthKey = std::pair<Address, std::string>;  // endpoint and check
+using HealthKey = std::pair<wire::Destination, std::string>;  // endpoint and check
 
 class Model {
  public:
@@ -39,7 +39,7 @@ class Model {
 
   const config::Config& config() const { return config_; }
   const std::map<wire::Name, Steering>& steerings() const { return steerings_; }
-  const std::map<Address, store::EndpointWord>& words() const { return words_; }
+  const std::map<wire::Destination, store::EndpointWord>& words() const { return words_; }
   const std::map<HealthKey, health::State>& health() const { return health_; }
 
   // --- what follows from the state ---
@@ -49,8 +49,8 @@ class Model {
   std::vector<double> weights(const config::Steer& steer) const;
   steer::Layout layout(const config::Steer& steer) const;
   std::vector<steer::Candidate> candidates(const config::Pool& pool) const;
-  health::State health_of(const Address& address, const config::Pool& pool) const;
-  const store::EndpointWord* word(const Address& address) const;
+  health::State health_of(const wire::Destination& destination, const config::Pool& pool) const;
+  const store::EndpointWord* word(const wire::Destination& destination) const;
   std::optional<Time> next_expiry() const;  // of an operator's word
 
   // --- what changes it ---
@@ -60,8 +60,8 @@ class Model {
   void apply(const store::Change& change);
 
   // True when the endpoint's verdict changed.
-  bool apply_probe(const Address& address, const config::Check& check, const health::ProbeResult& result,
-                   Time now);
+  bool apply_probe(const wire::Destination& destination, const config::Check& check,
+                   const health::ProbeResult& result, Time now);
 
   // Forgets the health of endpoints that no pool has any more.
   void replace_config(config::Config config);
@@ -69,7 +69,7 @@ class Model {
  private:
   config::Config config_;
   std::map<wire::Name, Steering> steerings_;
-  std::map<Address, store::EndpointWord> words_;
+  std::map<wire::Destination, store::EndpointWord> words_;
   std::map<HealthKey, health::State> health_;
 };
 
@@ -97,7 +97,8 @@ Decision settle_layouts(const Model& model);
 // The steer that the request's argument `name` names.
 Result<const config::Steer*> find_steer(const Model& model, const Request& request);
 
-// The pools that have this address, in the config's order.
-std::vector<const config::Pool*> pools_with(const config::Config& config, const Address& address);
+// The pools that have this endpoint, in the config's order.
+std::vector<const config::Pool*> pools_with(const config::Config& config,
+                                            const wire::Destination& destination);
 
 }  // namespace sluice::control

@@ -58,9 +58,9 @@ void Publisher::publish_steer(const config::Steer& steer) {
   }
 }
 
-void Publisher::publish_pools_with(const Address& address) {
+void Publisher::publish_pools_with(const wire::Destination& destination) {
   if (!block_) return;
-  for (const auto* pool : pools_with(model_.config(), address))
+  for (const auto* pool : pools_with(model_.config(), destination))
     if (!block_->publish_pool(pool->name, model_.candidates(*pool))) publish_everything();
 }
 

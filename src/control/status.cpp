@@ -101,18 +101,18 @@ Asked asked_pools(const Model& model) {
   return asked;
 }
 
-// The addresses of a pool that are in answers now.
-std::set<Address> serving(const std::vector<steer::Candidate>& candidates, const std::string& pool,
-                          const Asked& asked) {
-  std::set<Address> addresses;
+// The endpoints of a pool that are in answers now.
+std::set<wire::Destination> serving(const std::vector<steer::Candidate>& candidates, const std::string& pool,
+                                    const Asked& asked) {
+  std::set<wire::Destination> endpoints;
   for (const Family family : {Family::v4, Family::v6}) {
     const auto members = steer::of_family(candidates, family);
     if (members.empty() || !asked.contains({pool, family})) continue;
     const auto selection = steer::select(members);
     for (std::size_t i = 0; i < members.size(); ++i)
-      if (selection.chosen[i] > 0) addresses.insert(members[i].address);
+      if (selection.chosen[i] > 0) endpoints.insert(members[i].destination);
   }
-  return addresses;
+  return endpoints;
 }
 
 json::object steer_status(const Model& model, const Surroundings& around, const config::Steer& steer) {
@@ -184,15 +184,15 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
   const auto* check = pool.check ? model.config().find_check(*pool.check) : nullptr;
   json::array endpoints;
   for (const auto& candidate : candidates) {
-    const auto state = model.health_of(candidate.address, pool);
+    const auto state = model.health_of(candidate.destination, pool);
     // An unchecked endpoint is taken as healthy.
     const char* health = check == nullptr ? "up" : health::to_text(state.verdict);
-    endpoints.push_back({{"address", to_text(candidate.address)},
+    endpoints.push_back({{"address", to_text(candidate.destination)},
                          {"weight", candidate.weight},
-                         {"serving", in_answers.contains(candidate.address)},
+                         {"serving", in_answers.contains(candidate.destination)},
                          {"health", health},
                          {"since", time_or_null(state.since)},
-                         {"word", word_status(model.word(candidate.address))},
+                         {"word", word_status(model.word(candidate.destination))},
                          {"last", last_probe_status(state)},
                          {"successes", state.successes},
                          {"failures", state.failures},
@@ -275,7 +275,7 @@ std::string metrics_text(const Model& model, const Surroundings& around, const C
   for (const auto& pool : model.config().pools)
     for (const auto& candidate : model.candidates(pool))
       text += fmt::format("sluice_endpoint_usable{{pool=\"{}\",address=\"{}\"}} {}\n", label_value(pool.name),
-                          to_text(candidate.address), candidate.usable ? 1 : 0);
+                          to_text(candidate.destination), candidate.usable ? 1 : 0);
   return text;
 }
 

@@ -93,7 +93,7 @@ asio::awaitable<std::pair<error_code, unsigned>> read_status(beast::tcp_stream& 
 }
 
 asio::awaitable<void> converse(beast::tcp_stream& stream, const Target& target, Attempt& attempt) {
-  attempt.failure = co_await connect(stream, to_endpoint(target.address, target.check.port));
+  attempt.failure = co_await connect(stream, to_endpoint(*target.destination.address(), target.check.port));
   if (attempt.failure) co_return;
   switch (target.check.type) {
     case config::CheckType::tcp:
@@ -211,11 +211,36 @@ Result<health::ProbeResult> judge(const config::Check& check, const Attempt& att
   return health::ProbeResult{true, "connected", attempt.took};
 }
 
+Target at_address(const Target& host, const Address& address, Duration limit) {
+  Target target{address, host.check};
+  target.check.host = host_field(host);
+  target.check.timeout = limit;
+  return target;
+}
+
+Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration took) {
+  Result<health::ProbeResult> verdict = Error{ErrorCode::unavailable, "no address was tried"};
+  for (const auto& [address, result] : tried) {
+    if (!result && verdict) continue;  // what this machine lacks says less than what came of another address
+    verdict = result;
+    if (verdict) verdict->detail = fmt::format("{}: {}", to_text(address), result->detail);
+  }
+  if (!verdict) return verdict;
+  if (!verdict->success && tried.size() > 1)
+    verdict->detail = fmt::format("none of {} addresses; {}", tried.size(), verdict->detail);
+  verdict->took = took;
+  return verdict;
+}
+
 std::string host_field(const Target& target) {
-  const auto& [address, check] = target;
+  const auto& [destination, check] = target;
   if (!check.host.empty()) return check.host;
-  if (check.port != http_port) return to_text(SocketAddress{address, check.port});
-  return address.family == Family::v6 ? fmt::format("[{}]", to_text(address)) : to_text(address);
+  auto host = to_text(destination);
+  if (destination.is_host())
+    host.pop_back();  // RFC 3986, 3.2.2 allows the final dot; servers do not expect it
+  const auto* address = destination.address();
+  if (address && address->family == Family::v6) host = fmt::format("[{}]", host);
+  return check.port == http_port ? host : fmt::format("{}:{}", host, check.port);
 }
 
 }  // namespace sluice::probe

@@ -1,11 +1,14 @@
 #include "probe/prober.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -18,6 +21,7 @@
 #include "base/log.hpp"
 #include "probe/attempt.hpp"
 #include "probe/cadence.hpp"
+#include "probe/resolver.hpp"
 
 namespace sluice::probe {
 namespace {
@@ -56,16 +60,20 @@ class Prober::Implementation {
   Implementation(asio::any_io_executor executor, OnResult on_result)
       : executor_(std::move(executor)),
         on_result_(std::move(on_result)),
-        places_(executor_, probes_open_max) {}
+        places_(executor_, probes_open_max),
+        resolver_(executor_) {}
 
   static void set_targets(const std::shared_ptr<Implementation>& self, const std::vector<Target>& targets);
+  void forget_lookups() { resolver_.forget(); }
 
  private:
-  using Key = std::pair<Address, std::string>;  // with the check's name
+  using Key = std::pair<wire::Destination, std::string>;  // with the check's name
 
   static asio::awaitable<void> run(std::shared_ptr<Implementation> self, std::shared_ptr<Job> job);
   asio::awaitable<void> probe_once(Job& job);
   asio::awaitable<Result<health::ProbeResult>> probe_guarded(Job& job);
+  asio::awaitable<Result<health::ProbeResult>> probe_host(Job& job, const wire::Name& host);
+  asio::awaitable<Result<health::ProbeResult>> probe_address(Job& job, const Target& target);
   void warn(const Job& job, const std::string& reason);
 
   asio::any_io_executor executor_;
@@ -75,13 +83,14 @@ class Prober::Implementation {
   // frees it.
   asio::experimental::channel<void(boost::system::error_code)> places_;
   std::optional<Clock::time_point> warned_;
+  Resolver resolver_;
 };
 
 void Prober::Implementation::set_targets(const std::shared_ptr<Implementation>& self,
                                          const std::vector<Target>& targets) {
   std::map<Key, std::shared_ptr<Job>> kept;
   for (const auto& target : targets) {
-    const Key key(target.address, target.check.name);
+    const Key key(target.destination, target.check.name);
     if (kept.contains(key)) continue;
     const auto before = self->jobs_.find(key);
     const bool same = before != self->jobs_.end() && before->second->target == target;
@@ -128,14 +137,48 @@ asio::awaitable<void> Prober::Implementation::probe_once(Job& job) {
 
 asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_guarded(Job& job) {
   try {
-    auto& stream = job.stream.emplace(executor_);
-    const auto attempted = co_await run_attempt(stream, job.target);
-    job.stream.reset();
-    co_return judge(job.target.check, attempted);
+    if (const auto* host = job.target.destination.host()) co_return co_await probe_host(job, *host);
+    co_return co_await probe_address(job, job.target);
   } catch (const std::exception& failure) {
     job.stream.reset();
     co_return Error{ErrorCode::unavailable, failure.what()};
   }
+}
+
+// One address after the other; each may take its part of the time that is left.
+asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_host(Job& job,
+                                                                                const wire::Name& host) {
+  const auto& check = job.target.check;
+  const auto start = Clock::now(), end = start + check.timeout;
+  const auto passed = [start] { return std::chrono::duration_cast<Duration>(Clock::now() - start); };
+  job.timer.expires_at(end);
+  auto found = co_await resolver_.resolve(host, job.timer);
+  if (!found)
+    co_return health::ProbeResult{
+        false, fmt::format("timeout after {} while looking the name up", to_text(check.timeout)), passed()};
+  if (!*found && found->error().code == ErrorCode::unavailable) co_return found->error();
+  if (!*found) co_return health::ProbeResult{false, found->error().message, passed()};
+
+  auto& addresses = **found;
+  if (addresses.size() > addresses_tried_max) addresses.resize(addresses_tried_max);
+  std::vector<Tried> tried;
+  for (std::size_t i = 0; i < addresses.size() && !job.stopped; ++i) {
+    const auto left = std::max(std::chrono::duration_cast<Duration>(end - Clock::now()), Duration(1));
+    const auto part = left / static_cast<Duration::rep>(addresses.size() - i);
+    const Target target = at_address(job.target, addresses[i], part);
+    auto result = co_await probe_address(job, target);
+    tried.push_back({addresses[i], std::move(result)});
+    if (tried.back().result && tried.back().result->success) break;
+  }
+  co_return judge_host(tried, passed());
+}
+
+asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_address(Job& job,
+                                                                                   const Target& target) {
+  auto& stream = job.stream.emplace(executor_);
+  const auto attempted = co_await run_attempt(stream, target);
+  job.stream.reset();
+  co_return judge(target.check, attempted);
 }
 
 void Prober::Implementation::warn(const Job& job, const std::string& reason) {
@@ -143,7 +186,7 @@ void Prober::Implementation::warn(const Job& job, const std::string& reason) {
   if (warned_ && now < *warned_ + warning_interval) return;
   warned_ = now;
   logger().warn("probe: check '{}' of {} could not be run: {}; its last result stands", job.target.check.name,
-                to_text(job.target.address), reason);
+                to_text(job.target.destination), reason);
 }
 
 Prober::Prober(asio::any_io_executor executor, OnResult on_result)
@@ -155,6 +198,9 @@ void Prober::set_targets(const std::vector<Target>& targets) {
   Implementation::set_targets(implementation_, targets);
 }
 
-void Prober::stop() { set_targets({}); }
+void Prober::stop() {
+  set_targets({});
+  implementation_->forget_lookups();
+}
 
 }  // namespace sluice::probe

@@ -1,8 +1,10 @@
-// Runs the checks: one probe per distinct (address, check), each on its own fixed cadence, spread over the
-// interval.
+// Runs the checks: one probe per distinct (destination, check), each on its own fixed cadence, spread over
+// the interval.
 //
-//   target --due--> connect [-> request -> response] --result--> callback
-//                   '---------- one deadline ------'
+//   target --due--> [look up ->] connect [-> request -> response] --result--> callback
+//                   '---------------- one deadline -------------'
+//
+// A target that is a host is up when one of its addresses is.
 #pragma once
 
 #include <functional>
@@ -11,14 +13,14 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include "base/address.hpp"
 #include "config/config.hpp"
 #include "health/endpoint.hpp"
+#include "wire/destination.hpp"
 
 namespace sluice::probe {
 
 struct Target {
-  Address address;
+  wire::Destination destination;
   config::Check check;
   friend bool operator==(const Target&, const Target&) = default;
 };
@@ -29,6 +31,10 @@ using OnResult = std::function<void(const Target&, const health::ProbeResult&)>;
 
 // At most this many probes are open at once; a due probe beyond it waits for a place.
 inline constexpr std::size_t probes_open_max = 512;
+
+// Of a host's addresses, as many are tried until one succeeds. They share the deadline: with more of them,
+// each would have too little.
+inline constexpr std::size_t addresses_tried_max = 4;
 
 // How much of a response is read before the verdict: status line and header fields.
 inline constexpr std::size_t header_size_max = 64 * 1024;

@@ -20,8 +20,21 @@ constexpr std::size_t window_runs_max = 1024;
 
 constexpr std::size_t rounded_up(std::size_t bytes) { return (bytes + 7) / 8 * 8; }
 
-constexpr std::uint16_t address_type(Family family) {
-  return static_cast<std::uint16_t>(family == Family::v4 ? wire::RrType::a : wire::RrType::aaaa);
+// The record that sends a client there.
+struct RecordData {
+  wire::RrType type;
+  wire::Bytes rdata;
+};
+
+RecordData record_of(const wire::Destination& destination) {
+  if (const wire::Name* host = destination.host()) return {wire::RrType::cname, host->wire()};
+  const Address& address = *destination.address();
+  return {address.family == Family::v4 ? wire::RrType::a : wire::RrType::aaaa, address.bytes()};
+}
+
+bool has_hosts(std::span<const Candidate> candidates) {
+  return std::any_of(candidates.begin(), candidates.end(),
+                     [](const Candidate& candidate) { return candidate.destination.is_host(); });
 }
 
 // Stable over versions: sticky clients keep their slots when the daemon is upgraded.
@@ -132,7 +145,7 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
             .method = input.method,
             .subnet_v4 = input.subnet_v4,
             .subnet_v6 = input.subnet_v6,
-            .reserved = 0,
+            .to_hosts = leads_to_hosts(input),
             .run_count = static_cast<std::uint16_t>(input.layout.size()),
             .pool_count = static_cast<std::uint16_t>(pools.size()),
             .hash_salt = salt_of(name)};
@@ -147,9 +160,16 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
   return offset;
 }
 
+bool Block::leads_to_hosts(const SteerInput& input) const {
+  return std::any_of(input.pools.begin(), input.pools.end(),
+                     [&](const PoolInput& pool) { return has_hosts(pools_.at(pool.pool).candidates); });
+}
+
 Offset Block::compile_view(std::span<const Candidate> candidates, unsigned answers) {
-  const Offset v4 = compile_windows(candidates, Family::v4, answers);
-  const Offset v6 = compile_windows(candidates, Family::v6, answers);
+  // RFC 2181, 10.1: a name has one CNAME.
+  const bool hosts = has_hosts(candidates);
+  const Offset v4 = compile_windows(candidates, Family::v4, hosts ? 1 : answers);
+  const Offset v6 = hosts ? v4 : compile_windows(candidates, Family::v6, answers);
   const Offset offset = allocate(sizeof(PoolView));
   *arena_.at<PoolView>(offset) = {.ttl_max = ~std::uint32_t{0}, .reserved = 0, .families = {v4, v6}};
   return offset;
@@ -160,21 +180,21 @@ Offset Block::compile_windows(std::span<const Candidate> candidates, Family fami
   if (members.empty()) return 0;
   const Selection selection = select(members);
 
-  // A window starts at each chosen address and goes on around the ring of the chosen ones.
-  std::vector<Address> ring;
+  // A window starts at each chosen endpoint and goes on around the ring of the chosen ones.
+  std::vector<wire::Destination> ring;
   std::vector<std::size_t> place(members.size());
   for (std::size_t i = 0; i < members.size(); ++i) {
     place[i] = ring.size();
-    if (selection.chosen[i] > 0) ring.push_back(members[i].address);
+    if (selection.chosen[i] > 0) ring.push_back(members[i].destination);
   }
   const std::size_t width = std::min<std::size_t>(answers, ring.size());
   std::vector<Offset> windows;
   for (std::size_t start = 0; start < ring.size(); ++start) {
-    std::vector<Address> window;
+    std::vector<wire::Destination> window;
     for (std::size_t i = 0; i < width; ++i) window.push_back(ring[(start + i) % ring.size()]);
     windows.push_back(compile_answer(window));
   }
-  // The spots of an address that is out go to the others, so that sticky clients of the living stay where
+  // The spots of an endpoint that is out go to the others, so that sticky clients of the living stay where
   // they are.
   const Layout spots = relay(lay_out(selection.all), selection.chosen, window_runs_max);
   const Offset offset = allocate(sizeof(Windows) + spots.size() * sizeof(WindowRange));
@@ -190,40 +210,44 @@ Offset Block::compile_windows(std::span<const Candidate> candidates, Family fami
   return offset;
 }
 
-Offset Block::compile_answer(std::span<const Address> addresses) {
-  const std::size_t stride = 12 + addresses.front().size();
-  const Offset offset = allocate(sizeof(Answer) + addresses.size() * stride);
+// All of one type, and so of one size; a host stands alone.
+Offset Block::compile_answer(std::span<const wire::Destination> window) {
+  const auto [type, first_rdata] = record_of(window.front());
+  const std::size_t stride = record_fixed_size + first_rdata.size();
+  const Offset offset = allocate(sizeof(Answer) + window.size() * stride);
   auto* answer = arena_.at<Answer>(offset);
-  *answer = {.length = static_cast<std::uint16_t>(addresses.size() * stride),
+  *answer = {.length = static_cast<std::uint16_t>(window.size() * stride),
              .signed_length = 0,
-             .record_count = static_cast<std::uint16_t>(addresses.size()),
+             .record_count = static_cast<std::uint16_t>(window.size()),
              .stride = static_cast<std::uint16_t>(stride),
-             .flags = 0,
+             .flags = type == wire::RrType::cname ? answer_is_cname : 0,
              .checksum = 0};
+  // Owner: a pointer to the question's name. Class IN, TTL 0 until it is copied (RFC 1035, 4.1.3).
+  const std::uint8_t fixed[record_fixed_size] = {0xC0,
+                                                 wire::header_size,
+                                                 static_cast<std::uint8_t>(static_cast<unsigned>(type) >> 8),
+                                                 static_cast<std::uint8_t>(type),
+                                                 0,
+                                                 1,
+                                                 0,
+                                                 0,
+                                                 0,
+                                                 0,
+                                                 0,
+                                                 static_cast<std::uint8_t>(first_rdata.size())};
   auto* at = reinterpret_cast<std::uint8_t*>(answer + 1);
-  for (const Address& address : addresses) {
-    const auto type = address_type(address.family);
-    // Owner: a pointer to the question's name. Class IN, TTL 0 until it is copied (RFC 1035, 4.1.3).
-    const std::uint8_t fixed[] = {0xC0,
-                                  wire::header_size,
-                                  static_cast<std::uint8_t>(type >> 8),
-                                  static_cast<std::uint8_t>(type),
-                                  0,
-                                  1,
-                                  0,
-                                  0,
-                                  0,
-                                  0,
-                                  0,
-                                  static_cast<std::uint8_t>(address.size())};
+  for (const wire::Destination& destination : window) {
+    const wire::Bytes rdata = record_of(destination).rdata;
     at = std::copy(std::begin(fixed), std::end(fixed), at);
-    at = std::copy(address.bytes().begin(), address.bytes().end(), at);
+    at = std::copy(rdata.begin(), rdata.end(), at);
   }
   return offset;
 }
 
 void Block::retire_view(Offset offset) {
-  for (const Offset windows : at<PoolView>(offset)->families) {
+  const auto& families = at<PoolView>(offset)->families;
+  for (const Offset windows :
+       std::set<Offset>(std::begin(families), std::end(families))) {  // may be the same
     if (windows == 0) continue;
     const auto* header = at<Windows>(windows);
     const auto* ranges = reinterpret_cast<const WindowRange*>(header + 1);

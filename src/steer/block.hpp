@@ -30,6 +30,7 @@
 #include "steer/arena.hpp"
 #include "steer/layout.hpp"
 #include "steer/select.hpp"
+#include "wire/destination.hpp"
 #include "wire/name.hpp"
 
 namespace sluice::steer {
@@ -62,7 +63,7 @@ struct Table {
   std::uint32_t ttl;  // seconds
   config::Method method;
   std::uint8_t subnet_v4, subnet_v6;  // prefix lengths, see config::Steer
-  std::uint8_t reserved;
+  std::uint8_t to_hosts;              // 1: all answers are CNAMEs, and the name has nothing else
   std::uint16_t run_count;
   std::uint16_t pool_count;
   std::uint32_t hash_salt;  // from the name: one client's slots under two names are independent
@@ -92,8 +93,13 @@ struct WindowRange {
 struct PoolView {
   std::uint32_t ttl_max;  // seconds; answers from this view live no longer
   std::uint32_t reserved;
-  Offset families[2];  // Windows by Family; none: the pool has no address of that family
+  // Windows by Family; none: the pool has no address of that family. A pool of hosts has the same for both,
+  // so that what A and AAAA of one draw lead to is one host.
+  Offset families[2];
 };
+
+inline constexpr std::size_t record_fixed_size = 12;  // owner as a pointer, type, class, TTL, rdlength
+inline constexpr std::uint32_t answer_is_cname = 1;   // of Answer::flags: one record, the target uncompressed
 
 // The records of one answer, ready to copy: each `stride` octets long, owner a pointer to the question's
 // name, TTL to be set. Signatures and a checksum have their places already; both are 0 as long as nothing
@@ -182,7 +188,8 @@ class Block {
   Offset compile_table(const wire::Name& name, const SteerInput& input);
   Offset compile_view(std::span<const Candidate> candidates, unsigned answers);
   Offset compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers);
-  Offset compile_answer(std::span<const Address> addresses);
+  Offset compile_answer(std::span<const wire::Destination> window);
+  bool leads_to_hosts(const SteerInput& input) const;
   void retire_view(Offset view);
 
   Arena arena_;

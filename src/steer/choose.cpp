@@ -9,8 +9,6 @@
 namespace sluice::steer {
 namespace {
 
-constexpr std::ptrdiff_t ready_fixed_size = 12;  // owner as a pointer, type, class, TTL, rdlength
-
 struct Runs {
   const SlotRun* begin;
   const SlotRun* end;
@@ -86,27 +84,40 @@ const Answer* window_at(const Block& block, const Windows& windows, std::uint16_
   return block.at<Answer>(found->answer);
 }
 
+InForce::Record first_record(const Answer& answer) {
+  const wire::Bytes record(reinterpret_cast<const std::uint8_t*>(&answer + 1), answer.stride);
+  const auto rdata = record.subspan(record_fixed_size);
+  return {static_cast<wire::RrType>(record[2] << 8 | record[3]), {rdata.begin(), rdata.end()}};
+}
+
 // A window begins at each endpoint that is handed out, so that their first records are all of them.
 void append_records(const Block& block, const Windows& windows, std::vector<InForce::Record>& records) {
   const auto* ranges = reinterpret_cast<const WindowRange*>(&windows + 1);
-  for (unsigned i = 0; i < windows.range_count; ++i) {
-    const auto* answer = block.at<Answer>(ranges[i].answer);
-    const wire::Bytes record(reinterpret_cast<const std::uint8_t*>(answer + 1), answer->stride);
-    const auto type = static_cast<wire::RrType>(record[2] << 8 | record[3]);
-    records.push_back({type, {record.begin() + ready_fixed_size, record.end()}});
-  }
+  for (unsigned i = 0; i < windows.range_count; ++i)
+    records.push_back(first_record(*block.at<Answer>(ranges[i].answer)));
 }
 
-}  // namespace
+// The answer with the most spots, and how many those are: one answer may stand in several ranges.
+std::pair<Offset, std::uint64_t> most_spots(const Windows& windows) {
+  const auto* ranges = reinterpret_cast<const WindowRange*>(&windows + 1);
+  std::map<Offset, std::uint64_t> spots;
+  std::uint32_t first = 0;
+  for (unsigned i = 0; i < windows.range_count; first = ranges[i].last + 1U, ++i)
+    spots[ranges[i].answer] += ranges[i].last + 1U - first;
+  return *std::max_element(spots.begin(), spots.end(),
+                           [](const auto& a, const auto& b) { return a.second < b.second; });
+}
 
-InForce in_force(const Block& block, const Table& table, Family family) {
-  std::map<unsigned, std::uint32_t> slots;  // by pool
+// The pools with slots that are of the best Grade, each with its slots.
+std::vector<std::pair<std::uint64_t, Seen>> best_pools(const Block& block, const Table& table,
+                                                       Family family) {
+  std::map<unsigned, std::uint64_t> slots;  // by pool
   const Runs runs = runs_of(table);
   std::uint32_t first = 0;
   for (const SlotRun* run = runs.begin; run != runs.end; first = run++->last + 1U)
     slots[run->pool] += run->last + 1U - first;
 
-  std::vector<std::pair<std::uint32_t, Seen>> best;  // slots, pool
+  std::vector<std::pair<std::uint64_t, Seen>> best;
   for (const auto& [pool, count] : slots) {
     const Seen seen = look_at(block, pool_of(table, pool), family);
     if (seen.windows == nullptr) continue;
@@ -114,14 +125,25 @@ InForce in_force(const Block& block, const Table& table, Family family) {
     if (best.empty() || seen.windows->grade == best.front().second.windows->grade)
       best.emplace_back(count, seen);
   }
-  std::stable_sort(best.begin(), best.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  return best;
+}
 
+}  // namespace
+
+InForce in_force(const Block& block, const Table& table, Family family) {
   InForce result{.records = {}, .ttl = table.ttl};
-  for (const auto& [count, seen] : best) {
+  std::uint64_t most = 0;  // draws that lead to one host
+  for (const auto& [slots, seen] : best_pools(block, table, family)) {
     result.ttl = std::min(result.ttl, seen.view->ttl_max);
-    append_records(block, *seen.windows, result.records);
-    // A name has one CNAME (RFC 2181, 10.1): that of the largest pool.
-    if (result.records.front().type == wire::RrType::cname) return result.records.resize(1), result;
+    if (table.to_hosts == 0) {
+      append_records(block, *seen.windows, result.records);
+      continue;
+    }
+    // A name has one CNAME (RFC 2181, 10.1): that which most draws lead to.
+    const auto [answer, spots] = most_spots(*seen.windows);
+    if (slots * spots <= most) continue;
+    most = slots * spots;
+    result.records = {first_record(*block.at<Answer>(answer))};
   }
   std::sort(result.records.begin(), result.records.end());
   result.records.erase(std::unique(result.records.begin(), result.records.end()), result.records.end());
@@ -154,16 +176,23 @@ Draw sticky_draw(const HashKey& key, const Address& client, const Table& table) 
   return Draw::from_bits(keyed_hash(key, input));
 }
 
-// An entry: 24 bits of the hash that are not its place, one bit for each family that has used the draw, and
+Draw with_common_spot(Draw draw) {
+  constexpr std::uint64_t odd1 = 0x9E3779B97F4A7C15, odd2 = 0xD6E8FEB86659FD93;
+  const std::uint64_t kept = std::uint64_t{draw.detour} >> 16 << 16 | draw.slot;
+  draw.spot = static_cast<std::uint16_t>(fold_multiply(kept ^ odd1, odd2) >> 32);
+  return draw;
+}
+
+// An entry: 24 bits of the hash that are not its place, one bit for each question that has used the draw, and
 // what of the draw decides the pool: the slot and the upper 16 bits of the detour.
-Draw PairTable::pair(std::uint64_t hash, Family family, Draw fresh) {
+Draw PairTable::pair(std::uint64_t hash, Question question, Draw fresh) {
   auto& entry = entries_[hash % size];
   const std::uint64_t tag = hash >> 40 << 40;
-  const std::uint64_t used = std::uint64_t{1} << (family == Family::v4 ? 32 : 33);
-  const std::uint64_t both = std::uint64_t{3} << 32;
+  const std::uint64_t used = std::uint64_t{1} << (32 + static_cast<unsigned>(question));
+  const std::uint64_t any = std::uint64_t{0xF} << 32;
 
   const std::uint64_t old = entry.load(std::memory_order_relaxed);
-  const bool completes = old >> 40 << 40 == tag && (old & both) != 0 && (old & used) == 0;
+  const bool completes = old >> 40 << 40 == tag && (old & any) != 0 && (old & used) == 0;
   if (completes) {
     entry.store(old | used, std::memory_order_relaxed);
     fresh.slot = static_cast<std::uint16_t>(old);

@@ -25,6 +25,9 @@ struct Draw {
   }
 };
 
+// The same draw with a spot that follows from slot and detour: queries of a pair then also agree on the host.
+Draw with_common_spot(Draw draw);
+
 struct Choice {
   const Answer* answer = nullptr;  // null: the chosen pool has no address of this family (NODATA)
   std::uint32_t ttl = 0;
@@ -37,6 +40,7 @@ struct Choice {
 Choice choose(const Block& block, const Table& table, Draw draw, Family family);
 
 // What of a family may be answered now, whoever asks: of the pools with slots, those of the best Grade.
+// Of hosts only the one that most draws lead to.
 struct InForce {
   struct Record {
     wire::RrType type{};
@@ -54,17 +58,21 @@ InForce in_force(const Block& block, const Table& table, Family family);
 // a steer.
 Draw sticky_draw(const HashKey& key, const Address& client, const Table& table);
 
-// Keeps the A and the AAAA query of one client together when slots are drawn by chance: the second of a pair
-// uses the draw of the first. A pair is used once, so that a client's next question is drawn anew and shares
-// stay exact. It needs no clock: an old draw is as random as a new one. Entries are overwritten by
-// collisions; a lost one only means a fresh draw. Thread-safe: relaxed atomics, each entry one word.
+// What a client asks about one name at once, each of these with a query of its own.
+enum class Question : std::uint8_t { a, aaaa, https, other };
+
+// Keeps the A and the AAAA query (and others) of one client together when slots are drawn by chance: the
+// second of a pair uses the draw of the first. A draw is used once for each question, so that a client's next
+// query is drawn anew and shares stay exact. It needs no clock: an old draw is as random as a new one.
+// Entries are overwritten by collisions; a lost one only means a fresh draw. Thread-safe: relaxed atomics,
+// each entry one word.
 class PairTable {
  public:
   PairTable() : entries_(std::make_unique<std::atomic<std::uint64_t>[]>(size)) {}
 
-  // The draw for this query. `fresh` is used, and remembered, when there is none of the other family to
-  // complete.
-  Draw pair(std::uint64_t client_and_name_hash, Family family, Draw fresh);
+  // The draw for this query: slot and detour are those of the query that it belongs to. `fresh` is used, and
+  // remembered, when there is none.
+  Draw pair(std::uint64_t client_and_name_hash, Question question, Draw fresh);
 
  private:
   static constexpr std::size_t size =

@@ -54,7 +54,10 @@ std::vector<double> shares_after_health(std::span<const Rated> pools) {
 std::vector<Candidate> of_family(std::span<const Candidate> candidates, Family family) {
   std::vector<Candidate> members;
   std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(members),
-               [&](const Candidate& candidate) { return candidate.address.family == family; });
+               [&](const Candidate& candidate) {
+                 const Address* address = candidate.destination.address();
+                 return address == nullptr || address->family == family;
+               });
   return members;
 }
 

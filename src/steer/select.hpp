@@ -6,13 +6,13 @@
 #include <span>
 #include <vector>
 
-#include "base/address.hpp"
+#include "wire/destination.hpp"
 
 namespace sluice::steer {
 
 // One endpoint of a pool as the director sees it now.
 struct Candidate {
-  Address address;
+  wire::Destination destination;
   double weight = 1;
   bool usable = true;   // healthy, or held for healthy by the operator
   bool allowed = true;  // neither drained nor held down by the operator: may be used when nothing is usable
@@ -50,7 +50,7 @@ std::vector<double> shares_after_health(std::span<const Rated> pools);
 // The best grade among pools with a share; none when no pool has an address of the family.
 std::optional<Grade> best_grade(std::span<const Rated> pools);
 
-// The candidates of one family, in order.
+// The candidates of one family, in order. A host is of both: what it leads to has addresses of its own.
 std::vector<Candidate> of_family(std::span<const Candidate> candidates, Family family);
 
 }  // namespace sluice::steer

@@ -227,10 +227,10 @@ Word to_word(const std::string& text) {
   throw Failure{SQLITE_CORRUPT, fmt::format("unknown word '{}' about an endpoint", text)};
 }
 
-Address to_address(const std::string& text) {
-  const auto address = parse_address(text);
-  if (!address) throw Failure{SQLITE_CORRUPT, address.error().message};
-  return *address;
+wire::Destination to_destination(const std::string& text) {
+  auto destination = wire::parse_destination(text);
+  if (!destination) throw Failure{SQLITE_CORRUPT, destination.error().message};
+  return *std::move(destination);
 }
 
 // ---- Reading
@@ -260,7 +260,7 @@ std::vector<EndpointWord> load_words(const Database& database) {
   Statement row(database, "SELECT address, word, who, reason, since, until FROM words ORDER BY address");
   while (row.next()) {
     const auto until = row.optional_integer(5);
-    words.push_back({to_address(row.text(0)), to_word(row.text(1)), row.text(2), row.text(3),
+    words.push_back({to_destination(row.text(0)), to_word(row.text(1)), row.text(2), row.text(3),
                      to_time(row.integer(4)), until ? std::optional(to_time(*until)) : std::nullopt});
   }
   return words;
@@ -311,12 +311,12 @@ void write(const Database& database, const LayoutChange& change) {
 
 void write(const Database& database, const EndpointWord& change) {
   execute(database, "REPLACE INTO words (address, word, who, reason, since, until) VALUES (?, ?, ?, ?, ?, ?)",
-          to_text(change.address), std::string_view(to_text(change.word)), change.by, change.reason,
+          wire::to_text(change.destination), std::string_view(to_text(change.word)), change.by, change.reason,
           to_number(change.since), to_number(change.until));
 }
 
 void write(const Database& database, const EndpointWordTaken& change) {
-  execute(database, "DELETE FROM words WHERE address = ?", to_text(change.address));
+  execute(database, "DELETE FROM words WHERE address = ?", wire::to_text(change.destination));
 }
 
 void append(const Database& database, const std::vector<Event>& events) {

@@ -9,10 +9,10 @@
 #include <variant>
 #include <vector>
 
-#include "base/address.hpp"
 #include "base/clock.hpp"
 #include "base/hash.hpp"
 #include "base/result.hpp"
+#include "wire/destination.hpp"
 
 namespace sluice::store {
 
@@ -42,14 +42,14 @@ enum class Word : std::uint8_t { drain, up, down };
 const char* to_text(Word word);
 
 struct EndpointWord {
-  Address address;
+  wire::Destination destination;
   Word word = Word::drain;
   std::string by, reason;
   Time since{};
   std::optional<Time> until;  // none: until it is taken back
 };
 struct EndpointWordTaken {
-  Address address;
+  wire::Destination destination;
 };
 
 // Something that happened. Ids grow by one; the newest `events_max` are kept.

@@ -12,6 +12,8 @@ constexpr unsigned jumps_max = labels_max;          // our own pointers only go 
 constexpr std::size_t opt_fixed_size = 11;
 constexpr std::size_t option_fixed_size = 4;  // code and length
 constexpr std::size_t keepalive_size = 2;
+constexpr std::size_t ready_rdata_at =
+    12;  // in a ready record: owner, type, class, TTL and rdlength stand before
 
 // RFC 7871, 6: only as many address octets as the source prefix covers.
 std::size_t subnet_octets(const ReplyEdns& edns) { return (edns.subnet.source_prefix + 7U) / 8; }
@@ -94,6 +96,7 @@ void ReplyWriter::add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes
   const std::size_t first = size_;
   put_bytes(records);
   if (overflowed_) return;
+  last_rdata_ = static_cast<std::uint16_t>(size_ - stride + ready_rdata_at);
   const auto pointer = static_cast<std::uint16_t>(0xC000 | owner_offset);
   for (std::size_t at = first; at < size_; at += stride) {
     data_[at] = static_cast<std::uint8_t>(pointer >> 8);

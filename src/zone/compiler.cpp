@@ -32,6 +32,7 @@ struct Draft {
   Offset offset = nowhere;
   std::uint8_t label_count = 0;
   bool is_cut = false;
+  bool to_hosts = false;  // steered, and the answer is a CNAME
 };
 
 // All names of the zone, with their ancestors up to the apex.
@@ -264,8 +265,12 @@ void Compiler::collect() {
       tree_.chain(draft, i);
     }
   }
-  for (const auto& [name, id] : steered_)
-    if (const auto draft = tree_.intern(name.wire()); draft != none) tree_.drafts()[draft].steer = id;
+  for (const auto& [name, id, to_hosts] : steered_) {
+    const auto draft = tree_.intern(name.wire());
+    if (draft == none) continue;
+    tree_.drafts()[draft].steer = id;
+    tree_.drafts()[draft].to_hosts = to_hosts;
+  }
 }
 
 // Finds how large the block can get at most, so that it is allocated once.
@@ -384,6 +389,12 @@ void Compiler::check_delegation(const Draft& draft, RecordList list) {
 void Compiler::check_steered(const Draft& draft, RecordList list) {
   for (const auto i : list) {
     const auto type = record(i).type;
+    if (draft.to_hosts) {
+      report(i, fmt::format("'{}' is steered to host names: its answer is a CNAME, which stands alone, take "
+                            "this {} record out (RFC 1034, 3.6.2)",
+                            owner_text(draft), type_text(type)));
+      continue;
+    }
     if (type == RrType::a || type == RrType::aaaa)
       report(i, fmt::format("'{}' is steered: its {} records come from [steer], take this one out",
                             owner_text(draft), type_text(type)));

@@ -69,10 +69,12 @@ inline constexpr SteerId not_steered = 0;
 
 // A steered name that the loader puts into the tree, so that it exists (RFC 4592 and NODATA need to know).
 // The zone may hold other types at the name, but neither A nor AAAA nor CNAME nor DNAME.
+// At one that leads to hosts, by a CNAME, it may hold nothing (RFC 1034, 3.6.2).
 // One that is outside the zone is passed over, so that the caller may give all that it has.
 struct Steered {
   wire::Name name;
   SteerId id;
+  bool to_hosts = false;
 };
 
 struct Node;  // a name of the zone; opaque, borrowed from the zone

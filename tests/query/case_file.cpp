@@ -60,7 +60,7 @@ Address address_of(const std::string& text) {
   return *address;
 }
 
-// ADDRESS[*WEIGHT][!down|!drained]
+// (ADDRESS or HOST)[*WEIGHT][!down|!drained]
 steer::Candidate candidate_of(std::string word) {
   steer::Candidate candidate;
   if (const auto mark = word.find('!'); mark != std::string::npos) {
@@ -74,7 +74,9 @@ steer::Candidate candidate_of(std::string word) {
     candidate.weight = number(word.substr(star + 1));
     word.resize(star);
   }
-  candidate.address = address_of(word);
+  auto destination = wire::parse_destination(word);
+  if (!destination) throw Mistake(destination.error().message);
+  candidate.destination = *std::move(destination);
   return candidate;
 }
 

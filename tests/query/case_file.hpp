@@ -6,6 +6,7 @@
 //   @ SOA ns hostmaster 1 7200 900 1209600 300
 //   end
 //   pool v1 192.0.2.1 192.0.2.2*3 192.0.2.3!down 2001:db8::1!drained
+//   pool cdn edge.cdn.example. backup.cdn.example.*2!down
 //   steer www.example. v1=95 v2=5 ttl=30 answers=2 method=sticky subnet4=24 subnet6=56
 //   policy identity=ns1 version=1.0 cookie=00112233445566778899aabbccddeeff cookies=required now=1559731985
 //

@@ -1,5 +1,7 @@
 #include "world.hpp"
 
+#include <algorithm>
+
 #include <valgrind/memcheck.h>
 
 #include "../unit/answer/allocations.hpp"
@@ -19,6 +21,12 @@ const ZoneText* zone_of(const Setup& setup, const wire::Name& name) {
         (best == nullptr || zone.apex.label_count() > best->apex.label_count()))
       best = &zone;
   return best;
+}
+
+bool leads_to_hosts(const Setup& setup, const SteerText& steer) {
+  return std::any_of(setup.pools.begin(), setup.pools.end(), [&](const PoolText& pool) {
+    return pool.name == steer.input.pools.front().pool && pool.candidates.front().destination.is_host();
+  });
 }
 
 }  // namespace
@@ -42,7 +50,7 @@ std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
     std::vector<zone::Steered> steered;
     for (std::size_t i = 0; i < entries.size(); ++i)
       if (zone_of(setup, setup.steers[i].input.name) == &zone)
-        steered.push_back({setup.steers[i].input.name, entries[i]});
+        steered.push_back({setup.steers[i].input.name, entries[i], leads_to_hosts(setup, setup.steers[i])});
     auto loaded = zone::load_text(zone.text, zone.apex.text() + "zone", zone.apex, steered);
     if (loaded.zone == nullptr) return error = to_text(loaded.errors), nullptr;
     zones.push_back(std::move(loaded.zone));

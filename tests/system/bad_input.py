@@ -32,6 +32,20 @@ CONFIG_ERRORS = [
     ("a negative weight", GOOD.replace("v1 = 1,", "v1 = §-1,"), "0 or more"),
     ("all weights 0", GOOD.replace("{ v1 = 1, v2 = 1 }", "§{ v1 = 0, v2 = 0 }"), "0"),
     ("a duration without a unit", GOOD.replace("port = 8080", 'port = 8080\ninterval = §"2"'), "interval"),
+    ("addresses and hosts in a pool", GOOD.replace('"127.0.1.1"', '"127.0.1.1", §"edge.cdn.test"'), "not both"),
+    ("pools of addresses and of hosts", GOOD.replace('"127.0.2.1"', '"edge.cdn.test"').replace("v2 = 1 }", "§v2 = 1 }"), "v2"),
+    ("a name that leads to itself", """
+[pool.v1]
+endpoints = ["www.shop.example"]
+[steer.§"www.shop.example"]
+pools = { v1 = 1 }
+""", "itself"),
+    ("a zone's apex that leads to a host", """
+[pool.v1]
+endpoints = ["edge.cdn.test"]
+[steer.§"shop.example"]
+pools = { v1 = 1 }
+""", "apex"),
     ("TOML that is none", GOOD + "\n[broken§\n", ""),
 ]
 

@@ -118,6 +118,52 @@ TEST_CASE("from the publication on, no answer follows the old weights") {
   }
 }
 
+// The target of the first CNAME in the answer.
+std::string host_of(World& world, std::string_view name, RrType type, const Client& client) {
+  const auto reply = read_reply(world.ask(query_for(name, type), client));
+  REQUIRE(reply.has_value());
+  REQUIRE(!reply->sections[0].empty());
+  REQUIRE(reply->sections[0][0].type == 5);
+  return reply->sections[0][0].rdata_text;
+}
+
+TEST_CASE("a client's queries of all types lead to one host, and hosts have their shares") {
+  World world;
+  std::map<std::string, unsigned> counts;
+  const RrType types[] = {RrType::a, RrType::aaaa, RrType::https, RrType::mx};
+  for (unsigned i = 0; i < 20000; ++i) {
+    const Client client = client_number(i % 7);
+    const auto host = host_of(world, "cdn.example.", types[i % 4], client);
+    for (unsigned other = 1; other < 4; ++other)
+      REQUIRE(host_of(world, "cdn.example.", types[(i + other) % 4], client) == host);
+    ++counts[host];
+  }
+  CHECK(counts.size() == 3);
+  CHECK(std::abs(static_cast<int>(counts["edge.cdn.test."]) - 5000) < 400);
+  CHECK(std::abs(static_cast<int>(counts["backup.cdn.test."]) - 5000) < 400);
+  CHECK(std::abs(static_cast<int>(counts["spare.cdn.test."]) - 10000) < 400);
+}
+
+TEST_CASE("sticky: a client keeps its host, and clients are spread") {
+  World world;
+  std::map<std::string, unsigned> counts;
+  for (unsigned i = 0; i < 4000; ++i) {
+    const Client client = client_number(i);
+    const auto host = host_of(world, "stickycdn.example.", RrType::a, client);
+    REQUIRE(host_of(world, "stickycdn.example.", RrType::aaaa, client) == host);
+    REQUIRE(host_of(world, "stickycdn.example.", RrType::txt, client) == host);
+    ++counts[host];
+  }
+  CHECK(counts.size() == 3);
+  for (const auto& [host, count] : counts) CHECK(count > 800);
+}
+
+TEST_CASE("a reply is counted as steered once, however many steered names its chain has") {
+  World world;
+  for (unsigned i = 0; i < 50; ++i) world.ask(query_for("chain.example.", RrType::a));
+  CHECK(world.counters.value(Metric::replies_steered) == 50);
+}
+
 TEST_CASE("no reply by UDP is larger than the client or we allow, whatever EDNS size it names") {
   World world;
   const struct {

@@ -190,11 +190,13 @@ TEST_CASE("all records of the zone, each once; steered names as they are answere
                         "www.example. 30 28 2001:db8::1",
                         "*.app.example. 30 1 192.0.2.1",
                         "four.example. 30 1 192.0.2.4",
-                        "many.example. 30 1 10.0.0.70"};
+                        "many.example. 30 1 10.0.0.70",
+                        "cdn.example. 30 5 spare.cdn.test.",
+                        "*.hosts.example. 30 5 sticky.example."};
   for (const auto* record : some) CHECK_MESSAGE(records.contains(record), record);
   // Zone file: 9 single records, 3 and 8 long ones, 29 servers with 3 each, less the SOA. Steered: www,
-  // sticky and other 4 each, *.app 2, many 110, four 1.
-  CHECK(records.size() == 10 + 3 + 8 + 87 + 125);
+  // sticky and other 4 each, *.app 2, many 110, four 1, and 4 that lead to hosts one CNAME each.
+  CHECK(records.size() == 10 + 3 + 8 + 87 + 125 + 4);
 }
 
 TEST_CASE("a steered name in a transfer: only what may be answered now") {

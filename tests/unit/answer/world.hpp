@@ -63,6 +63,13 @@ class World {
     add("*.app.example.", {{"v1", 1}}, config::Method::random);
     add("many.example.", {{"many", 1}}, config::Method::random, 70);
     add("four.example.", {{"four", 1}}, config::Method::random);
+    REQUIRE(block_->publish_pool("cdn", std::vector{at("edge.cdn.test."), at("backup.cdn.test.")}));
+    REQUIRE(block_->publish_pool("spare", std::vector{at("spare.cdn.test.")}));
+    REQUIRE(block_->publish_pool("inner", std::vector{at("sticky.example."), at("host.example.")}));
+    add("cdn.example.", {{"cdn", 1}, {"spare", 1}}, config::Method::random);
+    add("stickycdn.example.", {{"cdn", 1}, {"spare", 1}}, config::Method::sticky);
+    add("chain.example.", {{"inner", 1}}, config::Method::random);
+    add("*.hosts.example.", {{"inner", 1}}, config::Method::random);
     const auto apex = wire::Name::parse("example.").value();
     auto loaded = zone::load_text(zone_text(), "example.zone", apex, steered_);
     REQUIRE_MESSAGE(loaded.zone != nullptr, to_text(loaded.errors));
@@ -108,7 +115,7 @@ class World {
 
   static steer::Candidate at(const std::string& address) {
     steer::Candidate candidate;
-    candidate.address = parse_address(address).value();
+    candidate.destination = wire::parse_destination(address).value();
     return candidate;
   }
 
@@ -141,18 +148,19 @@ class World {
 
   Quiescence quiescence_;
   Quiescence::Reader reader_{quiescence_};
-  std::shared_ptr<steer::Block> block_ = std::make_shared<steer::Block>(quiescence_, 8);
+  std::shared_ptr<steer::Block> block_ = std::make_shared<steer::Block>(quiescence_, 16);
   std::vector<zone::Steered> steered_;
   Octets buffer_;
 };
 
 // One of each kind of thing that may be asked, and of each way of asking it.
 inline std::vector<Octets> varied_queries() {
-  const char* names[] = {"www.example.",   "wWw.eXample.",  "sticky.example.", "x.app.example.",
-                         "many.example.",  "four.example.", "host.example.",   "alias.example.",
-                         "loop1.example.", "away.example.", "x.wild.example.", "y.under.example.",
-                         "b.c.example.",   "big.example.",  "huge.example.",   "x.child.example.",
-                         "nope.example.",  "example.",      "elsewhere.test.", "."};
+  const char* names[] = {"www.example.",   "wWw.eXample.",       "sticky.example.", "x.app.example.",
+                         "many.example.",  "four.example.",      "host.example.",   "alias.example.",
+                         "loop1.example.", "away.example.",      "x.wild.example.", "y.under.example.",
+                         "b.c.example.",   "big.example.",       "huge.example.",   "x.child.example.",
+                         "nope.example.",  "example.",           "elsewhere.test.", ".",
+                         "cdn.example.",   "stickycdn.example.", "chain.example.",  "q.hosts.example."};
   const RrType types[] = {RrType::a,   RrType::aaaa, RrType::txt,   RrType::ns,
                           RrType::any, RrType::ds,   RrType::cname, RrType::axfr};
   const Octets subnet = wire::test::subnet_option(1, 24, 0, {192, 0, 2});

@@ -217,20 +217,31 @@ const Case bad_values[] = {
 
     {"pool: no endpoints", "[pool.v1]\n",
      "5:1: [pool.v1] has no 'endpoints'; expected an array of addresses such as [\"192.0.2.1\", { address = "
-     "\"2001:db8::1\", weight = 2 }]\n"},
+     "\"2001:db8::1\", weight = 2 }], or of host names such as [\"edge.example.\", { host = "
+     "\"backup.example.\", "
+     "weight = 2 }]\n"},
     {"pool: empty endpoints", "[pool.v1]\nendpoints = []\n",
      "6:13: endpoints: expected at least one, got none\n"},
     {"pool: one endpoint, no array", "[pool.v1]\nendpoints = \"192.0.2.1\"\n",
      "6:13: endpoints: expected an array of addresses such as [\"192.0.2.1\", { address = \"2001:db8::1\", "
      "weight "
-     "= 2 }], got a string\n"},
+     "= 2 }], or of host names such as [\"edge.example.\", { host = \"backup.example.\", weight = 2 }], got "
+     "a "
+     "string\n"},
     {"pool: addresses that are none",
      "[pool.v1]\nendpoints = [\"192.0.2.256\", \"192.0.2.1:80\", \"web\", 5]\n",
-     "6:14: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", got \"192.0.2.256\"\n"
-     "6:29: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", got "
-     "\"192.0.2.1:80\"\n"
-     "6:45: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", got \"web\"\n"
-     "6:52: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", got 5\n"},
+     "6:14: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such "
+     "as "
+     "\"edge.cdn.example.\", got \"192.0.2.256\"\n"
+     "6:29: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such "
+     "as "
+     "\"edge.cdn.example.\", got \"192.0.2.1:80\"\n"
+     "6:45: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such "
+     "as "
+     "\"edge.cdn.example.\", got \"web\"\n"
+     "6:52: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such "
+     "as "
+     "\"edge.cdn.example.\", got 5\n"},
     {"pool: addresses that no server has",
      "[pool.v1]\nendpoints = [\"0.0.0.0\", \"::\", \"224.0.0.1\",\n\"ff02::1\", \"::ffff:192.0.2.1\", "
      "\"255.255.255.255\"]\n",
@@ -245,11 +256,11 @@ const Case bad_values[] = {
     {"pool: endpoints of the wrong shape",
      "[pool.v1]\nendpoints = [{ weight = 1 }, { address = \"192.0.2.1\", wieght = 2 }, { address = 3 }, { "
      "foo = 1 }]\n",
-     "6:14: endpoints: an endpoint needs an address\n"
+     "6:14: endpoints: an endpoint needs an address or a host\n"
      "6:55: unknown key 'wieght' of an endpoint; did you mean 'weight'?\n"
      "6:81: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", got 3\n"
-     "6:86: endpoints: an endpoint needs an address\n"
-     "6:88: unknown key 'foo' of an endpoint; known are address and weight\n"},
+     "6:86: endpoints: an endpoint needs an address or a host\n"
+     "6:88: unknown key 'foo' of an endpoint; known are address, host and weight\n"},
     {"pool: weights of endpoints",
      "[pool.v1]\nendpoints = [{ address = \"192.0.2.1\", weight = -1 },\n{ address = \"192.0.2.2\", weight = "
      "nan },\n"
@@ -411,7 +422,9 @@ const Case bad_files[] = {
      "2:10: method: \"balanced\" is not supported yet; expected \"random\" or \"sticky\"\n"
      "3:11: there is no pool 'v2'; did you mean 'v1'?\n"
      "5:9: there is no check 'web'; there are no sections [check.NAME]\n"
-     "6:14: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", got \"localhost\"\n"
+     "6:14: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such "
+     "as "
+     "\"edge.cdn.example.\", got \"localhost\"\n"
      "7:1: [zone.\"shop.example\"] has no 'file'; expected a path as a string\n"
      "8:1: [server] has no 'listen'; expected an array of ADDRESS:PORT strings such as [\"127.0.0.1:53\", "
      "\"[::1]:53\"]\n"

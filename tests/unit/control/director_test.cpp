@@ -163,7 +163,7 @@ TEST_CASE("verdicts leave and enter the answers") {
   const auto targets = life.targets().front();
   auto report = [&](std::string_view endpoint, bool success) {
     for (const auto& target : targets)
-      if (target.address == address(endpoint))
+      if (target.destination == address(endpoint))
         life.director().probe_result(target, {success, "given", Duration{1}});
     life.on_control([] {});
   };

@@ -18,7 +18,7 @@ void probe(Model& model, std::string_view endpoint, bool success, Time now = at(
 
 bool usable(const Model& model, std::string_view pool, std::string_view endpoint) {
   for (const auto& candidate : model.candidates(*model.config().find_pool(pool)))
-    if (candidate.address == address(endpoint)) return candidate.usable;
+    if (candidate.destination == address(endpoint)) return candidate.usable;
   FAIL("no such endpoint");
   return false;
 }
@@ -61,7 +61,7 @@ TEST_CASE("refused requests say why and change nothing") {
       {"unknown endpoint", CommandId::endpoint_drain, R"({"address": "192.0.2.99"})", ErrorCode::not_found,
        "no pool has an endpoint 192.0.2.99; did you mean '192.0.2.10'?"},
       {"no address", CommandId::endpoint_drain, R"({"address": "v1"})", ErrorCode::invalid,
-       "'v1' is not an IP address"},
+       "'v1' is neither an IP address nor the name of a host such as 'edge.cdn.example.'"},
       {"not drained", CommandId::endpoint_undrain, R"({"address": "192.0.2.10"})", ErrorCode::refused,
        "192.0.2.10 is not drained"},
   };

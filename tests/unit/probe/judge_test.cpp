@@ -123,12 +123,65 @@ TEST_CASE("the Host field") {
       {"2001:db8::1", 80, "", "[2001:db8::1]"},
       {"2001:db8::1", 8080, "", "[2001:db8::1]:8080"},
       {"192.0.2.1", 8080, "www.shop.example", "www.shop.example"},
+      {"edge.cdn.example.", 80, "", "edge.cdn.example"},
+      {"edge.cdn.example.", 8080, "", "edge.cdn.example:8080"},
+      {"edge.cdn.example.", 8080, "www.shop.example", "www.shop.example"},
   };
   for (const auto& row : rows) {
-    Target target{*parse_address(row.address), web_check()};
+    Target target{*wire::parse_destination(row.address), web_check()};
     target.check.port = row.port;
     target.check.host = row.host;
     CHECK(host_field(target) == row.field);
+  }
+}
+
+TEST_CASE("a probe of one of a host's addresses asks for the host, and may take its part of the time") {
+  Target host{*wire::parse_destination("edge.cdn.example"), web_check()};
+  const auto target = at_address(host, *parse_address("2001:db8::1"), 250ms);
+  CHECK(host_field(target) == "edge.cdn.example");
+  CHECK(target.destination == *parse_address("2001:db8::1"));
+  CHECK(target.check.timeout == 250ms);
+  host.check.host = "www.shop.example";
+  CHECK(host_field(at_address(host, *parse_address("192.0.2.1"), 1s)) == "www.shop.example");
+}
+
+TEST_CASE("what its addresses say about a host") {
+  const Address one = *parse_address("192.0.2.1"), two = *parse_address("2001:db8::2");
+  const health::ProbeResult good{true, "200 OK", 1ms}, bad{false, "connection refused", 2ms};
+  const Error own{ErrorCode::unavailable, "no descriptors"};
+  const struct {
+    const char* name;
+    std::vector<Tried> tried;
+    const char* detail;  // empty: it says nothing
+    bool success;
+  } rows[] = {
+      {"one that is good", {{one, good}}, "192.0.2.1: 200 OK", true},
+      {"one that is bad", {{one, bad}}, "192.0.2.1: connection refused", false},
+      {"the second is good", {{one, bad}, {two, good}}, "2001:db8::2: 200 OK", true},
+      {"both are bad",
+       {{one, bad}, {two, bad}},
+       "none of 2 addresses; 2001:db8::2: connection refused",
+       false},
+      {"we lack something, then good", {{one, own}, {two, good}}, "2001:db8::2: 200 OK", true},
+      {"we lack something, then bad",
+       {{one, own}, {two, bad}},
+       "none of 2 addresses; 2001:db8::2: connection refused",
+       false},
+      {"bad, then we lack something",
+       {{one, bad}, {two, own}},
+       "none of 2 addresses; 192.0.2.1: connection refused",
+       false},
+      {"we lack something for all", {{one, own}, {two, own}}, "", false},
+      {"none was tried", {}, "", false},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    const auto result = judge_host(row.tried, 30ms);
+    REQUIRE(result.has_value() == (row.detail[0] != '\0'));
+    if (!result) continue;
+    CHECK(result->success == row.success);
+    CHECK(result->detail == row.detail);
+    CHECK(result->took == 30ms);
   }
 }
 
@@ -157,8 +210,8 @@ TEST_CASE("phases are fixed, within the interval, and spread over it") {
   unsigned late = 0;
   for (unsigned i = 0; i < 1000; ++i) {
     Target target{*parse_address("192.0.2.1"), web_check()};
-    target.address.octets[2] = static_cast<std::uint8_t>(i / 256);
-    target.address.octets[3] = static_cast<std::uint8_t>(i % 256);
+    target.destination =
+        Address{Family::v4, {127, 0, static_cast<std::uint8_t>(i / 256), static_cast<std::uint8_t>(i % 256)}};
     const auto phase = phase_of(target);
     REQUIRE(phase >= 0ms);
     REQUIRE(phase < 2s);

@@ -176,7 +176,7 @@ asio::awaitable<void> trickle_forever(tcp::socket& socket) {
 
 Target make_target(config::CheckType type, const std::string& address, std::uint16_t port) {
   Target target;
-  target.address = *parse_address(address);
+  target.destination = *parse_address(address);
   target.check.name = "web";
   target.check.type = type;
   target.check.interval = 10min;  // the first probe comes at once; most tests want no second one
@@ -267,6 +267,41 @@ TEST_CASE("a port that nobody listens on") {
     CHECK_FALSE(result.success);
     CHECK(result.detail == "connection refused");
   }
+}
+
+Target at_host(Target target, std::string_view host) {
+  target.destination = wire::parse_host(host).value();
+  return target;
+}
+
+TEST_CASE("a host is looked up, probed at its addresses, and asked for by its name") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", respond<ok>);
+  const auto result = first_result(io, at_host(http_target(server), "localhost."));
+  CHECK(result.success);
+  CHECK(result.detail == "127.0.0.1: 200 OK");
+  CHECK(last_request.find("\r\nHost: localhost:" + std::to_string(server.port()) + "\r\n") !=
+        std::string::npos);
+  const Server bad(io, "127.0.0.1", respond<unavailable>);
+  const auto refused = first_result(io, at_host(http_target(bad), "localhost."));
+  CHECK_FALSE(refused.success);
+  CHECK(refused.detail.ends_with("127.0.0.1: status 503, expected 200-299"));
+  CHECK(first_result(io, at_host(tcp_target(server), "localhost.")).detail == "127.0.0.1: connected");
+}
+
+TEST_CASE("a host that cannot be looked up is down") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  // RFC 6761, 6.4: it never exists; a machine without name servers may need longer to say so than the
+  // timeout.
+  auto target = at_host(tcp_target(server), "sluice.invalid");
+  target.check.timeout = 100ms;
+  const auto result = first_result(io, target);
+  CHECK_FALSE(result.success);
+  const bool known = result.detail == "the name has no address" ||
+                     result.detail == "the name cannot be resolved now" ||
+                     result.detail == "timeout after 100ms while looking the name up";
+  CHECK_MESSAGE(known, result.detail);
 }
 
 TEST_CASE("a host that does not answer to a connect") {

@@ -73,7 +73,7 @@ void Server::publish(std::uint8_t last_octet, std::shared_ptr<const zone::Zone> 
   auto block = std::make_shared<steer::Block>(quiescence_, 1);
   const auto name = wire::Name::parse("a.test").value();
   const auto offset = block->add_name(name);
-  const steer::Candidate candidate{.address = {Family::v4, {192, 0, 2, last_octet}}};
+  const steer::Candidate candidate{.destination = Address{Family::v4, {192, 0, 2, last_octet}}};
   REQUIRE(block->publish_pool("v1", {&candidate, 1}));
   const double weight = 1;
   REQUIRE(block->publish_table(

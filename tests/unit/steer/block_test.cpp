@@ -131,7 +131,7 @@ TEST_CASE("when an endpoint dies, only its own spots move; when it returns, they
     victim.usable = false;
     world.pool("v1", candidates);
     const auto during = leaders();
-    const std::string dead = to_text(victim.address);
+    const std::string dead = to_text(victim.destination);
     unsigned wrong = 0;
     for (std::size_t spot = 0; spot < slot_count; ++spot)
       wrong += during[spot] == dead || (before[spot] != dead && during[spot] != before[spot]);

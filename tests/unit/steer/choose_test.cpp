@@ -246,7 +246,7 @@ TEST_CASE("sticky draws of many clients are spread evenly") {
 // Asks for a client, with a fresh draw that occurs only once.
 class Asker {
  public:
-  Draw ask(std::uint64_t client, Family family) { return table_.pair(client, family, fresh()); }
+  Draw ask(std::uint64_t client, Question question) { return table_.pair(client, question, fresh()); }
   Draw fresh() {
     ++next_;
     return {next_, next_, static_cast<std::uint32_t>(next_) << 16};
@@ -260,11 +260,11 @@ class Asker {
 bool paired(const Draw& a, const Draw& b) { return a.slot == b.slot && a.detour == b.detour; }
 
 TEST_CASE("the second of a pair of A and AAAA uses the draw of the first") {
-  constexpr auto a = Family::v4, aaaa = Family::v6;
+  constexpr auto a = Question::a, aaaa = Question::aaaa, https = Question::https;
   constexpr std::uint64_t client = 0x123456789ABCDEF0;
   const struct {
     const char* name;
-    std::vector<Family> queries;
+    std::vector<Question> queries;
     std::vector<int> drawn;  // which queries have one draw
   } cases[] = {
       {"A then AAAA", {a, aaaa}, {0, 0}},
@@ -274,12 +274,14 @@ TEST_CASE("the second of a pair of A and AAAA uses the draw of the first") {
       {"AAAA pairs with the last A", {a, a, a, aaaa}, {0, 1, 2, 2}},
       {"only A", {a, a, a}, {0, 1, 2}},
       {"AAAA twice", {a, aaaa, aaaa}, {0, 0, 1}},
+      {"HTTPS, A and AAAA", {https, a, aaaa, https}, {0, 0, 0, 1}},
+      {"HTTPS between pairs", {a, aaaa, https, a}, {0, 0, 0, 1}},
   };
   for (const auto& c : cases) {
     CAPTURE(c.name);
     Asker asker;
     std::vector<Draw> draws;
-    for (const Family family : c.queries) draws.push_back(asker.ask(client, family));
+    for (const Question question : c.queries) draws.push_back(asker.ask(client, question));
     for (std::size_t i = 0; i < draws.size(); ++i)
       for (std::size_t j = 0; j < i; ++j) CHECK(paired(draws[i], draws[j]) == (c.drawn[i] == c.drawn[j]));
   }
@@ -288,10 +290,10 @@ TEST_CASE("the second of a pair of A and AAAA uses the draw of the first") {
 TEST_CASE("another client at the same place of the pair table is not taken for the first") {
   constexpr std::uint64_t client = 0x123456789ABCDEF0, other = client ^ std::uint64_t{1} << 40;
   Asker asker;
-  const Draw first = asker.ask(client, Family::v4);
-  const Draw second = asker.ask(other, Family::v6);
+  const Draw first = asker.ask(client, Question::a);
+  const Draw second = asker.ask(other, Question::aaaa);
   CHECK_FALSE(paired(first, second));
-  CHECK_FALSE(paired(first, asker.ask(client, Family::v6)));  // overwritten: drawn anew
+  CHECK_FALSE(paired(first, asker.ask(client, Question::aaaa)));  // overwritten: drawn anew
 }
 
 TEST_CASE("paired draws leave the shares as they are") {
@@ -300,9 +302,9 @@ TEST_CASE("paired draws leave the shares as they are") {
   std::vector<unsigned> slots[2] = {std::vector<unsigned>(256), std::vector<unsigned>(256)};
   for (unsigned i = 0; i < 400000; ++i) {
     const std::uint64_t client = random() % 50 * 0x9E3779B97F4A7C15;
-    const Family family = random() % 3 == 0 ? Family::v6 : Family::v4;
-    const Draw draw = table.pair(client, family, Draw::from_bits(random()));
-    ++slots[static_cast<unsigned>(family)][draw.slot >> 8];
+    const Question question = random() % 3 == 0 ? Question::aaaa : Question::a;
+    const Draw draw = table.pair(client, question, Draw::from_bits(random()));
+    ++slots[static_cast<unsigned>(question)][draw.slot >> 8];
   }
   for (const auto& counts : slots) {
     double total = 0;

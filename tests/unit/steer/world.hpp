@@ -19,7 +19,10 @@
 namespace sluice::steer::test {
 
 inline Candidate candidate(std::string_view address, double weight, bool usable, bool allowed) {
-  return {.address = parse_address(address).value(), .weight = weight, .usable = usable, .allowed = allowed};
+  return {.destination = wire::parse_destination(address).value(),
+          .weight = weight,
+          .usable = usable,
+          .allowed = allowed};
 }
 inline Candidate up(std::string_view address, double weight = 1) {
   return candidate(address, weight, true, true);

@@ -170,8 +170,27 @@ TEST_CASE("everything survives reopening") {
   CHECK(words[0].reason == "disk swap – 50 %");
   CHECK_FALSE(words[0].until.has_value());
   CHECK(words[1].until == at_second(4) + 1ms);
-  CHECK(words[2].address == address("2001:db8::10"));
+  CHECK(words[2].destination == address("2001:db8::10"));
   CHECK(words[2].word == Word::down);
+}
+
+TEST_CASE("words about hosts are kept beside those about addresses, and taken back") {
+  const Folder folder;
+  const auto host = wire::parse_host("edge.cdn.example").value();
+  {
+    auto store = open_store(folder.state());
+    REQUIRE(commit(store,
+                   {EndpointWord{host, Word::drain, "root", "", at_second(1), std::nullopt},
+                    EndpointWord{address("192.0.2.1"), Word::down, "root", "", at_second(2), std::nullopt}}));
+  }
+  auto store = open_store(folder.state());
+  const auto words = store.load()->words;
+  REQUIRE(words.size() == 2);
+  CHECK(words[0].destination == address("192.0.2.1"));
+  CHECK(words[1].destination == host);
+  CHECK(words[1].word == Word::drain);
+  REQUIRE(commit(store, {EndpointWordTaken{host}}));
+  CHECK(store.load()->words.size() == 1);
 }
 
 TEST_CASE("a change replaces or takes back what was there") {

@@ -125,6 +125,30 @@ TEST_CASE("records at steered names are refused") {
   for (const auto& row : rows) check_errors(apex_records + row.text, row);
 }
 
+TEST_CASE("all records at names steered to hosts are refused") {
+  const std::vector<Steered> www{{name("www.example"), 9, true}};
+  const RefusalRow rows[] = {
+      {"A",
+       "www A 192.0.2.1\n",
+       {"3:1 'www.example.' is steered to host names: its answer is a CNAME, which stands alone, take this A "
+        "record out (RFC 1034, 3.6.2)"},
+       www},
+      {"TXT and MX",
+       "www TXT x\nwww MX 1 ns\n",
+       {"3:1 take this TXT record out", "4:1 take this MX record out"},
+       www},
+      {"CNAME", "www CNAME a\n", {"3:1 take this CNAME record out"}, www},
+      {"one of no name", "www TYPE65280 \\# 0\n", {"3:1 take this TYPE65280 record out"}, www},
+      {"at a wildcard",
+       "*.x TXT x\n",
+       {"3:1 '*.x.example.' is steered to host names"},
+       {{name("*.x.example"), 1, true}}},
+  };
+  for (const auto& row : rows) check_errors(apex_records + row.text, row);
+  const auto zone = make_zone("a.www A 192.0.2.1\n", www);
+  CHECK(zone->steer(*zone->exact(lookup("www.example"))) == 9);
+}
+
 TEST_CASE("malformed entries are refused") {
   const RefusalRow rows[] = {
       {"too much rdata",
