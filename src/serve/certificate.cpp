@@ -1,10 +1,7 @@
 #include "serve/certificate.hpp"
 
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <string_view>
-#include <system_error>
 
 #include <fmt/format.h>
 #include <openssl/bio.h>
@@ -12,7 +9,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
-#include <sys/stat.h>
+
+#include "base/file.hpp"
 
 namespace sluice::serve {
 namespace {
@@ -31,29 +29,11 @@ using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
 using X509Certificate = std::unique_ptr<X509, Free<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 
-std::string system_message(int error) { return std::generic_category().message(error); }
-
 // The last thing that OpenSSL had to say; empties its list.
 std::string openssl_message() {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());
   ERR_clear_error();
   return reason != nullptr ? reason : "unknown reason";
-}
-
-// A file of ordinary size as a whole; a pipe or a device would keep us waiting.
-bool read_file(const std::string& file, std::string& content, std::string& error) {
-  struct stat status {};
-  if (stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
-    return error = fmt::format("{} is not an ordinary file", file), false;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "rbe"), std::fclose);
-  if (!stream) return error = fmt::format("cannot read {}: {}", file, system_message(errno)), false;
-  content.resize(file_size_max + 1);
-  content.resize(std::fread(content.data(), 1, content.size(), stream.get()));
-  if (std::ferror(stream.get()) != 0)
-    return error = fmt::format("cannot read {}: {}", file, system_message(errno)), false;
-  if (content.size() > file_size_max)
-    return error = fmt::format("{} is larger than {} MiB", file, file_size_max >> 20), false;
-  return true;
 }
 
 Bio view_of(const std::string& content) {
@@ -72,9 +52,9 @@ bool at_end() {
 }
 
 std::string use_chain(SSL_CTX* context, const std::string& file) {
-  std::string content, error;
-  if (!read_file(file, content, error)) return error;
-  const auto bio = view_of(content);
+  const auto content = read_file(file, file_size_max);
+  if (!content) return fmt::format("{}: {}", file, content.error().message);
+  const auto bio = view_of(*content);
   const X509Certificate own(PEM_read_bio_X509_AUX(bio.get(), nullptr, no_pass_phrase, nullptr));
   if (!own) {
     const bool none = at_end();
@@ -94,12 +74,12 @@ std::string use_chain(SSL_CTX* context, const std::string& file) {
 }
 
 std::string load_key(Key& key, const std::string& file) {
-  std::string content, error;
-  if (!read_file(file, content, error)) return error;
-  if (content.find("PRIVATE KEY-----") == content.npos)
+  auto content = read_file(file, file_size_max);
+  if (!content) return fmt::format("{}: {}", file, content.error().message);
+  if (content->find("PRIVATE KEY-----") == content->npos)
     return fmt::format("there is no PEM private key in {}", file);
-  key.reset(PEM_read_bio_PrivateKey(view_of(content).get(), nullptr, no_pass_phrase, nullptr));
-  OPENSSL_cleanse(content.data(), content.size());
+  key.reset(PEM_read_bio_PrivateKey(view_of(*content).get(), nullptr, no_pass_phrase, nullptr));
+  OPENSSL_cleanse(content->data(), content->size());
   if (key) return {};
   return fmt::format("the key in {} cannot be read (a pass phrase cannot be asked for): {}", file,
                      openssl_message());

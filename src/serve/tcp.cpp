@@ -47,7 +47,8 @@ std::chrono::milliseconds tick_interval(const TcpLimits& limits) {
                     tick_max);
 }
 
-// What OpenSSL and its buffers hold during a handshake, and while a record is not complete; measured.
+// What OpenSSL and its buffers hold during a handshake, and while a record is not complete; estimates on the
+// safe side.
 constexpr std::size_t handshake_bytes = 48 * 1024, record_bytes = 17 * 1024;
 
 // What a server counts where.

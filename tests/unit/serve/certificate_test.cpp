@@ -55,8 +55,8 @@ TEST_CASE("what cannot be used is refused, with the file and the reason") {
       {"endless chain", many, text.key, "there are more than", ""},
       {"damaged key", text.certificate, damaged(text.key), "", "cannot be read"},
       {"key with a pass phrase", locked.certificate, locked.key, "", "a pass phrase cannot be asked for"},
-      {"far too large", std::string(2 << 20, 'x'), std::string(2 << 20, 'x'), "is larger than 1 MiB",
-       "is larger than 1 MiB"},
+      {"far too large", std::string(2 << 20, 'x'), std::string(2 << 20, 'x'),
+       "the file is larger than 1048576 octets", "the file is larger than 1048576 octets"},
   };
   for (const auto& row : rows) {
     CAPTURE(row.name);
@@ -78,13 +78,16 @@ TEST_CASE("files that cannot be read are refused, and nothing waits for them") {
   const CertificateFiles files(make_certificate("ns1.test"));
   const auto folder = std::filesystem::path(files.key()).parent_path().string();
   const auto missing = load_certificate(folder + "/none.pem", folder + "/none.key");
-  CHECK(missing.certificate_error == "cannot read " + folder + "/none.pem: No such file or directory");
-  CHECK(missing.key_error == "cannot read " + folder + "/none.key: No such file or directory");
-  CHECK(load_certificate(folder, files.key()).certificate_error == folder + " is not an ordinary file");
+  CHECK(missing.certificate_error == folder + "/none.pem: cannot read the file: No such file or directory");
+  CHECK(missing.key_error == folder + "/none.key: cannot read the file: No such file or directory");
+  CHECK(load_certificate(folder, files.key()).certificate_error ==
+        folder + ": cannot read the file: it is no regular file");
   const auto pipe = folder + "/pipe";
   REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
-  CHECK(load_certificate(pipe, files.key()).certificate_error == pipe + " is not an ordinary file");
-  CHECK(load_certificate(files.certificate(), "/dev/zero").key_error == "/dev/zero is not an ordinary file");
+  CHECK(load_certificate(pipe, files.key()).certificate_error ==
+        pipe + ": cannot read the file: it is no regular file");
+  CHECK(load_certificate(files.certificate(), "/dev/zero").key_error ==
+        "/dev/zero: cannot read the file: it is no regular file");
 }
 
 }  // namespace
