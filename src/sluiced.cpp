@@ -161,14 +161,18 @@ void become(const User& user) {
 }
 
 // A reload reads them again, as the user that we have become.
-void check_readable(const config::Tls& tls, const User& user, StartErrors& errors) {
+void check_readable(const config::Config& config, const User& user, StartErrors& errors) {
   const auto check = [&](const char* key, const std::string& file, Position at) {
-    if (access(file.c_str(), R_OK) != 0)
+    if (!file.empty() && access(file.c_str(), R_OK) != 0)
       errors.add(at, fmt::format("{}: user '{}', which runs the daemon, cannot read {}: {}", key, user.name,
                                  file, system_message()));
   };
-  check("certificate", tls.certificate, tls.certificate_at);
-  check("key", tls.key, tls.key_at);
+  for (const auto& zone : config.zones) check("file", zone.file, zone.at);
+  for (const auto& key : config.keys) check("secret_file", key.secret_file, key.secret_file_at);
+  check("secrets", config.cookies.secrets, config.cookies.secrets_at);
+  if (!config.tls) return;
+  check("certificate", config.tls->certificate, config.tls->certificate_at);
+  check("key", config.tls->key, config.tls->key_at);
 }
 
 // Connections cost descriptors: as many as we may have. Returns how many those are.
@@ -185,7 +189,9 @@ serve::TcpLimits tcp_limits(const config::Config& config) {
   serve::TcpLimits limits;
   limits.client_connections = config.tcp.client_connections;
   limits.idle = config.tcp.idle;
-  const auto possible = serve::connections_within(raise_descriptor_limit(), config.tls ? 2 : 1);
+  const std::size_t listening = config.server.listen.size() * (worker_count(config.server) + 1) +
+                                (config.tls ? config.tls->listen.size() : 0);
+  const auto possible = serve::connections_within(raise_descriptor_limit(), listening, config.tls ? 2 : 1);
   limits.connections = std::min<std::size_t>(config.tcp.connections, possible);
   if (limits.connections < config.tcp.connections)
     logger().warn(
@@ -249,7 +255,7 @@ Daemon::Daemon(control::Loaded loaded)
   if (make_state_folder(config_.server.state, user, errors)) bind_admin(admin_, config_.admin, user, errors);
   errors.throw_if_any();
   if (user) become(*user);
-  if (user && config_.tls) check_readable(*config_.tls, *user, errors);
+  if (user) check_readable(config_, *user, errors);
   errors.throw_if_any();
   certificate_.publish(loaded.certificate);
 

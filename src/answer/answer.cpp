@@ -561,23 +561,33 @@ std::optional<wire::ExtendedError> reason_of(Rcode rcode, const wire::Query& que
 // What the client's standing gives it.
 enum class Admission : std::uint8_t { answer, truncated, bad_cookie, drop };
 
+// Whether a message is a query that could be answered. What is not gets its error whatever the client's
+// standing is: the error is as small as a demand to come back, which would promise that it was understood.
+bool is_answerable(const wire::Query& query, wire::ParseResult parsed) {
+  return parsed == wire::ParseResult::query && query.opcode() == wire::Opcode::query &&
+         query.edns.version == 0;
+}
+
 // Over UDP anybody can ask in anybody's name; a valid cookie shows that the client is who it says.
-Admission admit(const Policy& policy, Scratch& scratch, const Client& client, CookieVerdict cookie) {
+Admission admit(const Policy& policy, Scratch& scratch, const Client& client, CookieVerdict cookie,
+                wire::ParseResult parsed) {
+  if (parsed == wire::ParseResult::not_answerable) return Admission::drop;
   if (client.transport != Transport::udp) return Admission::answer;
   if (cookie == CookieVerdict::valid || cookie == CookieVerdict::stale) return Admission::answer;
+  const bool answerable = is_answerable(scratch.query, parsed);
   if (policy.rate_limiter) {
     switch (policy.rate_limiter->account(client.address, scratch.now.steady_us, scratch.random.next())) {
       case RateLimiter::Verdict::answer:
         break;
       case RateLimiter::Verdict::slip:
         scratch.counters.add(Metric::rate_limited_slipped);
-        return Admission::truncated;
+        return answerable ? Admission::truncated : Admission::answer;
       case RateLimiter::Verdict::drop:
         scratch.counters.add(Metric::rate_limited_dropped);
         return Admission::drop;
     }
   }
-  if (!policy.cookies.required) return Admission::answer;
+  if (!policy.cookies.required || !answerable) return Admission::answer;
   scratch.counters.add(Metric::cookies_demanded);
   // RFC 7873, 5.2.3 and 5.2.4: a client that knows no cookies can still come over TCP.
   return cookie == CookieVerdict::absent ? Admission::truncated : Admission::bad_cookie;
@@ -699,14 +709,16 @@ std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& cli
   CookieVerdict cookie = CookieVerdict::absent;
   if (!query.edns.cookie.empty() && !policy.cookies.secrets.empty())
     cookie = judge_cookie(policy.cookies, query.edns.cookie, client.address, low_seconds(scratch.now));
-  const Admission admission =
-      parsed == wire::ParseResult::not_answerable ? Admission::drop : admit(policy, scratch, client, cookie);
+  const Admission admission = admit(policy, scratch, client, cookie, parsed);
   if (admission == Admission::drop) {
     scratch.counters.add(Metric::dropped);
     return 0;
   }
   const std::size_t limit = std::min(size_limit(query, client.transport), buffer.size());
-  const auto verdict = verify(snapshot, scratch, message, limit, parsed);
+  // Who is sent back is not worth the work that a signature makes.
+  scratch.is_signed = false;
+  auto verdict = tsig::Verdict::valid;
+  if (admission == Admission::answer) verdict = verify(snapshot, scratch, message, limit, parsed);
   const std::size_t unsigned_limit = limit - (scratch.is_signed ? scratch.tsig.record_size() : 0);
   wire::ReplyEdns edns = reply_edns(policy, query, parsed, client, unsigned_limit - query.question_end);
   if (cookie != CookieVerdict::absent) set_cookie(policy, scratch, client, cookie, edns);
@@ -719,7 +731,7 @@ std::size_t answer(const Snapshot& snapshot, Scratch& scratch, const Client& cli
     rcode = fill(snapshot, scratch, client, message, parsed, reply, edns);
   else if (admission == Admission::truncated)
     reply.set_truncated();
-  else if (parsed != wire::ParseResult::cookie_request)
+  else
     rcode = Rcode::badcookie;
   if (scratch.transfer != nullptr) return 0;
   scratch.counters.add(metric_of(rcode));

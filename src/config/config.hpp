@@ -95,6 +95,7 @@ struct Key {
   wire::TsigAlgorithm algorithm{};
   std::vector<std::uint8_t> secret;
   std::string secret_file;  // path, resolved like Server::state; empty: the secret stands in the config
+  Position secret_file_at;  // of its value
 };
 
 enum class CheckType : std::uint8_t { tcp, http };

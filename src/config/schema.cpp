@@ -168,14 +168,16 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::text,
      .fallback = "\"\"",
      .complaint = character_string,
-     .doc = "Which server this is, for who asks by NSID or by id.server in class CH; \"\" tells nobody.",
+     .doc = "Which server this is, for who asks by NSID or by id.server in class CH: up to 64 octets; \"\" "
+            "tells nobody.",
      .set = set<&Server::identity>},
     {.section = Section::server,
      .key = "version",
      .type = Type::text,
      .fallback = "\"\"",
      .complaint = character_string,
-     .doc = "What is told to who asks for version.bind or version.server in class CH; \"\" tells nobody.",
+     .doc = "What is told to who asks for version.bind or version.server in class CH: up to 64 octets; \"\" "
+            "tells nobody.",
      .set = set<&Server::version>},
 
     {.section = Section::admin,
@@ -348,7 +350,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .derived = "none: the secret stands in the config",
      .complaint = not_empty,
      .doc = "A file that holds the secret in base64 and nothing else.",
-     .set = set<&Key::secret_file>},
+     .set = set_with_position<&Key::secret_file, &Key::secret_file_at>},
 
     {.section = Section::check,
      .key = "type",

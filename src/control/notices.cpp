@@ -18,7 +18,9 @@ void Notices::announce(const config::Config& config, const zone::ZoneSet& zones,
     for (const auto& target : config.zones[i].notify) {
       const NoticeKey key{target.address, zone.apex()};
       announced_[key] = zone.serial();
-      if (const auto told = before.find(key); told != before.end() && told->second == zone.serial()) continue;
+      const auto told = before.find(key);
+      // What has not been answered yet begins anew, with what the config says now: the key may be another.
+      if (told != before.end() && told->second == zone.serial() && !pending_.contains(key)) continue;
       const auto soa = zone.soa().first();
       plan(key, {.serial = zone.serial(),
                  .key = target.key,

@@ -45,7 +45,8 @@ Duration notice_wait(unsigned attempts);
 class Notices {
  public:
   // Plans the first attempt of what is new: zones whose serial a server has not been told since the start.
-  // Forgets what the config no longer asks for. `zones` are in the order of the config's.
+  // What has not been answered begins anew. Forgets what the config no longer asks for. `zones` are in the
+  // order of the config's.
   void announce(const config::Config& config, const zone::ZoneSet& zones, Time now);
 
   struct Due {

@@ -151,12 +151,12 @@ Notifier::Message& Notifier::message_for(const NoticeKey& key, const Notice& not
   auto& message = place->second;
   if (!is_new) return message;
   message.octets = notify_message(key.zone, notice);
-  if (!notice.key) return message;
+  const auto* tsig_key = notice.key ? keys_->find(notice.key->wire()) : nullptr;
+  if (tsig_key == nullptr) return message;
   message.keys = keys_;
   const std::size_t size = message.octets.size();
   message.octets.resize(size + tsig_room);
-  message.octets.resize(
-      message.session.sign_request(*keys_->find(notice.key->wire()), message.octets, size, unix_seconds()));
+  message.octets.resize(message.session.sign_request(*tsig_key, message.octets, size, unix_seconds()));
   return message;
 }
 

@@ -39,6 +39,9 @@ constexpr std::chrono::milliseconds accept_pause{100};
 // Sockets for UDP, probes, operators and transfers, and files.
 constexpr std::size_t other_descriptors = 512;
 
+// Of these at least, however few there are: the store, the threads' events, some operators and probes.
+constexpr std::size_t own_descriptors = 32;
+
 // Between two looks at the deadlines. At the longest a second, so that an idle server lets old snapshots go.
 constexpr std::chrono::milliseconds tick_min{10}, tick_max{1000};
 
@@ -350,8 +353,10 @@ asio::awaitable<void> TcpServer::Implementation::tick() {
   }
 }
 
-std::size_t connections_within(std::size_t descriptors, std::size_t servers) {
-  const std::size_t others = std::min(descriptors / 2, other_descriptors);
+std::size_t connections_within(std::size_t descriptors, std::size_t listening, std::size_t servers) {
+  const std::size_t others =
+      std::max(std::min(descriptors / 2, other_descriptors), listening + own_descriptors);
+  if (others >= descriptors) return 1;
   return std::max<std::size_t>((descriptors - others) / servers, 1);
 }
 

@@ -57,8 +57,8 @@ struct TcpLimits {
 };
 
 // How many connections each of `servers` may have so that, of the descriptors that the system gives us,
-// enough are left for the rest.
-std::size_t connections_within(std::size_t descriptors, std::size_t servers);
+// enough are left for the rest, of which `listening` are sockets that are always open.
+std::size_t connections_within(std::size_t descriptors, std::size_t listening, std::size_t servers);
 
 class TcpServer {
  public:

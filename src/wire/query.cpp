@@ -130,33 +130,45 @@ ParseResult Query::parse(Bytes message) {
     at += question_tail;
     question_end = static_cast<std::uint16_t>(at);
   }
-  if (opcode() != Opcode::query) return questions == 1 ? ParseResult::query : ParseResult::malformed;
+  const unsigned before = answers + authorities;  // records that stand before the additional section
+  if (opcode() != Opcode::query) {
+    if (questions != 1) return ParseResult::malformed;
+    // What they hold is not ours to judge; OPT and TSIG, if all can be read, are for the reply to reflect
+    // (RFC 6891, 6.1.1; RFC 8945, 5.3).
+    if (read_records(message, at, before, before + additionals) != message.size()) edns = {}, tsig_at = 0;
+    return ParseResult::query;
+  }
   if (answers != 0 || authorities > 1)
     return ParseResult::malformed;  // one authority record: IXFR's SOA (RFC 1995, 3)
 
-  for (unsigned record = 0; record < authorities + additionals; ++record) {
+  at = read_records(message, at, before, before + additionals);
+  // What follows the last record was counted nowhere: not a DNS message.
+  if (at != message.size()) return ParseResult::malformed;
+  if (questions == 1) return ParseResult::query;
+  return edns.cookie.empty() ? ParseResult::malformed : ParseResult::cookie_request;
+}
+
+// Returns where the records end; 0 when one of them cannot be.
+std::size_t Query::read_records(Bytes message, std::size_t at, unsigned before, unsigned count) {
+  for (unsigned record = 0; record < count; ++record) {
     const std::size_t owner_size = skip_name(message.subspan(at));
-    if (owner_size == 0 || message.size() - at - owner_size < record_fixed) return ParseResult::malformed;
+    if (owner_size == 0 || message.size() - at - owner_size < record_fixed) return 0;
     const Bytes owner = message.subspan(at, owner_size),
                 fixed = message.subspan(at + owner_size, record_fixed);
     const std::size_t rdata_size = read_u16(fixed, 8);
     if (static_cast<RrType>(read_u16(fixed, 0)) == RrType::tsig) {
       // RFC 8945, 5.1: one only, and the last of the additional section.
-      if (record < authorities || record + 1 != authorities + additionals) return ParseResult::malformed;
+      if (record < before || record + 1 != count) return 0;
       tsig_at = static_cast<std::uint16_t>(at);
     }
     at += owner_size + record_fixed;
-    if (message.size() - at < rdata_size) return ParseResult::malformed;
+    if (message.size() - at < rdata_size) return 0;
     const Bytes rdata = message.subspan(at, rdata_size);
     at += rdata_size;
     const bool is_opt = static_cast<RrType>(read_u16(fixed, 0)) == RrType::opt;
-    if (is_opt && (record < authorities || !parse_opt(owner, fixed, rdata, edns)))
-      return ParseResult::malformed;
+    if (is_opt && (record < before || !parse_opt(owner, fixed, rdata, edns))) return 0;
   }
-  // What follows the last record was counted nowhere: not a DNS message.
-  if (at != message.size()) return ParseResult::malformed;
-  if (questions == 1) return ParseResult::query;
-  return edns.cookie.empty() ? ParseResult::malformed : ParseResult::cookie_request;
+  return at;
 }
 
 }  // namespace sluice::wire

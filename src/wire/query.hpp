@@ -54,6 +54,9 @@ struct Query {
 
   // Reads the message. Never reads outside `message`.
   ParseResult parse(Bytes message);
+
+ private:
+  std::size_t read_records(Bytes message, std::size_t at, unsigned before, unsigned count);
 };
 
 }  // namespace sluice::wire

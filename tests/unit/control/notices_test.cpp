@@ -93,6 +93,30 @@ TEST_CASE("newer news take the place of older ones, and start anew") {
   CHECK(notices.next_due() == at(5));
 }
 
+TEST_CASE("what has not been answered begins anew with the key of the config that is read then") {
+  const auto with_key = [](const char* key) {
+    return parsed(config_with(std::string("notify = [{ address = \"192.0.2.1\", key = \"") + key +
+                              "\" }]\n[key." + key + "]\nsecret = \"AAAA\"\n"));
+  };
+  const auto without_key = parsed(config_with("notify = [\"192.0.2.1\"]\n"));
+  const auto key = key_of("192.0.2.1:53");
+  for (const bool sent : {false, true}) {  // a reload may come before the first attempt
+    CAPTURE(sent);
+    Notices notices;
+    notices.announce(with_key("old"), zones_of(7), at(0));
+    if (sent) REQUIRE(sent_at(notices, at(0)) == std::vector{key});
+    notices.announce(with_key("new"), zones_of(7), at(1));
+    CHECK(notices.find(key)->key == name("new"));
+    CHECK(notices.find(key)->attempts == 0);
+    CHECK(sent_at(notices, at(1)) == std::vector{key});
+    notices.announce(without_key, zones_of(7), at(2));
+    CHECK(!notices.find(key)->key);
+    notices.answered(key);
+    notices.announce(without_key, zones_of(7), at(3));
+    CHECK(!notices.next_due());
+  }
+}
+
 TEST_CASE("who is no longer named is no longer told") {
   Notices notices;
   notices.announce(two_targets, zones_of(7), at(0));
