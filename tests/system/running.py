@@ -12,6 +12,7 @@ import time
 from harness import REPO, Skip, Sluice, expect, expect_equal, free_port, poll, run, test
 from queries import Asker, addresses, ask, question, texts
 from shares import CONFIG
+from tls import make_certificate
 
 
 @test
@@ -188,7 +189,8 @@ def the_readmes_config_and_the_example_are_valid(sandbox):
     with open(os.path.join(REPO, "README.md"), encoding="utf-8") as text:
         config = re.search(r"```toml\n(.*?)```", text.read(), re.DOTALL)[1]
     sluice = Sluice(sandbox)
-    sandbox.write("sluice.toml", config)
+    make_certificate(sandbox)
+    sandbox.write("sluice.toml", config.replace("/etc/sluice/", sandbox.path("")))
     for path in (sluice.config_path, os.path.join(REPO, "zones", "sluice.toml")):
         result = run([sluice.program("sluiced"), "--check", path])
         expect_equal(f"exit code of --check {path}\n{result.stdout}{result.stderr}", result.returncode, 0)
