@@ -64,7 +64,20 @@ def read_case_file(path):
                 world.pools.append((words[1], [re.sub(r"[*!].*", "", word) for word in words[2:]]))
             elif words[:1] == ["steer"]:
                 world.steers.append((words[1].lower(), dict(word.split("=") for word in words[2:])))
+    world.steers = [(name, options) for name, options in world.steers if name not in reached_from(world, name)]
     return world
+
+
+def reached_from(world, name):
+    """Where the hosts of a steered name lead to, by further steered names, too. To itself: sluiced refuses such a config."""
+    pools, steers = dict(world.pools), dict(world.steers)
+    reached, todo = set(), [name]
+    while todo:
+        for pool in steers.get(todo.pop(), {}):
+            new = set(pools.get(pool, [])) - reached
+            reached |= new
+            todo += new
+    return reached
 
 
 def read_example():
@@ -207,8 +220,15 @@ def ask(port, name, rdtype, address="127.0.0.1", recursive=True):
     query = dns.message.make_query(name, rdtype, use_edns=0, payload=1232)
     if not recursive:
         query.flags &= ~dns.flags.RD
-    reply, _ = dns.query.udp_with_fallback(query, address, port=port, timeout=TIMEOUT_S, ignore_trailing=False)
-    return reply
+    # A resolver with an empty cache has to ask others first, and clients ask it again; Sluice has no such excuse.
+    attempts = 3 if recursive else 1
+    for attempt in range(attempts):
+        try:
+            return dns.query.udp_with_fallback(query, address, port=port, timeout=TIMEOUT_S, ignore_trailing=False)[0]
+        except dns.exception.Timeout as timeout:
+            if attempt + 1 == attempts:
+                raise Failure(f"{name} {rdtype} was not answered by {address} port {port}") from timeout
+    return None
 
 
 def data(reply):
