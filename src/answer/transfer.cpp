@@ -14,22 +14,18 @@ using zone::Rrset;
 // more gets a message of its own.
 constexpr std::size_t message_size_usual = 16 * 1024 - 1;
 
-std::uint16_t read_u16(wire::Bytes bytes, std::size_t at) {
-  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
-
 // The serial of the SOA in the authority section, of which Query::parse has seen to it that all of it is
 // there. RFC 1995, 3: the client's version.
 std::optional<std::uint32_t> client_serial(const wire::Query& query, wire::Bytes message) {
   constexpr std::size_t fixed = 10, numbers = 20;  // SERIAL to MINIMUM end the rdata (RFC 1035, 3.3.13)
-  if (read_u16(message, 8) == 0) return {};
+  if (wire::read_u16(message, 8) == 0) return {};
   std::size_t at = query.question_end;
   while (message[at] != 0 && message[at] <= wire::label_size_max) at += 1U + message[at];
   at += message[at] == 0 ? 1 : 2;
-  const std::size_t size = read_u16(message, at + 8);
-  if (static_cast<RrType>(read_u16(message, at)) != RrType::soa || size < numbers + 2) return {};
+  const std::size_t size = wire::read_u16(message, at + 8);
+  if (static_cast<RrType>(wire::read_u16(message, at)) != RrType::soa || size < numbers + 2) return {};
   at += fixed + size - numbers;
-  return std::uint32_t{read_u16(message, at)} << 16 | read_u16(message, at + 2);
+  return std::uint32_t{wire::read_u16(message, at)} << 16 | wire::read_u16(message, at + 2);
 }
 
 bool may_transfer(const Snapshot& snapshot, const zone::Zone& zone, const Address& client,

@@ -81,10 +81,6 @@ std::vector<std::uint8_t> notify_message(const wire::Name& zone, const Notice& n
   return octets;
 }
 
-std::uint16_t read_u16(wire::Bytes bytes, std::size_t at) {
-  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
-
 const char* rcode_text(unsigned rcode) {
   constexpr std::array<const char*, 10> names{"NOERROR", "FORMERR",  "SERVFAIL", "NXDOMAIN", "NOTIMP",
                                               "REFUSED", "YXDOMAIN", "YXRRSET",  "NXRRSET",  "NOTAUTH"};
@@ -191,16 +187,16 @@ void Notifier::receive(Endpoint& endpoint) {
 // RFC 1996, 3.5 and 4.8: an answer has the query's id and question; with whatever code, it ends the matter.
 void Notifier::take_reply(const SocketAddress& from, wire::Bytes reply) {
   if (reply.size() < wire::header_size) return;
-  const std::uint16_t flags = read_u16(reply, 2);
+  const std::uint16_t flags = wire::read_u16(reply, 2);
   wire::LookupName zone;
   if ((flags & flag_qr) == 0 || (flags & opcode_mask) != (flags_notify & opcode_mask)) return;
-  if (read_u16(reply, 4) != 1 || zone.assign(reply.subspan(wire::header_size)) == 0) return;
+  if (wire::read_u16(reply, 4) != 1 || zone.assign(reply.subspan(wire::header_size)) == 0) return;
   const NoticeKey key{from, *wire::Name::from_wire(zone.wire())};
   const auto* notice = notices_.find(key);
   const auto sent = messages_.find(key);
   if (notice == nullptr || sent == messages_.end()) return;
   auto& message = sent->second;
-  if (read_u16(reply, 0) != read_u16(message.octets, 0)) return;
+  if (wire::read_u16(reply, 0) != wire::read_u16(message.octets, 0)) return;
   const unsigned rcode = flags & 0xF;
   // Whoever cannot sign it may have made it up: the true answer may still come.
   if (notice->key && !message.session.verify_reply(reply, unix_seconds())) {

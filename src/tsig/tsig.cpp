@@ -50,10 +50,6 @@ Bytes name_of(TsigAlgorithm algorithm) {
   return {reinterpret_cast<const std::uint8_t*>(name.data()), name.size()};
 }
 
-std::uint16_t read_u16(Bytes bytes, std::size_t at) {
-  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
-
 std::uint64_t read_time(Bytes bytes) {
   std::uint64_t time = 0;
   for (const auto octet : bytes.first(time_size)) time = time << 8 | octet;
@@ -122,19 +118,19 @@ std::size_t skip_name(Bytes message, std::size_t at) {
 
 // Where the last record begins when that is a TSIG record; 0 otherwise.
 std::size_t locate(Bytes message) {
-  if (message.size() < wire::header_size || read_u16(message, arcount_at) == 0) return 0;
-  const unsigned questions = read_u16(message, 4);
+  if (message.size() < wire::header_size || wire::read_u16(message, arcount_at) == 0) return 0;
+  const unsigned questions = wire::read_u16(message, 4);
   const unsigned records =
-      unsigned{read_u16(message, 6)} + read_u16(message, 8) + read_u16(message, arcount_at);
+      unsigned{wire::read_u16(message, 6)} + wire::read_u16(message, 8) + wire::read_u16(message, arcount_at);
   std::size_t at = wire::header_size;
   for (unsigned entry = 0; entry < questions + records; ++entry) {
     const std::size_t owner_size = skip_name(message, at);
     const std::size_t fixed = entry < questions ? 4 : record_fixed;
     if (owner_size == 0 || at + owner_size + fixed > message.size()) return 0;
     const std::size_t begin = at, type_at = at + owner_size;
-    at = type_at + fixed + (entry < questions ? 0 : read_u16(message, type_at + 8));
+    at = type_at + fixed + (entry < questions ? 0 : wire::read_u16(message, type_at + 8));
     if (entry + 1 == questions + records)
-      return static_cast<RrType>(read_u16(message, type_at)) == RrType::tsig ? begin : 0;
+      return static_cast<RrType>(wire::read_u16(message, type_at)) == RrType::tsig ? begin : 0;
   }
   return 0;
 }
@@ -214,10 +210,10 @@ bool Session::read(Bytes message, std::size_t at, Record& record) {
   const std::size_t owner_size = read_name(message, at, record.owner);
   std::size_t from = at + owner_size;
   if (owner_size == 0 || message.size() - from < record_fixed) return false;
-  if (static_cast<RrType>(read_u16(message, from)) != RrType::tsig) return false;
-  const bool any_class = static_cast<RrClass>(read_u16(message, from + 2)) == RrClass::any;
-  const bool no_ttl = read_u16(message, from + 4) == 0 && read_u16(message, from + 6) == 0;
-  const std::size_t rdata_size = read_u16(message, from + 8);
+  if (static_cast<RrType>(wire::read_u16(message, from)) != RrType::tsig) return false;
+  const bool any_class = static_cast<RrClass>(wire::read_u16(message, from + 2)) == RrClass::any;
+  const bool no_ttl = wire::read_u16(message, from + 4) == 0 && wire::read_u16(message, from + 6) == 0;
+  const std::size_t rdata_size = wire::read_u16(message, from + 8);
   from += record_fixed;
   if (!any_class || !no_ttl || rdata_size != message.size() - from) return false;
 
@@ -225,15 +221,15 @@ bool Session::read(Bytes message, std::size_t at, Record& record) {
   if (algorithm_size == 0 || rdata_size < algorithm_size + rdata_fixed) return false;
   const Bytes rest = message.subspan(from + algorithm_size);
   record.time = read_time(rest);
-  record.fudge = read_u16(rest, time_size);
-  const std::size_t mac_size = read_u16(rest, 8);
+  record.fudge = wire::read_u16(rest, time_size);
+  const std::size_t mac_size = wire::read_u16(rest, 8);
   if (mac_size > rest.size() - rdata_fixed) return false;
   record.mac = rest.subspan(10, mac_size);
   const Bytes end = rest.subspan(10 + mac_size);
   record.original_id = end.first(2);
-  record.error = read_u16(end, 2);
+  record.error = wire::read_u16(end, 2);
   record.other = end.subspan(6);
-  return read_u16(end, 4) == record.other.size();
+  return wire::read_u16(end, 4) == record.other.size();
 }
 
 // What is signed besides the message (RFC 8945, 4.3.3).
@@ -275,7 +271,7 @@ Error Session::check(const Record& record, Bytes message, std::size_t at, std::u
   Writer out(header);
   out.bytes(record.original_id);
   out.bytes(message.subspan(2, arcount_at - 2));
-  out.number(read_u16(message, arcount_at) - 1U, 2);
+  out.number(wire::read_u16(message, arcount_at) - 1U, 2);
   const Variables variables{.owner = record.owner.wire(),
                             .algorithm = record.algorithm.wire(),
                             .time = record.time,
@@ -377,7 +373,7 @@ void Session::append(std::span<std::uint8_t> buffer, std::size_t size, const Var
   record.number(variables.error, 2);
   record.number(variables.other.size(), 2);
   record.bytes(variables.other);
-  Writer(buffer.subspan(arcount_at)).number(read_u16(buffer, arcount_at) + 1U, 2);
+  Writer(buffer.subspan(arcount_at)).number(wire::read_u16(buffer, arcount_at) + 1U, 2);
 }
 
 std::size_t Session::sign_request(const Key& key, std::span<std::uint8_t> buffer, std::size_t size,

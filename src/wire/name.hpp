@@ -20,6 +20,11 @@ namespace sluice::wire {
 
 using Bytes = std::span<const std::uint8_t>;
 
+// A number in network order (RFC 1035, 2.3.2). Both octets have to be there.
+inline std::uint16_t read_u16(Bytes bytes, std::size_t at) {
+  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
+}
+
 // RFC 4343: only ASCII letters have case.
 constexpr std::uint8_t lower(std::uint8_t octet) { return octet >= 'A' && octet <= 'Z' ? octet + 32 : octet; }
 

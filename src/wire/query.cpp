@@ -5,10 +5,6 @@
 namespace sluice::wire {
 namespace {
 
-std::uint16_t read_u16(Bytes bytes, std::size_t at) {
-  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
-
 constexpr std::size_t question_tail = 4;  // type and class
 constexpr std::size_t record_fixed = 10;  // type, class, TTL, rdlength
 constexpr std::size_t client_cookie_size = 8, cookie_size_min = 16, cookie_size_max = 40;  // RFC 7873, 4
