@@ -38,13 +38,6 @@ Error unknown(std::string what, std::string_view name, const std::vector<std::st
   return {ErrorCode::not_found, std::move(what)};
 }
 
-std::vector<double> shares(const steer::Layout& layout, std::size_t pools) {
-  std::vector<double> result(pools);
-  for (const auto& run : layout)
-    if (run.pool < pools) result[run.pool] += static_cast<double>(run.length) / steer::slot_count;
-  return result;
-}
-
 // The part that `weight set` and `weight reset` have in common: from what is to what shall be.
 Decision change_weights(const Model& model, const config::Steer& steer, const std::vector<double>& after,
                         store::Change change, const Request& request, std::string_view kind, Time now) {
@@ -52,7 +45,8 @@ Decision change_weights(const Model& model, const config::Steer& steer, const st
   const auto names = pool_names(steer);
   const auto old_layout = model.layout(steer);
   const auto new_layout = steer::relay(old_layout, after);
-  const auto old_shares = shares(old_layout, names.size()), new_shares = shares(new_layout, names.size());
+  const auto old_shares = steer::shares(old_layout, names.size()),
+             new_shares = steer::shares(new_layout, names.size());
 
   Decision decision;
   boost::json::array pools;

@@ -28,12 +28,6 @@ const char* method_text(config::Method method) {
   return "";
 }
 
-std::vector<double> slot_shares(const steer::Layout& layout, std::size_t pools) {
-  std::vector<double> shares(pools);
-  for (const auto& run : layout) shares[run.pool] += static_cast<double>(run.length) / steer::slot_count;
-  return shares;
-}
-
 bool is_alive(const std::vector<steer::Candidate>& candidates) {
   return std::any_of(candidates.begin(), candidates.end(), [](const steer::Candidate& candidate) {
     return candidate.usable && candidate.weight > 0;
@@ -42,7 +36,7 @@ bool is_alive(const std::vector<steer::Candidate>& candidates) {
 
 // The pools of a steer in the eyes of one family.
 std::vector<steer::Rated> rated(const Model& model, const config::Steer& steer, Family family) {
-  const auto set = slot_shares(model.layout(steer), steer.pools.size());
+  const auto set = steer::shares(model.layout(steer), steer.pools.size());
   std::vector<steer::Rated> pools;
   for (std::size_t i = 0; i < steer.pools.size(); ++i) {
     const auto candidates = model.candidates(*model.config().find_pool(steer.pools[i].pool));
@@ -117,7 +111,7 @@ std::set<wire::Destination> serving(const std::vector<steer::Candidate>& candida
 
 json::object steer_status(const Model& model, const Surroundings& around, const config::Steer& steer) {
   const auto weights = model.weights(steer);
-  const auto set = slot_shares(model.layout(steer), weights.size());
+  const auto set = steer::shares(model.layout(steer), weights.size());
   std::vector<std::vector<steer::Candidate>> candidates;
   std::vector<std::uint64_t> answers;
   for (const auto& part : steer.pools) {

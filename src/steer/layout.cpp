@@ -130,6 +130,13 @@ Layout relay(const Layout& old, std::span<const double> weights, std::size_t run
   return layout.size() <= runs ? layout : lay_out(weights);
 }
 
+std::vector<double> shares(const Layout& layout, std::size_t pools) {
+  std::vector<double> result(pools);
+  for (const auto& run : layout)
+    if (run.pool < pools) result[run.pool] += static_cast<double>(run.length) / slot_count;
+  return result;
+}
+
 std::string to_text(const Layout& layout, std::span<const std::string> pools) {
   std::string text;
   for (const Run& run : layout)

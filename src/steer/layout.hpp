@@ -48,6 +48,9 @@ Layout lay_out(std::span<const double> weights);
 // What a pool gains it takes next to its own runs where it can, so that a ramp leaves it in one piece.
 Layout relay(const Layout& old, std::span<const double> weights, std::size_t runs = runs_max);
 
+// The part of all slots that each of so many pools has; those of `no_pool` are nobody's.
+std::vector<double> shares(const Layout& layout, std::size_t pools);
+
 // "v1:62259 v2:3277" with the pools' names; what the store keeps.
 std::string to_text(const Layout& layout, std::span<const std::string> pools);
 
