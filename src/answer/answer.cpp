@@ -79,13 +79,15 @@ class Answering {
 Rcode Answering::run() {
   const wire::LookupName* name = &query_.name;
   Rcode rcode = Rcode::noerror;
-  std::array<std::uint64_t, chain_max + 1> seen;
+  std::array<std::uint64_t, chain_max + 2> seen;  // of the names of a chain; most queries have none
   for (unsigned link = 0; link <= chain_max; ++link) {
-    seen[link] = wire::hash_name(name->wire());
     if (step(*name, rcode) == Next::done) break;
+    if (link == 0) seen[0] = wire::hash_name(query_.name.wire());
     name = &scratch_.target;
+    auto* next = &seen[link + 1];
+    *next = wire::hash_name(name->wire());
     // A loop (RFC 1034, 3.6.2): its records are all there, and there is no more to say.
-    if (std::find(&seen[0], &seen[link] + 1, wire::hash_name(name->wire())) != &seen[link] + 1) break;
+    if (std::find(seen.data(), next, *next) != next) break;
   }
   return rcode;
 }
