@@ -17,6 +17,9 @@ namespace sluice {
 // years.
 Result<Duration> parse_duration(std::string_view text);
 
+// Of ASCII: what would move the cursor of whoever reads a text.
+constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
 // RFC 4648, 4: the whole text in base64, padded. The message of an error does not show it: it may be a
 // secret.
 Result<std::vector<std::uint8_t>> parse_base64(std::string_view text);

@@ -34,8 +34,6 @@ std::string got(const toml::node& node) {
   return std::string(kind_of(node));
 }
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
-
 std::int64_t to_integer(std::string_view text) {
   std::int64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);

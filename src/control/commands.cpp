@@ -93,7 +93,6 @@ constexpr std::size_t text_size_max = 1024;
 bool is_text(const boost::json::value& value) {
   if (!value.is_string()) return false;
   const std::string_view text = value.get_string();
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7F; };
   return !text.empty() && text.size() <= text_size_max && std::none_of(text.begin(), text.end(), is_control);
 }
 

@@ -1,23 +1,23 @@
 #include "control/policy.hpp"
 
+#include <array>
 #include <cerrno>
-#include <span>
 #include <system_error>
 
-#include <sys/random.h>
+#include "base/chance.hpp"
 
 namespace sluice::control {
 namespace {
 
-// As much as was asked for: requests of up to 256 octets are never cut short once the pool is filled.
-void fill_with_chance(std::span<std::uint8_t> octets) {
-  if (getrandom(octets.data(), octets.size(), 0) != static_cast<ssize_t>(octets.size()))
-    throw std::system_error(errno, std::generic_category(), "getrandom");
+template <std::size_t size>
+std::array<std::uint8_t, size> random_octets() {
+  std::array<std::uint8_t, size> octets;
+  if (!fill_with_chance(octets)) throw std::system_error(errno, std::generic_category(), "getrandom");
+  return octets;
 }
 
 HashKey random_key() {
-  std::array<std::uint8_t, sizeof(HashKey)> octets;
-  fill_with_chance(octets);
+  const auto octets = random_octets<sizeof(HashKey)>();
   return {load_u64(octets.data()), load_u64(octets.data() + 8)};
 }
 
@@ -26,9 +26,7 @@ HashKey random_key() {
 PolicyMaker::PolicyMaker() { rotate(); }
 
 void PolicyMaker::rotate() {
-  answer::CookieSecret secret;
-  fill_with_chance(secret);
-  own_secrets_.insert(own_secrets_.begin(), secret);
+  own_secrets_.insert(own_secrets_.begin(), random_octets<sizeof(answer::CookieSecret)>());
   if (own_secrets_.size() > 2) own_secrets_.pop_back();
 }
 

@@ -11,10 +11,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/chance.hpp"
 #include "store/sqlite.hpp"
 
 namespace sluice::store {
@@ -123,8 +123,7 @@ std::string read_text(const Database& database, const char* sql) {
 
 std::array<std::uint8_t, sizeof(HashKey)> random_key() {
   std::array<std::uint8_t, sizeof(HashKey)> octets{};
-  // Up to 256 octets come whole or not at all (getrandom(2)).
-  if (getrandom(octets.data(), octets.size(), 0) != static_cast<ssize_t>(octets.size()))
+  if (!fill_with_chance(octets))
     throw Failure{SQLITE_IOERR, "no random numbers from the system: " + system_words(errno)};
   return octets;
 }
