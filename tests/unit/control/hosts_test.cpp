@@ -1,22 +1,12 @@
 // Endpoints that are hosts, through the model, the status and the metrics.
 #include <doctest/doctest.h>
 
-#include "control/status.hpp"
 #include "support.hpp"
 
 namespace sluice::control {
 namespace {
 
-const std::string hosts_config = R"(
-[server]
-listen = ["127.0.0.1:0"]
-[zone."shop.example"]
-file = "shop.example.zone"
-[check.web]
-type = "tcp"
-port = 80
-rise = 1
-fall = 1
+const std::string hosts_config = config_head + R"(
 [pool.cdn]
 check = "web"
 endpoints = ["edge.cdn.example", { host = "backup.cdn.example.", weight = 3 }]
@@ -31,15 +21,6 @@ wire::Destination host(std::string_view text) { return wire::parse_host(text).va
 
 void probe(Model& model, std::string_view endpoint, bool success) {
   model.apply_probe(host(endpoint), model.config().checks[0], {success, "", Duration(1)}, at(0));
-}
-
-boost::json::object status_of(const Model& model) {
-  const zone::ZoneSet zones;
-  Surroundings around;
-  around.zones = &zones;
-  around.answers =
-      around.answers_since_change = [](const wire::Name&, const std::string&) { return std::uint64_t{1}; };
-  return status(model, around, nullptr);
 }
 
 // "edge.cdn.example. up in answers", one a line
@@ -106,12 +87,8 @@ TEST_CASE("status shows hosts like addresses, and one rule for both families") {
 
 TEST_CASE("metrics name hosts") {
   const Model model(parsed(hosts_config));
-  const zone::ZoneSet zones;
-  Surroundings around;
-  around.zones = &zones;
-  around.answers = [](const wire::Name&, const std::string&) { return std::uint64_t{5}; };
   const Counters counters;
-  const auto text = metrics_text(model, around, counters);
+  const auto text = metrics_text(model, surroundings(), counters);
   CHECK(text.find("sluice_endpoint_usable{pool=\"spare\",address=\"spare.cdn.example.\"} 1\n") !=
         std::string::npos);
 }

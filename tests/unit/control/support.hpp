@@ -11,11 +11,12 @@
 #include <boost/json/serialize.hpp>
 
 #include "config/config.hpp"
-#include "control/model.hpp"
+#include "control/status.hpp"
 
 namespace sluice::control {
 
-inline const std::string config_text = R"(
+// A zone and a check; what a test needs beside them comes behind.
+inline const std::string config_head = R"(
 [server]
 listen = ["127.0.0.1:0"]
 [zone."shop.example"]
@@ -25,6 +26,9 @@ type = "tcp"
 port = 80
 rise = 1
 fall = 1
+)";
+
+inline const std::string config_text = config_head + R"(
 [pool.v1]
 check = "web"
 endpoints = ["192.0.2.10", "192.0.2.11", "2001:db8::10"]
@@ -55,6 +59,19 @@ inline Time at(int seconds) { return Time(std::chrono::seconds(1'800'000'000 + s
 inline Request request(CommandId id, std::string_view arguments, bool dry_run = false) {
   return {id, boost::json::parse(std::string(arguments)).as_object(), "root", dry_run};
 }
+
+// A daemon without zones, where pool v1 has answered three times and each other pool once.
+inline Surroundings surroundings() {
+  static const zone::ZoneSet zones;
+  Surroundings around;
+  around.zones = &zones;
+  around.answers = around.answers_since_change = [](const wire::Name&, const std::string& pool) {
+    return std::uint64_t{pool == "v1" ? 3U : 1U};
+  };
+  return around;
+}
+
+inline boost::json::object status_of(const Model& model) { return status(model, surroundings(), nullptr); }
 
 inline void take(Model& model, const Decision& decision) {
   for (const auto& change : decision.changes) model.apply(change);
