@@ -12,8 +12,8 @@ constexpr unsigned jumps_max = labels_max;          // our own pointers only go 
 constexpr std::size_t opt_fixed_size = 11;
 constexpr std::size_t option_fixed_size = 4;  // code and length
 constexpr std::size_t keepalive_size = 2;
-constexpr std::size_t ready_rdata_at =
-    12;  // in a ready record: owner, type, class, TTL and rdlength stand before
+// In a ready record: owner, type and class stand before the TTL, and rdlength behind it.
+constexpr std::size_t ready_ttl_at = 6, ready_rdata_at = 12;
 
 // RFC 7871, 6: only as many address octets as the source prefix covers.
 std::size_t subnet_octets(const ReplyEdns& edns) { return (edns.subnet.source_prefix + 7U) / 8; }
@@ -48,7 +48,41 @@ RdataShape shape_of(RrType type) {
   return {0, 0};
 }
 
+void store_u16(std::uint8_t* at, std::uint16_t value) {
+  at[0] = static_cast<std::uint8_t>(value >> 8);
+  at[1] = static_cast<std::uint8_t>(value);
+}
+
+void store_u32(std::uint8_t* at, std::uint32_t value) {
+  store_u16(at, static_cast<std::uint16_t>(value >> 16));
+  store_u16(at + 2, static_cast<std::uint16_t>(value));
+}
+
 }  // namespace
+
+// Whether there is room for so many octets more.
+inline bool ReplyWriter::reserve(std::size_t octets) {
+  if (octets > limit_ - size_) overflowed_ = true;
+  return !overflowed_;
+}
+
+inline void ReplyWriter::put_u16(std::uint16_t value) {
+  if (!reserve(2)) return;
+  store_u16(data_ + size_, value);
+  size_ += 2;
+}
+
+inline void ReplyWriter::put_u32(std::uint32_t value) {
+  if (!reserve(4)) return;
+  store_u32(data_ + size_, value);
+  size_ += 4;
+}
+
+inline void ReplyWriter::put_bytes(Bytes bytes) {
+  if (!reserve(bytes.size())) return;
+  if (!bytes.empty()) std::memcpy(data_ + size_, bytes.data(), bytes.size());
+  size_ += bytes.size();
+}
 
 ReplyWriter::ReplyWriter(std::span<std::uint8_t> buffer, std::size_t limit)
     : data_(buffer.data()), limit_(std::min(buffer.size(), limit)) {
@@ -69,8 +103,7 @@ void ReplyWriter::begin(const Query& query, Bytes message, const ReplyEdns& edns
     return;
   }
   question_count_ = 1;
-  for (unsigned label = 0; label < query.name.label_count(); ++label)
-    remember_name(header_size + query.name.suffix_offset(label), query.name.suffix(label).size());
+  question_ = &query.name;
 }
 
 void ReplyWriter::add(Bytes owner, RrType type, std::uint32_t ttl, Bytes rdata) {
@@ -99,10 +132,8 @@ void ReplyWriter::add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes
   last_rdata_ = static_cast<std::uint16_t>(size_ - stride + ready_rdata_at);
   const auto pointer = static_cast<std::uint16_t>(0xC000 | owner_offset);
   for (std::size_t at = first; at < size_; at += stride) {
-    data_[at] = static_cast<std::uint8_t>(pointer >> 8);
-    data_[at + 1] = static_cast<std::uint8_t>(pointer);
-    for (unsigned octet = 0; octet < 4; ++octet)
-      data_[at + 6 + octet] = static_cast<std::uint8_t>(ttl >> (24 - 8 * octet));
+    store_u16(data_ + at, pointer);
+    store_u32(data_ + at + ready_ttl_at, ttl);
   }
   counts_[static_cast<std::size_t>(section_)] += static_cast<std::uint16_t>(count);
 }
@@ -119,7 +150,7 @@ std::size_t ReplyWriter::finish(Rcode rcode, const ReplyEdns& edns) {
   limit_ += opt_size_;
   const auto code = static_cast<std::uint16_t>(rcode);
   if (opt_size_ > 0) {
-    put_bytes(Bytes(reinterpret_cast<const std::uint8_t*>("\0"), 1));
+    data_[size_++] = 0;  // the root; reserved, as the whole of OPT is
     put_u16(static_cast<std::uint16_t>(RrType::opt));
     put_u16(udp_size_max);
     put_u32(std::uint32_t{code} >> 4 << 24 | (edns.dnssec_ok ? 0x8000U : 0U));
@@ -128,31 +159,17 @@ std::size_t ReplyWriter::finish(Rcode rcode, const ReplyEdns& edns) {
     put_options(edns);
     set_u16(length_at, size_ - length_at - 2);
   }
-  const std::size_t size = size_;
-  size_ = 0;
-  put_u16(id_);
-  put_u16(static_cast<std::uint16_t>(flags_ | (code & 0xF)));
-  put_u16(question_count_);
-  put_u16(counts_[0]);
-  put_u16(counts_[1]);
-  put_u16(static_cast<std::uint16_t>(counts_[2] + (opt_size_ > 0 ? 1 : 0)));
-  size_ = size;
-  return size;
-}
-
-void ReplyWriter::put_u16(std::uint16_t value) {
-  const std::uint8_t octets[] = {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
-  put_bytes(octets);
-}
-
-void ReplyWriter::put_u32(std::uint32_t value) {
-  put_u16(static_cast<std::uint16_t>(value >> 16));
-  put_u16(static_cast<std::uint16_t>(value));
+  store_u16(data_, id_);
+  store_u16(data_ + 2, static_cast<std::uint16_t>(flags_ | (code & 0xF)));
+  store_u16(data_ + 4, question_count_);
+  store_u16(data_ + 6, counts_[0]);
+  store_u16(data_ + 8, counts_[1]);
+  store_u16(data_ + 10, static_cast<std::uint16_t>(counts_[2] + (opt_size_ > 0 ? 1 : 0)));
+  return size_;
 }
 
 void ReplyWriter::set_u16(std::size_t at, std::size_t value) {
-  data_[at] = static_cast<std::uint8_t>(value >> 8);
-  data_[at + 1] = static_cast<std::uint8_t>(value);
+  store_u16(data_ + at, static_cast<std::uint16_t>(value));
 }
 
 void ReplyWriter::put_option(OptionCode code, Bytes value) {
@@ -196,15 +213,6 @@ void ReplyWriter::put_padding(std::size_t block) {
   size_ += zeros;
 }
 
-void ReplyWriter::put_bytes(Bytes bytes) {
-  if (overflowed_ || bytes.size() > limit_ - size_) {
-    overflowed_ = true;
-    return;
-  }
-  if (!bytes.empty()) std::memcpy(data_ + size_, bytes.data(), bytes.size());
-  size_ += bytes.size();
-}
-
 void ReplyWriter::put_record_body(RrType type, std::uint32_t ttl, Bytes rdata) {
   put_u16(static_cast<std::uint16_t>(type));
   put_u16(static_cast<std::uint16_t>(rr_class_));
@@ -230,7 +238,15 @@ void ReplyWriter::put_rdata(RrType type, Bytes rdata) {
   put_bytes(rdata);
 }
 
+// Only once a name is to be compressed: most replies have none.
+void ReplyWriter::remember_question() {
+  if (question_ == nullptr) return;
+  for (unsigned label = 0; label < question_->label_count(); ++label)
+    remember_name(header_size + question_->suffix_offset(label), question_->suffix(label).size());
+}
+
 void ReplyWriter::put_name(Bytes name) {
+  if (name_count_ == 0) remember_question();
   std::size_t size = name_size(name);
   const std::size_t first = name_count_;
   while (name[0] != 0) {

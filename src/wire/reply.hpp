@@ -56,9 +56,10 @@ class ReplyWriter {
   // Writes at most min(buffer.size(), limit) octets, which have to be enough for a header.
   ReplyWriter(std::span<std::uint8_t> buffer, std::size_t limit);
 
-  // Copies the header's id, opcode and RD, and the question as it was sent, letter case included (none when
-  // query.question_end is 0). Reserves room for `edns` so that the OPT record always fits. No transport has
-  // so small a limit that OPT or the question do not fit; they are then left out.
+  // `query` outlives the writer. Copies the header's id, opcode and RD, and the question as it was sent,
+  // letter case included (none when query.question_end is 0). Reserves room for `edns` so that the OPT record
+  // always fits. No transport has so small a limit that OPT or the question do not fit; they are then left
+  // out.
   void begin(const Query& query, Bytes message, const ReplyEdns& edns);
 
   // Of all records; IN unless said.
@@ -107,6 +108,7 @@ class ReplyWriter {
   std::size_t finish(Rcode rcode, const ReplyEdns& edns);
 
  private:
+  bool reserve(std::size_t octets);
   void put_u16(std::uint16_t value);
   void put_u32(std::uint32_t value);
   void put_bytes(Bytes bytes);
@@ -117,6 +119,7 @@ class ReplyWriter {
   void put_name(Bytes name);
   void put_rdata(RrType type, Bytes rdata);
   void put_record_body(RrType type, std::uint32_t ttl, Bytes rdata);
+  void remember_question();
   void remember_name(std::size_t offset, std::size_t size);
   bool name_at_equals(std::size_t offset, Bytes name);
 
@@ -151,6 +154,7 @@ class ReplyWriter {
   std::array<std::uint16_t, 3> counts_{};
   std::array<KnownName, names_max> names_;
   std::uint16_t name_count_ = 0;
+  const LookupName* question_ = nullptr;  // the query's, from begin() on; null: there is none in the reply
   std::size_t steps_ = 0;
   std::uint16_t last_rdata_ = 0;
   std::uint16_t question_count_ = 0;

@@ -1,6 +1,7 @@
 // Names: their text and wire forms, their limits, and the fixed buffer that the answer path uses.
 #include "wire/name.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -218,6 +219,22 @@ TEST_CASE("hash_name ignores nothing but what lower case ignores") {
   auto hash = [](std::string_view text) { return hash_name(Name::parse(text).value().wire()); };
   CHECK(hash("WWW.example.") == hash("www.EXAMPLE."));
   CHECK(hash("www.example.") != hash("ww.wexample."));
+}
+
+TEST_CASE("a look-up name is in lower case, whatever octet stands where") {
+  // Labels of every length, so that each octet comes to stand at each place of a word of the machine.
+  for (std::size_t length = 1; length <= 20; ++length) {
+    for (unsigned octet = 0; octet < 256; ++octet) {
+      std::vector<std::uint8_t> wire(length + 2, static_cast<std::uint8_t>(octet));
+      wire.front() = static_cast<std::uint8_t>(length);
+      wire.back() = 0;
+      LookupName name;
+      REQUIRE(name.assign(wire) == wire.size());
+      const bool is_upper = octet >= 'A' && octet <= 'Z';
+      std::fill(wire.begin() + 1, wire.end() - 1, static_cast<std::uint8_t>(is_upper ? octet + 32 : octet));
+      REQUIRE(std::ranges::equal(name.wire(), wire));
+    }
+  }
 }
 
 }  // namespace
