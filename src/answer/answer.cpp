@@ -147,7 +147,7 @@ Answering::Next Answering::at_name(const Zone& zone, const Node& node, const wir
     // Addresses are asked for by way of a wildcard here (RFC 4592, 3.3.2): other names were found in the
     // block. Whatever is asked of a name that leads to hosts, its CNAME is the answer (RFC 1034, 3.6.2).
     const auto& entry = *snapshot_.block->at<steer::NameEntry>(steer);
-    if (asks_address() || table_of(entry).to_hosts != 0) return add_steered(name, entry);
+    if (asks_address() || table_of(entry).to_hosts()) return add_steered(name, entry);
   }
   if (query_.type == RrType::any) {
     add_any(zone, node, name);
@@ -264,11 +264,12 @@ steer::Draw Answering::draw(const steer::Table& table) {
   const bool has_subnet = query_.edns.has_subnet && query_.edns.subnet.source_prefix != 0;
   switch (table.method) {
     case config::Method::random: {
+      const auto fresh = steer::Draw::from_bits(scratch_.random.next());
+      if (!table.in_pairs()) return fresh;
       const auto client =
           keyed_hash(snapshot_.sticky_key, client_.address.bytes()) ^ table.hash_salt * 0x9E3779B97F4A7C15;
-      const auto drawn =
-          snapshot_.pairs->pair(client, question(), steer::Draw::from_bits(scratch_.random.next()));
-      return table.to_hosts != 0 ? steer::with_common_spot(drawn) : drawn;
+      const auto drawn = snapshot_.pairs->pair(client, question(), fresh);
+      return table.to_hosts() ? steer::with_common_spot(drawn) : drawn;
     }
     case config::Method::sticky:
       break;
@@ -434,8 +435,7 @@ bool Answering::add_addresses(const Zone& zone, wire::Bytes name, bool glue_allo
 bool Answering::add_steered_addresses(const steer::NameEntry& entry, wire::Bytes name) {
   const auto& block = *snapshot_.block;
   const auto& table = table_of(entry);
-  if (table.to_hosts != 0)
-    return true;  // RFC 2181, 10.3: not to be the target; what it leads to is elsewhere
+  if (table.to_hosts()) return true;  // RFC 2181, 10.3: not to be the target; what it leads to is elsewhere
   // One draw, so that both families come from one pool.
   const steer::Draw drawn =
       table.method == config::Method::random ? steer::Draw::from_bits(scratch_.random.next()) : draw(table);

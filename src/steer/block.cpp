@@ -145,7 +145,7 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
             .method = input.method,
             .subnet_v4 = input.subnet_v4,
             .subnet_v6 = input.subnet_v6,
-            .to_hosts = leads_to_hosts(input),
+            .flags = table_flags(input),
             .run_count = static_cast<std::uint16_t>(input.layout.size()),
             .pool_count = static_cast<std::uint16_t>(pools.size()),
             .hash_salt = salt_of(name)};
@@ -160,9 +160,15 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
   return offset;
 }
 
-bool Block::leads_to_hosts(const SteerInput& input) const {
-  return std::any_of(input.pools.begin(), input.pools.end(),
-                     [&](const PoolInput& pool) { return has_hosts(pools_.at(pool.pool).candidates); });
+std::uint8_t Block::table_flags(const SteerInput& input) const {
+  bool v4 = false, v6 = false;
+  for (const PoolInput& pool : input.pools) {
+    const auto& candidates = pools_.at(pool.pool).candidates;
+    if (has_hosts(candidates)) return Table::leads_to_hosts;
+    v4 = v4 || !of_family(candidates, Family::v4).empty();
+    v6 = v6 || !of_family(candidates, Family::v6).empty();
+  }
+  return v4 && v6 ? Table::has_both_families : 0;
 }
 
 Offset Block::compile_view(std::span<const Candidate> candidates, unsigned answers) {

@@ -63,11 +63,17 @@ struct Table {
   std::uint32_t ttl;  // seconds
   config::Method method;
   std::uint8_t subnet_v4, subnet_v6;  // prefix lengths, see config::Steer
-  std::uint8_t to_hosts;              // 1: all answers are CNAMEs, and the name has nothing else
+  std::uint8_t flags;
   std::uint16_t run_count;
   std::uint16_t pool_count;
   std::uint32_t hash_salt;  // from the name: one client's slots under two names are independent
   // run_count SlotRuns and, eight-octet aligned, pool_count PoolRefs follow
+
+  static constexpr std::uint8_t leads_to_hosts = 1, has_both_families = 2;
+  // All answers are CNAMEs, and the name has nothing else.
+  bool to_hosts() const { return (flags & leads_to_hosts) != 0; }
+  // What one question of a client leads to has to be what its others lead to.
+  bool in_pairs() const { return flags != 0; }
 };
 
 struct PoolEntry {
@@ -189,7 +195,7 @@ class Block {
   Offset compile_view(std::span<const Candidate> candidates, unsigned answers);
   Offset compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers);
   Offset compile_answer(std::span<const wire::Destination> window);
-  bool leads_to_hosts(const SteerInput& input) const;
+  std::uint8_t table_flags(const SteerInput& input) const;
   void retire_view(Offset view);
 
   Arena arena_;

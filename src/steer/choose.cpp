@@ -135,7 +135,7 @@ InForce in_force(const Block& block, const Table& table, Family family) {
   std::uint64_t most = 0;  // draws that lead to one host
   for (const auto& [slots, seen] : best_pools(block, table, family)) {
     result.ttl = std::min(result.ttl, seen.view->ttl_max);
-    if (table.to_hosts == 0) {
+    if (!table.to_hosts()) {
       append_records(block, *seen.windows, result.records);
       continue;
     }
