@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -11,25 +13,67 @@
 namespace sluice::config {
 namespace {
 
+// Stable: of equals the first of the file comes first.
+template <class T, class Member>
+Config::Order ordered_by(const std::vector<T>& all, Member member) {
+  Config::Order order(all.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(
+      order, std::less<>(), [&](std::uint32_t at) -> const auto& { return all[at].*member; });
+  return order;
+}
+
 template <class T, class Key, class Member>
-const T* find_by(const std::vector<T>& all, const Key& key, Member member) {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const T& one) { return one.*member == key; });
-  return found == all.end() ? nullptr : &*found;
+const T* find_by(const std::vector<T>& all, const Config::Order& order, const Key& key, Member member) {
+  const auto found =
+      std::lower_bound(order.begin(), order.end(), key,
+                       [&](std::uint32_t at, const Key& wanted) { return all[at].*member < wanted; });
+  return found != order.end() && all[*found].*member == key ? &all[*found] : nullptr;
 }
 
 }  // namespace
 
-const Check* Config::find_check(std::string_view name) const { return find_by(checks, name, &Check::name); }
-const Pool* Config::find_pool(std::string_view name) const { return find_by(pools, name, &Pool::name); }
-const Steer* Config::find_steer(const wire::Name& name) const { return find_by(steers, name, &Steer::name); }
+void Config::index() {
+  checks_by_name = ordered_by(checks, &Check::name);
+  pools_by_name = ordered_by(pools, &Pool::name);
+  steers_by_name = ordered_by(steers, &Steer::name);
+  zones_by_apex = ordered_by(zones, &Zone::apex);
+  endpoints_by_destination.clear();
+  for (std::uint32_t pool = 0; pool < pools.size(); ++pool)
+    for (std::uint32_t endpoint = 0; endpoint < pools[pool].endpoints.size(); ++endpoint)
+      endpoints_by_destination.push_back({pool, endpoint});
+  std::ranges::stable_sort(
+      endpoints_by_destination, std::less<>(), [&](PoolPlace place) -> const auto& {
+        return pools[place.pool].endpoints[place.endpoint].destination;
+      });
+}
+
+const Check* Config::find_check(std::string_view name) const {
+  return find_by(checks, checks_by_name, name, &Check::name);
+}
+const Pool* Config::find_pool(std::string_view name) const {
+  return find_by(pools, pools_by_name, name, &Pool::name);
+}
+const Steer* Config::find_steer(const wire::Name& name) const {
+  return find_by(steers, steers_by_name, name, &Steer::name);
+}
 
 const Zone* Config::zone_of(const wire::Name& name) const {
-  const Zone* longest = nullptr;
-  for (const auto& zone : zones) {
-    const bool longer = !longest || zone.apex.wire().size() > longest->apex.wire().size();
-    if (longer && name.is_subdomain_of(zone.apex)) longest = &zone;
+  for (auto ancestor = name;; ancestor = ancestor.parent()) {
+    const auto* zone = find_by(zones, zones_by_apex, ancestor, &Zone::apex);
+    if (zone != nullptr || ancestor.is_root()) return zone;
   }
-  return longest;
+}
+
+std::vector<const Pool*> Config::pools_with(const wire::Destination& destination) const {
+  const auto destination_of = [&](PoolPlace place) -> const auto& {
+    return pools[place.pool].endpoints[place.endpoint].destination;
+  };
+  std::vector<const Pool*> found;
+  for (const auto& place :
+       std::ranges::equal_range(endpoints_by_destination, destination, std::less<>(), destination_of))
+    if (found.empty() || found.back() != &pools[place.pool]) found.push_back(&pools[place.pool]);
+  return found;
 }
 
 std::string weight_complaint(std::string_view of, double weight) {

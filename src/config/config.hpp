@@ -163,12 +163,27 @@ struct Config {
   std::vector<Pool> pools;
   std::vector<Steer> steers;
 
+  // Null when there is none. These and the next two need index().
   const Check* find_check(std::string_view name) const;
   const Pool* find_pool(std::string_view name) const;
   const Steer* find_steer(const wire::Name& name) const;
 
   // The zone with the longest apex at or above `name`; null when there is none.
   const Zone* zone_of(const wire::Name& name) const;
+
+  // The pools that have this endpoint, in the file's order.
+  std::vector<const Pool*> pools_with(const wire::Destination& destination) const;
+
+  // To be called when one of the vectors was changed; load() has done so.
+  void index();
+
+  // Positions in the vectors, in the order of what they are looked up by: there may be 100,000 steers.
+  using Order = std::vector<std::uint32_t>;
+  struct PoolPlace {
+    std::uint32_t pool, endpoint;
+  };
+  Order checks_by_name, pools_by_name, steers_by_name, zones_by_apex;
+  std::vector<PoolPlace> endpoints_by_destination;  // and then by pool
 };
 
 struct LoadResult {

@@ -265,6 +265,7 @@ LoadResult load_checked(std::string_view text, const std::string& file) {
   const auto root = parse_document(text, errors);
   if (!root) return {std::nullopt, errors.take(), {}};
   auto config = Loader(file, errors).load(*root);
+  config.index();
   if (errors.count() != 0) return {std::nullopt, errors.take(), std::move(config)};
   return {std::move(config), {}, {}};
 }

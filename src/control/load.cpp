@@ -13,13 +13,15 @@ namespace {
 
 constexpr std::size_t secrets_file_size_max = 64 << 10;  // a few lines and many words about them
 
-// The steered names that stand in this zone and not in one nested in it.
-std::vector<zone::Steered> steered_in(const config::Config& config, const config::Zone& zone,
-                                      const std::vector<zone::SteerId>& ids) {
-  std::vector<zone::Steered> steered;
+// By zone: the steered names that stand in it and not in one nested in it.
+using SteeredIn = std::vector<std::vector<zone::Steered>>;
+
+SteeredIn steered_in(const config::Config& config, const std::vector<zone::SteerId>& ids) {
+  SteeredIn steered(config.zones.size());
   for (std::size_t i = 0; i < config.steers.size(); ++i)
-    if (config.zone_of(config.steers[i].name) == &zone)
-      steered.push_back({config.steers[i].name, ids[i], config.steers[i].to_hosts});
+    if (const auto* zone = config.zone_of(config.steers[i].name))
+      steered[static_cast<std::size_t>(zone - config.zones.data())].push_back(
+          {config.steers[i].name, ids[i], config.steers[i].to_hosts});
   return steered;
 }
 
@@ -60,8 +62,9 @@ LoadResult load(const std::string& file, SteerIds steer_ids) {
   const config::Config& config = read.config ? *read.config : read.draft;
   const auto ids = steer_ids(config);
   std::vector<std::shared_ptr<const zone::Zone>> zones;
-  for (const auto& zone : config.zones) {
-    auto loaded = zone::load(zone.file, zone.apex, steered_in(config, zone, ids));
+  const auto steered = steered_in(config, ids);
+  for (std::size_t i = 0; i < config.zones.size(); ++i) {
+    auto loaded = zone::load(config.zones[i].file, config.zones[i].apex, steered[i]);
     std::move(loaded.errors.begin(), loaded.errors.end(), std::back_inserter(result.errors));
     zones.push_back(std::move(loaded.zone));
   }

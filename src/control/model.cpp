@@ -86,7 +86,7 @@ Decision unchanged_weights(const std::string& name) {
 Result<wire::Destination> find_endpoint(const Model& model, const Request& request) {
   const auto destination = wire::parse_destination(text_argument(request, "address"));
   if (!destination) return destination.error();
-  if (!pools_with(model.config(), *destination).empty()) return *destination;
+  if (!model.config().pools_with(*destination).empty()) return *destination;
   std::vector<std::string> known;
   for (const auto& pool : model.config().pools)
     for (const auto& endpoint : pool.endpoints) known.push_back(to_text(endpoint.destination));
@@ -98,7 +98,7 @@ Result<wire::Destination> find_endpoint(const Model& model, const Request& reque
 // the endpoint out.
 Duration longest_ttl(const config::Config& config, const wire::Destination& destination) {
   Duration longest{};
-  const auto pools = pools_with(config, destination);
+  const auto pools = config.pools_with(destination);
   for (const auto& steer : config.steers) {
     const bool hands_out = std::any_of(pools.begin(), pools.end(), [&](const config::Pool* pool) {
       return std::any_of(steer.pools.begin(), steer.pools.end(),
@@ -112,7 +112,7 @@ Duration longest_ttl(const config::Config& config, const wire::Destination& dest
 boost::json::object endpoint_reply(const Model& model, const wire::Destination& destination, bool changed,
                                    std::string text) {
   boost::json::array pools;
-  for (const auto* pool : pools_with(model.config(), destination)) pools.emplace_back(pool->name);
+  for (const auto* pool : model.config().pools_with(destination)) pools.emplace_back(pool->name);
   return {{"address", to_text(destination)},
           {"changed", changed},
           {"text", std::move(text)},
@@ -123,7 +123,7 @@ boost::json::object endpoint_reply(const Model& model, const wire::Destination& 
 // What the operator should know before the word has its effect: pools that are left with nothing to hand out.
 std::string emptied_pools(const Model& model, const wire::Destination& destination) {
   std::string note;
-  for (const auto* pool : pools_with(model.config(), destination)) {
+  for (const auto* pool : model.config().pools_with(destination)) {
     auto candidates = model.candidates(*pool);
     const bool others =
         std::any_of(candidates.begin(), candidates.end(), [&](const steer::Candidate& candidate) {
@@ -156,16 +156,6 @@ Result<const config::Steer*> find_steer(const Model& model, const Request& reque
   std::vector<std::string> known;
   for (const auto& steer : model.config().steers) known.push_back(steer.name.text());
   return unknown(fmt::format("no steered name is '{}'", name->text()), name->text(), known);
-}
-
-std::vector<const config::Pool*> pools_with(const config::Config& config,
-                                            const wire::Destination& destination) {
-  std::vector<const config::Pool*> pools;
-  for (const auto& pool : config.pools)
-    if (std::any_of(pool.endpoints.begin(), pool.endpoints.end(),
-                    [&](const config::Endpoint& endpoint) { return endpoint.destination == destination; }))
-      pools.push_back(&pool);
-  return pools;
 }
 
 std::vector<double> Model::weights(const config::Steer& steer) const {

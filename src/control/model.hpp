@@ -97,8 +97,4 @@ Decision settle_layouts(const Model& model);
 // The steer that the request's argument `name` names.
 Result<const config::Steer*> find_steer(const Model& model, const Request& request);
 
-// The pools that have this endpoint, in the config's order.
-std::vector<const config::Pool*> pools_with(const config::Config& config,
-                                            const wire::Destination& destination);
-
 }  // namespace sluice::control

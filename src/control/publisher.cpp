@@ -60,7 +60,7 @@ void Publisher::publish_steer(const config::Steer& steer) {
 
 void Publisher::publish_pools_with(const wire::Destination& destination) {
   if (!block_) return;
-  for (const auto* pool : pools_with(model_.config(), destination))
+  for (const auto* pool : model_.config().pools_with(destination))
     if (!block_->publish_pool(pool->name, model_.candidates(*pool))) publish_everything();
 }
 

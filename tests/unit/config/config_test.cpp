@@ -435,8 +435,8 @@ TEST_CASE("a file that cannot be read is one error") {
         "0:0: cannot read the file: No such file or directory\n");
   CHECK(error_of(load(folder.path())) == "0:0: cannot read the file: Is a directory\n");
   CHECK(error_of(load("")) == "0:0: cannot read the file: No such file or directory\n");
-  CHECK(error_of(load(folder.write("large.toml", std::string((16 << 20) + 1, '#')))) ==
-        "0:0: the file is larger than 16 MiB\n");
+  CHECK(error_of(load(folder.write("large.toml", std::string((64 << 20) + 1, '#')))) ==
+        "0:0: the file is larger than 64 MiB\n");
   if (::geteuid() != 0) {  // root reads everything
     const auto file = folder.write("secret.toml", "");
     std::filesystem::permissions(file, std::filesystem::perms::none);
