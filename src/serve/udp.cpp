@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <system_error>
 #include <thread>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "serve/thread.hpp"
 
@@ -33,12 +35,9 @@ constexpr std::size_t reply_room = (wire::udp_size_max + 63) / 64 * 64;
 constexpr std::size_t control_room = CMSG_SPACE(sizeof(in6_pktinfo));
 
 // How often an idle worker looks for a newer snapshot, so that the old one's memory is freed.
-constexpr int idle_ms = 1000;
+constexpr timeval idle{.tv_sec = 1, .tv_usec = 0};
 
-// Batches from one socket before the others, and the order to stop, get their turn.
-constexpr unsigned rounds_max = 16;
-
-// Batches from one socket at the end: more datagrams than a receive buffer holds.
+// Batches at the end: more datagrams than a receive buffer holds.
 constexpr unsigned last_rounds_max = 128;
 
 // How long and how often a batch waits for room in the send buffer before the rest of it is dropped: replies
@@ -83,10 +82,11 @@ class Batch {
     }
   }
 
-  // How many datagrams there are now; at most batch_max, 0 when there are none.
-  unsigned receive(int socket) {
+  // How many datagrams there are; at most batch_max. With MSG_WAITFORONE waits for the first, 0 when none
+  // comes for a while; with MSG_DONTWAIT 0 when there are none now.
+  unsigned receive(int socket, int flags) {
     for (unsigned i = 0; i < used_; ++i) reset(i);
-    const int count = recvmmsg(socket, received_.data(), batch_max, MSG_DONTWAIT, nullptr);
+    const int count = recvmmsg(socket, received_.data(), batch_max, flags, nullptr);
     used_ = count > 0 ? static_cast<unsigned>(count) : 0;
     reply_count_ = 0;
     return used_;
@@ -141,24 +141,24 @@ void Batch::send(int socket) {
   }
 }
 
-Descriptor make_event() {
-  Descriptor event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (event.get() < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-  return event;
+// Receiving waits for a datagram by itself, which spares a system call for each batch.
+void make_waiting(int socket) {
+  const int flags = fcntl(socket, F_GETFL);
+  if (flags < 0 || fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+      setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle) != 0)
+    throw std::system_error(errno, std::generic_category(), "a UDP socket cannot be waited on");
 }
 
 }  // namespace
 
 class UdpServer::Worker {
  public:
-  Worker(const Context& context, std::vector<Descriptor> sockets, unsigned number)
-      : sockets_(std::move(sockets)),
+  Worker(const Context& context, Descriptor socket, std::size_t number)
+      : socket_(std::move(socket)),
         quiescence_(context.quiescence),
         snapshot_(context.published),
         scratch_(context.counters.add_shard(), random_seed()) {
-    watched_.push_back({.fd = stop_.get(), .events = POLLIN, .revents = 0});
-    for (const Descriptor& socket : sockets_)
-      watched_.push_back({.fd = socket.get(), .events = POLLIN, .revents = 0});
+    make_waiting(socket_.get());
     thread_ = start_thread(fmt::format("udp-{}", number).c_str(), [this] { run(); });
   }
   ~Worker() {
@@ -166,17 +166,19 @@ class UdpServer::Worker {
     if (thread_.joinable()) thread_.join();
   }
 
-  void request_stop() { eventfd_write(stop_.get(), 1); }
+  // Wakes the thread, too: a socket that is shut down has nothing more to wait for.
+  void request_stop() {
+    stopping_.store(true, std::memory_order_relaxed);
+    shutdown(socket_.get(), SHUT_RD);
+  }
 
  private:
   void run();
-  void drain(int socket, unsigned rounds);
   void answer_all(unsigned count);
   std::size_t answer_one(const answer::Snapshot* snapshot, unsigned i);
 
-  const std::vector<Descriptor> sockets_;
-  const Descriptor stop_ = make_event();
-  std::vector<pollfd> watched_;  // stop_, then the sockets
+  const Descriptor socket_;
+  std::atomic<bool> stopping_{false};
   Quiescence::Reader quiescence_;
   Published<answer::Snapshot>::Reader snapshot_;
   answer::Scratch scratch_;
@@ -185,27 +187,23 @@ class UdpServer::Worker {
 };
 
 void UdpServer::Worker::run() {
-  for (bool stopping = false; !stopping;) {
-    const int ready = poll(watched_.data(), watched_.size(), idle_ms);
-    if (ready == 0) snapshot_.current();
-    if (ready <= 0) continue;
-    stopping = watched_[0].revents != 0;
-    for (const pollfd& socket : std::span(watched_).subspan(1))
-      if (stopping || socket.revents != 0) drain(socket.fd, stopping ? last_rounds_max : rounds_max);
+  const int socket = socket_.get();
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    answer_all(batch_.receive(socket, MSG_WAITFORONE));
+    batch_.send(socket);
   }
-}
-
-void UdpServer::Worker::drain(int socket, unsigned rounds) {
-  for (unsigned count = batch_max; count == batch_max && rounds > 0; --rounds) {
-    count = batch_.receive(socket);
+  // What was received before the end is answered.
+  for (unsigned rounds = last_rounds_max; rounds > 0; --rounds) {
+    const unsigned count = batch_.receive(socket, MSG_DONTWAIT);
+    if (count == 0) return;
     answer_all(count);
     batch_.send(socket);
   }
 }
 
 void UdpServer::Worker::answer_all(unsigned count) {
-  if (count == 0) return;
   const answer::Snapshot* snapshot = snapshot_.current();
+  if (count == 0) return;
   const Quiescence::Section section(quiescence_);
   scratch_.now = moment_now();
   for (unsigned i = 0; i < count; ++i) {
@@ -216,6 +214,7 @@ void UdpServer::Worker::answer_all(unsigned count) {
 }
 
 std::size_t UdpServer::Worker::answer_one(const answer::Snapshot* snapshot, unsigned i) {
+  if (batch_.query(i).empty()) return 0;  // has no sender when it stands for the end of a socket
   const SocketAddress peer = batch_.peer(i);
   const bool unreachable = peer.port == 0;  // a forged source: nothing can be sent to port 0
   if (snapshot == nullptr || batch_.cut_short(i) || unreachable) {
@@ -227,13 +226,10 @@ std::size_t UdpServer::Worker::answer_one(const answer::Snapshot* snapshot, unsi
 }
 
 UdpServer::UdpServer(const Context& context, std::vector<Listener>& listeners, unsigned workers) {
-  for (unsigned i = 0; i < workers; ++i) {
-    std::vector<Descriptor> sockets;
-    for (Listener& listener : listeners) {
-      assert(i < listener.udp.size());
-      sockets.push_back(std::move(listener.udp[i]));
-    }
-    workers_.push_back(std::make_unique<Worker>(context, std::move(sockets), i));
+  for (Listener& listener : listeners) {
+    assert(workers <= listener.udp.size());
+    for (unsigned i = 0; i < workers; ++i)
+      workers_.push_back(std::make_unique<Worker>(context, std::move(listener.udp[i]), workers_.size()));
   }
 }
 

@@ -1,7 +1,7 @@
-// Answers UDP: a thread per worker, each with its own socket per listen address, batches by recvmmsg and
-// sendmmsg.
+// Answers UDP: so many workers for each listen address, each a thread with a socket of its own, batches by
+// recvmmsg and sendmmsg.
 //
-//   poll -> recvmmsg (up to batch_max) -> snapshot once -> answer() each -> sendmmsg
+//   recvmmsg (waits for one, takes up to batch_max) -> snapshot once -> answer() each -> sendmmsg
 //
 // The snapshot is taken after the batch was received: a change that was published before a query was sent is
 // always seen. Nothing is allocated after the start. What cannot be sent is dropped, as the network might
@@ -28,9 +28,8 @@ struct Context {
 
 class UdpServer {
  public:
-  // Takes the UDP sockets of each listener: worker i serves udp[i] of all of them, so each listener has at
-  // least `workers`. Starts the threads. Throws std::system_error when the system has no thread or descriptor
-  // left for us.
+  // Takes `workers` UDP sockets of each listener, which has at least as many. Starts the threads. Throws
+  // std::system_error when the system has no thread or descriptor left for us.
   UdpServer(const Context& context, std::vector<Listener>& listeners, unsigned workers);
   ~UdpServer();  // stops and joins; replies to what was received are sent first
 

@@ -3,6 +3,8 @@
 //   answer                      a table: the least of `rounds` timings, and allocations (which there may not
 //   be) answer --count CASE TIMES   asks so many times without a clock, for a tool that counts instructions
 //
+// `--cases` prints their names.
+//
 // The daemon's caches are warmer in the one than in real use; compare builds and cases with one another.
 #include "answer/answer.hpp"
 
@@ -177,6 +179,10 @@ int main(int argc, char** argv) {
   using namespace sluice::bench;
   World world;
   const auto cases = world.cases();
+  if (argc == 2 && std::string_view(argv[1]) == "--cases") {
+    for (const auto& one : cases) std::puts(one.name);
+    return 0;
+  }
   if (argc == 4 && std::string_view(argv[1]) == "--count") {
     for (const auto& one : cases)
       if (std::string_view(argv[2]) == one.name)

@@ -29,7 +29,8 @@ def write(folder, name, text):
     return path
 
 
-def sluice(build, folder, port, records, workers=1):
+def sluice(build, folder, port, records, workers=1, more=""):
+    """`more` stands at the end of its config."""
     zone = write(folder, "bench.zone", HEAD + records)
     config = write(folder, "sluice.toml", f"""[server]
 listen = ["{ADDRESS}:{port}"]
@@ -43,10 +44,15 @@ file = "{zone}"
 endpoints = ["{STABLE}"]
 [pool.canary]
 endpoints = ["{CANARY}"]
+[pool.dual]
+endpoints = ["{STABLE}", "2001:db8::10"]
+[steer."both.{ZONE}"]
+pools = {{ dual = {STABLE_WEIGHT}, canary = {CANARY_WEIGHT} }}
+ttl = "{STEERED_TTL_S}s"
 [steer."www.{ZONE}"]
 pools = {{ stable = {STABLE_WEIGHT}, canary = {CANARY_WEIGHT} }}
 ttl = "{STEERED_TTL_S}s"
-""")
+{more}""")
     return [os.path.join(build, "sluiced"), "--config", config]
 
 
