@@ -1,11 +1,10 @@
-// What answer() alone costs: nanoseconds a query, over kinds of queries.
+// What answer() alone costs: nanoseconds a query, over kinds of queries. Called by tools/bench.
 //
-//   answer                      a table: the least of `rounds` timings, and allocations (which there may not
-//   be) answer --count CASE TIMES   asks so many times without a clock, for a tool that counts instructions
+// Without arguments it prints a table: the least of `rounds` timings, and allocations, which there may not
+// be. `--cases` prints the cases' names, and `--count CASE TIMES` asks so many times without a clock, for a
+// tool that counts instructions.
 //
-// `--cases` prints their names.
-//
-// The daemon's caches are warmer in the one than in real use; compare builds and cases with one another.
+// The daemon's caches are warmer here than in real use; compare builds and cases with one another.
 #include "answer/answer.hpp"
 
 #include <algorithm>

@@ -26,6 +26,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 namespace {
@@ -35,6 +36,7 @@ using Nanoseconds = std::int64_t;
 
 constexpr unsigned batch_max = 32, query_ids = 1U << 16;
 constexpr std::size_t query_room = 512, reply_room = 1500;
+constexpr long tick_ns = 0;
 constexpr Nanoseconds lost_after_ns = 500'000'000, tail_ns = 1'000'000'000;
 
 struct Options {
@@ -247,9 +249,11 @@ class Load {
     for (auto& channel : channels_) channel.flush();
   }
 
-  // Waits for something to come, when nothing else is to be done.
+  // Waits for something to come, or until the next queries are due: a few at once, else it would take the
+  // whole CPU.
   void receive() {
-    poll(watched_.data(), watched_.size(), options_.rate == 0 ? 10 : 0);
+    const timespec wait{.tv_sec = 0, .tv_nsec = options_.rate == 0 ? 10'000'000 : tick_ns};
+    ppoll(watched_.data(), watched_.size(), &wait, nullptr);
     for (std::size_t i = 0; i < channels_.size(); ++i)
       if (watched_[i].revents != 0) channels_[i].receive([&](Nanoseconds latency) { latency_.add(latency); });
   }
@@ -282,6 +286,7 @@ int main(int argc, char** argv) {
   if (argc < 4)
     return std::fprintf(stderr, "usage: load PORT QUERIES SECONDS [--rate N] [--window N] [--sockets N]\n"),
            2;
+  prctl(PR_SET_TIMERSLACK, 1);
   Options options;
   options.port = static_cast<std::uint16_t>(std::atoi(argv[1]));
   options.queries = argv[2];

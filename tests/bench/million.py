@@ -3,7 +3,8 @@
 Start: from the start of the program to its first right answer, with the file in the page cache; one server at a time, in turn.
 Memory: what is the server's own or its part of what is shared (PSS), after the start.
 Reload: while the queries come at half of what the server can do, at moments that do not depend on its answers, the zone file is changed
-and loaded again; the time that an answer takes counts from when the query was due.
+and loaded again; the time that an answer takes counts from when the query was due. All of the daemon is on one CPU, the loading
+of the zone, too, and the generator has the other one for itself.
 """
 
 import os
@@ -15,7 +16,7 @@ import threading
 import time
 
 import peers
-from common import Server, harness, message, run_load, write_queries
+from common import SERVER_CPU, Server, harness, message, pin, run_load, write_queries
 
 SERVERS = ("Sluice", "gdnsd", "Knot", "NSD")
 
@@ -24,6 +25,7 @@ def add_arguments(parser):
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--names", type=int, default=1_000_000)
     parser.add_argument("--reloads", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of queries, before and during a reload")
     parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=SERVERS, metavar="SERVER")
 
 
@@ -74,7 +76,7 @@ def starts(options, sandbox, text):
 
 def reload_once(options, server, queries, rate, number):
     """What load says of some seconds before, and of the time of a reload."""
-    before = run_load(options.build, server.port, queries, 3, "--rate", rate)
+    before = run_load(options.build, server.port, queries, options.seconds, "--rate", rate)
     with open(os.path.join(server.folder, "bench.zone"), "a", encoding="utf-8") as zone:
         zone.write(f"reload{number} A 192.0.2.1\n")
     took = []
@@ -87,14 +89,15 @@ def reload_once(options, server, queries, rate, number):
         took.append(time.monotonic() - started)
     thread = threading.Thread(target=reload)
     thread.start()
-    during = run_load(options.build, server.port, queries, 3, "--rate", rate)
+    during = run_load(options.build, server.port, queries, options.seconds, "--rate", rate)
     thread.join()
     server.await_answer(f"reload{number}")
     return {"before": before, "during": during, "reload_s": took[0]}
 
 
 def reloads(options, sandbox, text):
-    server = Server(sandbox, "Sluice", options.build, text, folder="reloaded", cpus=(0, 1))
+    pin(SERVER_CPU)  # us and what we call, but for the generator
+    server = Server(sandbox, "Sluice", options.build, text, folder="reloaded")
     server.await_answer()
     chance = random.Random(2)
     questions = [(f"h{chance.randrange(options.names):07}", "A") for _ in range(200_000)]

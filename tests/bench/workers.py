@@ -1,7 +1,7 @@
 """tools/bench workers: what a query costs with one worker and with two.
 
-Each runs alone, on both CPUs together with the generator, which uses many sockets, so that the kernel spreads the queries over the
-workers. Queries come at a fixed rate, the same for both; CPU time is that of the whole daemon.
+Each runs on both CPUs, together with the generator, which uses many sockets, so that the kernel spreads the queries over the
+workers. As many queries are under way as can be answered; CPU time is that of the whole daemon.
 """
 
 import os
@@ -13,7 +13,7 @@ from common import CASES, Server, measure, records, run_load, write_queries
 def add_arguments(parser):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
-    parser.add_argument("--rate", type=int, default=100_000, help="queries a second")
+    parser.add_argument("--window", type=int, default=2048, help="queries under way")
     parser.add_argument("--cases", nargs="+", default=["steered A", "dual-stack A", "plain A"], choices=list(CASES), metavar="CASE")
 
 
@@ -30,7 +30,7 @@ def run(options, sandbox):
         for _ in range(options.rounds):
             for workers, server in zip(results, servers):
                 def generate(server=server):
-                    return run_load(options.build, server.port, queries, options.seconds, "--rate", options.rate, "--sockets", 64)
+                    return run_load(options.build, server.port, queries, options.seconds, "--window", options.window, "--sockets", 64)
                 results[workers].append(measure(server, generate))
         one, two = (statistics.median(result["cpu_us"] for result in results[workers]) for workers in (1, 2))
         lost = sum(result["lost"] for rounds in results.values() for result in rounds)
