@@ -1,7 +1,9 @@
 #include "control/load.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <numeric>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -64,7 +66,8 @@ LoadResult load(const std::string& file, SteerIds steer_ids) {
   std::vector<std::shared_ptr<const zone::Zone>> zones;
   const auto steered = steered_in(config, ids);
   for (std::size_t i = 0; i < config.zones.size(); ++i) {
-    auto loaded = zone::load(config.zones[i].file, config.zones[i].apex, steered[i]);
+    auto loaded = zone::load(config.zones[i].file, config.zones[i].apex, steered[i],
+                             std::max(1U, std::thread::hardware_concurrency()));
     std::move(loaded.errors.begin(), loaded.errors.end(), std::back_inserter(result.errors));
     zones.push_back(std::move(loaded.zone));
   }

@@ -3,6 +3,7 @@
 // compiler.hpp.
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <optional>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "zone/compiler.hpp"
 #include "zone/generate.hpp"
 #include "zone/master_text.hpp"
+#include "zone/pieces.hpp"
 #include "zone/record_parser.hpp"
 #include "zone/records.hpp"
 #include "zone/zone.hpp"
@@ -93,16 +95,32 @@ class Loader {
     parser_.set_origin(origin_);
   }
 
-  void read_text(std::string_view text, const std::string& file, unsigned depth);
-
- private:
   // Where the records that are read now come from.
   struct Source {
     std::string file;
-    std::uint32_t number;
+    std::uint32_t number;  // in Records::files
     unsigned depth;
   };
 
+  // One that goes on where `before` stands now, with records and errors of its own.
+  Loader(const Loader& before, Records& records, ErrorList& errors)
+      : records_(records),
+        errors_(errors),
+        origin_(before.origin_),
+        default_ttl_(before.default_ttl_),
+        last_ttl_(before.last_ttl_) {
+    parser_.set_origin(origin_);
+  }
+
+  void read_file_text(std::string_view text, const std::string& file, unsigned depth);
+
+  // Returns the number of lines.
+  std::uint32_t read_text(std::string_view text, const Source& source);
+
+  // Whether a record's TTL no longer depends on the record before.
+  bool has_default_ttl() const { return default_ttl_.has_value(); }
+
+ private:
   void read_entry(const Entry& entry, const Source& source);
   void read_directive(std::span<const Token> words, const Source& source);
   void read_origin(std::span<const Token> words, const Source& source);
@@ -139,9 +157,13 @@ class Loader {
   unsigned includes_ = 0;
 };
 
-void Loader::read_text(std::string_view text, const std::string& file, unsigned depth) {
+void Loader::read_file_text(std::string_view text, const std::string& file, unsigned depth) {
   const Source source{file, static_cast<std::uint32_t>(records_.files.size()), depth};
   records_.files.push_back(file);
+  read_text(text, source);
+}
+
+std::uint32_t Loader::read_text(std::string_view text, const Source& source) {
   EntryReader reader(text);
   for (Entry entry;;) {
     const auto step = reader.next(entry);
@@ -150,6 +172,7 @@ void Loader::read_text(std::string_view text, const std::string& file, unsigned 
     if (step == EntryReader::Step::problem) report(source, reader.problem().at, reader.problem().message);
   }
   if (reader.lost_records()) note_loss();
+  return reader.lines();
 }
 
 void Loader::read_entry(const Entry& entry, const Source& source) {
@@ -218,7 +241,7 @@ void Loader::include(const Token& word, const Name& origin, const Source& source
   const auto origin_before = origin_;
   const auto owner_before = owner_;
   set_origin(origin);
-  read_text(*text, path, source.depth + 1);
+  read_file_text(*text, path, source.depth + 1);
   set_origin(origin_before);
   owner_ = owner_before;
 }
@@ -347,19 +370,70 @@ void Loader::set_origin(const Name& origin) {
   parser_.set_origin(origin);
 }
 
+// What a piece of a file came to. Its lines are counted from its own first one.
+struct PieceRead {
+  Records records;
+  ErrorList errors;
+  std::uint32_t lines = 0;
+};
+
+// `line`: how many stand before the piece.
+void append(PieceRead piece, std::uint32_t line, Records& records, ErrorList& errors) {
+  for (auto record : piece.records.list) {
+    record.owner += records.names.size();
+    record.rdata += records.rdata.size();
+    record.at.line += line;
+    records.list.push_back(record);
+  }
+  records.names.insert(records.names.end(), piece.records.names.begin(), piece.records.names.end());
+  records.rdata.insert(records.rdata.end(), piece.records.rdata.begin(), piece.records.rdata.end());
+  records.lost_soa |= piece.records.lost_soa;
+  records.lost_ns |= piece.records.lost_ns;
+  for (auto& error : piece.errors.take()) {
+    error.at.line += line;
+    errors.add(std::move(error.file), error.at, std::move(error.message));
+  }
+}
+
+void read_all(std::string_view text, const std::string& file, const Name& apex, unsigned cores,
+              Records& records, ErrorList& errors) {
+  Loader loader(apex, records, errors);
+  auto pieces = cut(text, cores);
+  const Loader::Source source{file, 0, 0};
+  records.files.push_back(file);
+  auto lines = loader.read_text(pieces.front(), source);
+  if (pieces.size() > 1 && !loader.has_default_ttl())
+    pieces = {pieces.front(), text.substr(pieces.front().size())};
+  // Deferred: read by us, when the system has no thread left.
+  constexpr auto policy = std::launch::async | std::launch::deferred;
+  std::vector<std::future<PieceRead>> reads;
+  for (const auto piece : std::span(pieces).subspan(1))
+    reads.push_back(std::async(policy, [&loader, &source, piece] {
+      PieceRead read;
+      read.lines = Loader(loader, read.records, read.errors).read_text(piece, source);
+      return read;
+    }));
+  for (auto& read : reads) {
+    auto piece = read.get();
+    const auto count = piece.lines;
+    append(std::move(piece), lines, records, errors);
+    lines += count;
+  }
+}
+
 }  // namespace
 
-LoadResult load(const std::string& file, const Name& apex, std::span<const Steered> steered) {
+LoadResult load(const std::string& file, const Name& apex, std::span<const Steered> steered, unsigned cores) {
   const auto text = read_file(file, file_size_max);
   if (!text) return {nullptr, {Diagnostic{file, {}, text.error().message}}};
-  return load_text(*text, file, apex, steered);
+  return load_text(*text, file, apex, steered, cores);
 }
 
 LoadResult load_text(std::string_view text, const std::string& file, const Name& apex,
-                     std::span<const Steered> steered) {
+                     std::span<const Steered> steered, unsigned cores) {
   Records records;
   ErrorList errors;
-  Loader(apex, records, errors).read_text(text, file, 0);
+  read_all(text, file, apex, cores, records, errors);
   auto zone = compile(records, apex, steered, errors);
   return {errors.empty() ? std::move(zone) : nullptr, errors.take()};
 }

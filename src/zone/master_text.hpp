@@ -48,6 +48,9 @@ class EntryReader {
 
   const Problem& problem() const { return problem_; }
 
+  // How many lines have ended so far.
+  std::uint32_t lines() const { return line_ - 1; }
+
   // Whether an unbalanced parenthesis may have hidden records from us.
   bool lost_records() const { return lost_records_; }
 

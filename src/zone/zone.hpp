@@ -156,12 +156,13 @@ struct LoadResult {
 };
 
 // Reads an RFC 1035 master file ($ORIGIN, $TTL, $INCLUDE) and compiles it. `file` is shown in errors as
-// given.
-LoadResult load(const std::string& file, const wire::Name& apex, std::span<const Steered> steered);
+// given. A big file is read on so many cores.
+LoadResult load(const std::string& file, const wire::Name& apex, std::span<const Steered> steered,
+                unsigned cores = 1);
 
 // The same from text; `file` only names it in errors, and $INCLUDE is relative to it.
 LoadResult load_text(std::string_view text, const std::string& file, const wire::Name& apex,
-                     std::span<const Steered> steered);
+                     std::span<const Steered> steered, unsigned cores = 1);
 
 // The zones that we serve.
 class ZoneSet {
