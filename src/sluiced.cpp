@@ -3,7 +3,7 @@
 //
 //   main thread      signals, probes, admin API          ("edge")
 //   control thread   the director: model, store, publication
-//   UDP workers      one per core, and one thread each for TCP and TLS
+//   UDP workers      one per core and listen address, and one thread each for TCP and TLS
 #include <csignal>
 #include <cstdio>
 #include <exception>

@@ -22,7 +22,7 @@ namespace sluice::config {
 struct Server {
   std::vector<SocketAddress> listen;
   std::vector<Position> listen_at;  // of each entry of `listen`
-  unsigned workers = 0;             // 0: one per core
+  unsigned workers = 0;             // for each listen address; 0: one per core
   std::string state;                // folder; absolute, or relative to the working directory
   std::string user;                 // empty: stay who we are
   std::string identity, version;    // told to who asks (NSID, class CH); empty: not told

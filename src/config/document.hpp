@@ -12,7 +12,7 @@
 
 namespace sluice::config {
 
-// Far more than a config of 100,000 names needs; what is larger was named by mistake.
+// Twice what a config of 100,000 names with three pools each needs; what is larger was named by mistake.
 inline constexpr std::size_t file_size_max = 64 << 20;
 
 Result<std::string> read_file(const std::string& file);

@@ -103,10 +103,10 @@ std::vector<std::string> needs_restart(const AtStart& start, const config::Confi
   return keys;
 }
 
-// A zone that is loaded must not take the CPU from queries. The least weight there is: less, and a busy
-// machine would never get done.
+// A zone that is loaded must not take the CPU from queries; but on a machine that they keep busy, a reload
+// has to come to an end all the same: a tenth of a core is left to it.
 void yield_to_others() {
-  constexpr int niceness = 19;
+  constexpr int niceness = 10;
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()),
               niceness);  // of this thread alone (setpriority(2), notes)
 }

@@ -33,9 +33,9 @@ class Descriptor {
   int fd_ = -1;
 };
 
-// Sockets of one configured listen address: one UDP socket per worker (SO_REUSEPORT), one TCP socket. All of
-// them are non-blocking and are closed on exec. A UDP socket that is bound to a wildcard address reports with
-// each datagram the address that was asked (IP_PKTINFO, IPV6_PKTINFO).
+// Sockets of one configured listen address: one UDP socket per worker (SO_REUSEPORT), one TCP
+// socket, which does not block. All of them are closed on exec. A UDP socket that is bound to a wildcard
+// address reports with each datagram the address that was asked (IP_PKTINFO, IPV6_PKTINFO).
 struct Listener {
   SocketAddress address;  // with the port that was really bound
   std::vector<Descriptor> udp;

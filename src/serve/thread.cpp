@@ -5,8 +5,9 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <time.h>
+
+#include "base/chance.hpp"
 
 namespace sluice::serve {
 namespace {
@@ -47,7 +48,8 @@ answer::Moment moment_now() {
 std::uint64_t random_seed() {
   // Nothing secret depends on it, so a clock will do where the system's generator fails.
   auto seed = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-  [[maybe_unused]] const auto size = getrandom(&seed, sizeof seed, 0);
+  [[maybe_unused]] const bool filled =
+      fill_with_chance({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
   return seed;
 }
 

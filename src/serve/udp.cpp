@@ -8,7 +8,6 @@
 #include <system_error>
 #include <thread>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -38,7 +37,7 @@ constexpr std::size_t control_room = CMSG_SPACE(sizeof(in6_pktinfo));
 constexpr timeval idle{.tv_sec = 1, .tv_usec = 0};
 
 // Batches at the end: more datagrams than a receive buffer holds.
-constexpr unsigned last_rounds_max = 128;
+constexpr unsigned last_rounds_max = 256;
 
 // How long and how often a batch waits for room in the send buffer before the rest of it is dropped: replies
 // that are later than this only delay others.
@@ -93,6 +92,8 @@ class Batch {
   }
 
   wire::Bytes query(unsigned i) const { return {slots_[i].query.data(), received_[i].msg_len}; }
+  // Of a socket that was shut down there is a message without a sender at the end.
+  bool has_sender(unsigned i) const { return received_[i].msg_hdr.msg_namelen != 0; }
   bool cut_short(unsigned i) const { return (received_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0; }
   SocketAddress peer(unsigned i) const {
     return from_system(reinterpret_cast<const sockaddr*>(&slots_[i].peer));
@@ -141,12 +142,9 @@ void Batch::send(int socket) {
   }
 }
 
-// Receiving waits for a datagram by itself, which spares a system call for each batch.
-void make_waiting(int socket) {
-  const int flags = fcntl(socket, F_GETFL);
-  if (flags < 0 || fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-      setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle) != 0)
-    throw std::system_error(errno, std::generic_category(), "a UDP socket cannot be waited on");
+void limit_waiting(int socket) {
+  if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle) != 0)
+    throw std::system_error(errno, std::generic_category(), "SO_RCVTIMEO");
 }
 
 }  // namespace
@@ -158,7 +156,7 @@ class UdpServer::Worker {
         quiescence_(context.quiescence),
         snapshot_(context.published),
         scratch_(context.counters.add_shard(), random_seed()) {
-    make_waiting(socket_.get());
+    limit_waiting(socket_.get());
     thread_ = start_thread(fmt::format("udp-{}", number).c_str(), [this] { run(); });
   }
   ~Worker() {
@@ -166,7 +164,8 @@ class UdpServer::Worker {
     if (thread_.joinable()) thread_.join();
   }
 
-  // Wakes the thread, too: a socket that is shut down has nothing more to wait for.
+  // Wakes the thread, too: a socket that is shut down has nothing more to wait for. Of one that is not
+  // connected Linux says ENOTCONN, and does it.
   void request_stop() {
     stopping_.store(true, std::memory_order_relaxed);
     shutdown(socket_.get(), SHUT_RD);
@@ -207,6 +206,7 @@ void UdpServer::Worker::answer_all(unsigned count) {
   const Quiescence::Section section(quiescence_);
   scratch_.now = moment_now();
   for (unsigned i = 0; i < count; ++i) {
+    if (!batch_.has_sender(i)) continue;
     scratch_.counters.add(Metric::queries_udp);
     const std::size_t size = answer_one(snapshot, i);
     if (size > 0) batch_.add_reply(i, size);
@@ -214,7 +214,6 @@ void UdpServer::Worker::answer_all(unsigned count) {
 }
 
 std::size_t UdpServer::Worker::answer_one(const answer::Snapshot* snapshot, unsigned i) {
-  if (batch_.query(i).empty()) return 0;  // has no sender when it stands for the end of a socket
   const SocketAddress peer = batch_.peer(i);
   const bool unreachable = peer.port == 0;  // a forged source: nothing can be sent to port 0
   if (snapshot == nullptr || batch_.cut_short(i) || unreachable) {

@@ -160,6 +160,7 @@ class Block {
 
   // Compiles and publishes. From the return on, no query that arrives is answered by what was there before.
   // False when the block is full: nothing has changed then, and it takes a new block.
+  // A pool keeps its families, and hosts stay hosts: tables rely on it.
   [[nodiscard]] bool publish_pool(const std::string& pool, std::span<const Candidate> candidates);
 
   // The same for a steer. Its pools have been published before.

@@ -60,25 +60,26 @@ void store_u32(std::uint8_t* at, std::uint32_t value) {
 
 }  // namespace
 
-// Whether there is room for so many octets more.
-inline bool ReplyWriter::reserve(std::size_t octets) {
+// Whether there is room for so many octets more. This and the next three stand before all others so that they
+// are inlined there.
+bool ReplyWriter::reserve(std::size_t octets) {
   if (octets > limit_ - size_) overflowed_ = true;
   return !overflowed_;
 }
 
-inline void ReplyWriter::put_u16(std::uint16_t value) {
+void ReplyWriter::put_u16(std::uint16_t value) {
   if (!reserve(2)) return;
   store_u16(data_ + size_, value);
   size_ += 2;
 }
 
-inline void ReplyWriter::put_u32(std::uint32_t value) {
+void ReplyWriter::put_u32(std::uint32_t value) {
   if (!reserve(4)) return;
   store_u32(data_ + size_, value);
   size_ += 4;
 }
 
-inline void ReplyWriter::put_bytes(Bytes bytes) {
+void ReplyWriter::put_bytes(Bytes bytes) {
   if (!reserve(bytes.size())) return;
   if (!bytes.empty()) std::memcpy(data_ + size_, bytes.data(), bytes.size());
   size_ += bytes.size();

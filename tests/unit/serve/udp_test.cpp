@@ -130,5 +130,14 @@ TEST_CASE("what was received before the end is answered") {
   for (int i = 0; i < 100; ++i) CHECK(rcode_of(client.receive()) == refused);
 }
 
+TEST_CASE("an empty datagram is dropped and counted") {
+  const Server server({"127.0.0.1:0"}, 1);
+  Client client(server.address(), SOCK_DGRAM);
+  client.send_to(server.address(), {});
+  CHECK(rcode_of(ask(client, make_query(1, "a.test"))) == noerror);
+  CHECK(server.counted(Metric::queries_udp) == 2);
+  CHECK(server.counted(Metric::dropped) == 1);
+}
+
 }  // namespace
 }  // namespace sluice::serve::test
