@@ -103,21 +103,23 @@ class Server:
         self.process = self.sandbox.start(os.path.basename(self.folder), self.argv, cwd=self.folder, start_new_session=True,
                                           preexec_fn=lambda: pin(*self.cpus))
 
-    def await_answer(self, label="host"):
-        query = message(f"{label}.{peers.ZONE}", "A")
+    def ask(self, label, rdtype):
+        """(RCODE, number of answers); none of both when no reply comes."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(0.1)
+            client.settimeout(0.02)
             client.connect((peers.ADDRESS, self.port))
+            try:
+                client.send(message(f"{label}.{peers.ZONE}", rdtype))
+                reply = client.recv(4096)
+                return reply[3] & 15, int.from_bytes(reply[6:8], "big")
+            except OSError:
+                return None, None
 
-            def answered():
-                harness.expect(self.process.alive(), f"{self.name} has ended:\n{self.process.log()[-3000:]}")
-                try:
-                    client.send(query)
-                    reply = client.recv(4096)
-                    return reply[3] & 15 == 0 and reply[7] == 1
-                except OSError:
-                    return False
-            harness.poll(f"{self.name} answers", answered, 60)
+    def await_answer(self, label="host"):
+        def answered():
+            harness.expect(self.process.alive(), f"{self.name} has ended:\n{self.process.log()[-3000:]}")
+            return self.ask(label, "A") == (0, 1)
+        harness.poll(f"{self.name} answers", answered, 60)
 
     def processes(self):
         """Of its session: some servers work in children."""

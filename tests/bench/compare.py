@@ -1,7 +1,6 @@
 """tools/bench compare: Sluice beside other nameservers.
 
-All are started at once and asked in turn, round after round, each first as often as any other, so that what else the machine does
-falls on all alike. Shown are medians over the rounds:
+All are started at once and asked in turn, another one first in each round, so that what else the machine does falls on all alike. Shown are medians over the rounds:
 
     queries/s   answered, with as many under way as the server can take (tests/bench/load)
     CPU us      of the server alone, user and system, for each query, at that load
@@ -15,7 +14,7 @@ import statistics
 import sys
 
 import peers
-from common import CASES, Server, measure, records, run_dnsperf, run_load, write_queries
+from common import CASES, LARGE, Server, harness, measure, records, run_dnsperf, run_load, write_queries
 
 
 COMPARED = [case for case in CASES if case != "dual-stack A"]
@@ -31,7 +30,17 @@ class Bench:
         self.servers = [Server(sandbox, name, options.build, text) for name in peers.SERVERS if name in options.servers]
         for server in self.servers:
             server.await_answer()
+            self.check_answers(server)
         self.samples = {}  # (case, server) -> results
+
+    def check_answers(self, server):
+        """Whoever refuses, or answers what was not asked for, would be fast. The floor does."""
+        for case in self.queries if server.name != "floor" else ():
+            name, rdtype = CASES[case][0]
+            rcode, answers = server.ask(name, rdtype)
+            expected = (3, 0) if case == "NXDOMAIN" else (0, LARGE if case == "large answer" else 1 if rdtype == "A" else 0)
+            harness.expect(name.startswith("x") or (rcode, answers) == expected,
+                           f"{server.name}: {case}: {name}: expected (RCODE, answers) {expected}, got {(rcode, answers)}")
 
     def run(self):
         for turn in range(-1, self.options.rounds):  # the first one warms up and is not counted
@@ -45,6 +54,7 @@ class Bench:
         seconds = self.options.seconds if turn >= 0 else 0.3
         wire, text = self.queries[case]
         result = {"load": measure(server, lambda: run_load(self.options.build, server.port, wire, seconds))}
+        harness.expect(result["load"]["errors"] == 0, f"{server.name}: {case}: {result['load']['errors']} errors")
         if not self.options.no_dnsperf:
             result["dnsperf"] = measure(server, lambda: run_dnsperf(server.port, text, max(seconds, 1)))
         if turn >= 0:

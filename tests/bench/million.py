@@ -9,14 +9,12 @@ of the zone, too, and the generator has the other one for itself.
 
 import os
 import random
-import socket
 import statistics
 import subprocess
 import threading
 import time
 
-import peers
-from common import SERVER_CPU, Server, harness, message, pin, run_load, write_queries
+from common import SERVER_CPU, Server, pin, run_load, write_queries
 
 SERVERS = ("Sluice", "gdnsd", "Knot", "NSD")
 
@@ -36,27 +34,10 @@ def records(names):
 def start_once(options, sandbox, name, number, text):
     """(seconds, KiB). The config is written before the clock starts."""
     server = Server(sandbox, name, options.build, text, folder=f"{name}-{number}", cpus=(0, 1), start=False)
-    last = f"h{options.names - 1:07}"
-    query = message(f"{last}.{peers.ZONE}", "A")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(0.02)
-        client.connect((peers.ADDRESS, server.port))
-        started = time.monotonic()
-        server.start()
-
-        def answered():
-            harness.expect(server.process.alive(), f"{name} has ended:\n{server.process.log()[-3000:]}")
-            try:
-                client.send(query)
-                reply = client.recv(4096)
-                return reply[3] & 15 == 0 and reply[7] == 1
-            except ConnectionRefusedError:
-                time.sleep(0.002)
-                return False
-            except OSError:
-                return False
-        harness.poll(f"{name} answers", answered, 60)
-        took = time.monotonic() - started
+    started = time.monotonic()
+    server.start()
+    server.await_answer(f"h{options.names - 1:07}")
+    took = time.monotonic() - started
     kib = server.resident_kib()
     server.process.kill()
     return took, kib
