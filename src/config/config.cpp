@@ -69,10 +69,11 @@ std::vector<const Pool*> Config::pools_with(const wire::Destination& destination
   const auto destination_of = [&](PoolPlace place) -> const auto& {
     return pools[place.pool].endpoints[place.endpoint].destination;
   };
+  // Not std::ranges::equal_range: clang 14 does not compile its result.
+  auto place = std::ranges::lower_bound(endpoints_by_destination, destination, std::less<>(), destination_of);
   std::vector<const Pool*> found;
-  for (const auto& place :
-       std::ranges::equal_range(endpoints_by_destination, destination, std::less<>(), destination_of))
-    if (found.empty() || found.back() != &pools[place.pool]) found.push_back(&pools[place.pool]);
+  for (; place != endpoints_by_destination.end() && destination_of(*place) == destination; ++place)
+    if (found.empty() || found.back() != &pools[place->pool]) found.push_back(&pools[place->pool]);
   return found;
 }
 
