@@ -15,8 +15,8 @@ namespace {
 
 // Stable: of equals the first of the file comes first.
 template <class T, class Member>
-Config::Order ordered_by(const std::vector<T>& all, Member member) {
-  Config::Order order(all.size());
+std::vector<std::uint32_t> ordered_by(const std::vector<T>& all, Member member) {
+  std::vector<std::uint32_t> order(all.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(
       order, std::less<>(), [&](std::uint32_t at) -> const auto& { return all[at].*member; });
@@ -24,7 +24,8 @@ Config::Order ordered_by(const std::vector<T>& all, Member member) {
 }
 
 template <class T, class Key, class Member>
-const T* find_by(const std::vector<T>& all, const Config::Order& order, const Key& key, Member member) {
+const T* find_by(const std::vector<T>& all, const std::vector<std::uint32_t>& order, const Key& key,
+                 Member member) {
   const auto found =
       std::lower_bound(order.begin(), order.end(), key,
                        [&](std::uint32_t at, const Key& wanted) { return all[at].*member < wanted; });
@@ -34,45 +35,43 @@ const T* find_by(const std::vector<T>& all, const Config::Order& order, const Ke
 }  // namespace
 
 void Config::index() {
-  checks_by_name = ordered_by(checks, &Check::name);
-  pools_by_name = ordered_by(pools, &Pool::name);
-  steers_by_name = ordered_by(steers, &Steer::name);
-  zones_by_apex = ordered_by(zones, &Zone::apex);
-  endpoints_by_destination.clear();
+  checks_by_name_ = ordered_by(checks, &Check::name);
+  pools_by_name_ = ordered_by(pools, &Pool::name);
+  steers_by_name_ = ordered_by(steers, &Steer::name);
+  zones_by_apex_ = ordered_by(zones, &Zone::apex);
+  endpoints_by_destination_.clear();
   for (std::uint32_t pool = 0; pool < pools.size(); ++pool)
     for (std::uint32_t endpoint = 0; endpoint < pools[pool].endpoints.size(); ++endpoint)
-      endpoints_by_destination.push_back({pool, endpoint});
+      endpoints_by_destination_.push_back({pool, endpoint});
   std::ranges::stable_sort(
-      endpoints_by_destination, std::less<>(), [&](PoolPlace place) -> const auto& {
-        return pools[place.pool].endpoints[place.endpoint].destination;
-      });
+      endpoints_by_destination_,
+      std::less<>(), [&](PoolPlace place) -> const auto& { return destination_at(place); });
 }
 
 const Check* Config::find_check(std::string_view name) const {
-  return find_by(checks, checks_by_name, name, &Check::name);
+  return find_by(checks, checks_by_name_, name, &Check::name);
 }
 const Pool* Config::find_pool(std::string_view name) const {
-  return find_by(pools, pools_by_name, name, &Pool::name);
+  return find_by(pools, pools_by_name_, name, &Pool::name);
 }
 const Steer* Config::find_steer(const wire::Name& name) const {
-  return find_by(steers, steers_by_name, name, &Steer::name);
+  return find_by(steers, steers_by_name_, name, &Steer::name);
 }
 
 const Zone* Config::zone_of(const wire::Name& name) const {
   for (auto ancestor = name;; ancestor = ancestor.parent()) {
-    const auto* zone = find_by(zones, zones_by_apex, ancestor, &Zone::apex);
+    const auto* zone = find_by(zones, zones_by_apex_, ancestor, &Zone::apex);
     if (zone != nullptr || ancestor.is_root()) return zone;
   }
 }
 
 std::vector<const Pool*> Config::pools_with(const wire::Destination& destination) const {
-  const auto destination_of = [&](PoolPlace place) -> const auto& {
-    return pools[place.pool].endpoints[place.endpoint].destination;
-  };
+  const auto destination_of = [&](PoolPlace place) -> const auto& { return destination_at(place); };
   // Not std::ranges::equal_range: clang 14 does not compile its result.
-  auto place = std::ranges::lower_bound(endpoints_by_destination, destination, std::less<>(), destination_of);
+  auto place =
+      std::ranges::lower_bound(endpoints_by_destination_, destination, std::less<>(), destination_of);
   std::vector<const Pool*> found;
-  for (; place != endpoints_by_destination.end() && destination_of(*place) == destination; ++place)
+  for (; place != endpoints_by_destination_.end() && destination_at(*place) == destination; ++place)
     if (found.empty() || found.back() != &pools[place->pool]) found.push_back(&pools[place->pool]);
   return found;
 }

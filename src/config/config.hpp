@@ -177,13 +177,17 @@ struct Config {
   // To be called when one of the vectors was changed; load() has done so.
   void index();
 
+ private:
   // Positions in the vectors, in the order of what they are looked up by: there may be 100,000 steers.
   using Order = std::vector<std::uint32_t>;
   struct PoolPlace {
     std::uint32_t pool, endpoint;
   };
-  Order checks_by_name, pools_by_name, steers_by_name, zones_by_apex;
-  std::vector<PoolPlace> endpoints_by_destination;  // and then by pool
+  const wire::Destination& destination_at(PoolPlace place) const {
+    return pools[place.pool].endpoints[place.endpoint].destination;
+  }
+  Order checks_by_name_, pools_by_name_, steers_by_name_, zones_by_apex_;
+  std::vector<PoolPlace> endpoints_by_destination_;  // and then by pool
 };
 
 struct LoadResult {
