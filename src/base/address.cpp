@@ -9,15 +9,18 @@
 namespace sluice {
 
 Result<Address> parse_address(std::string_view text) {
-  const Error malformed{ErrorCode::invalid, fmt::format("'{}' is not an IP address", text)};
+  // Big zones call this a million times: the message is made when it is needed.
+  const auto malformed = [text] {
+    return Error{ErrorCode::invalid, fmt::format("'{}' is not an IP address", text)};
+  };
   // inet_pton() reads up to the first zero octet, which a TOML or JSON string can hold.
-  if (text.find('\0') != std::string_view::npos) return malformed;
+  if (text.find('\0') != std::string_view::npos) return malformed();
   const std::string zero_terminated(text);
   Address address;
   if (inet_pton(AF_INET, zero_terminated.c_str(), address.octets.data()) == 1) return address;
   address.family = Family::v6;
   if (inet_pton(AF_INET6, zero_terminated.c_str(), address.octets.data()) == 1) return address;
-  return malformed;
+  return malformed();
 }
 
 Result<SocketAddress> parse_socket_address(std::string_view text) {
