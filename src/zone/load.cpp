@@ -112,7 +112,8 @@ class Loader {
     parser_.set_origin(origin_);
   }
 
-  void read_file_text(std::string_view text, const std::string& file, unsigned depth);
+  // A file that is read from now on.
+  Source open(const std::string& file, unsigned depth);
 
   // Returns the number of lines.
   std::uint32_t read_text(std::string_view text, const Source& source);
@@ -157,10 +158,9 @@ class Loader {
   unsigned includes_ = 0;
 };
 
-void Loader::read_file_text(std::string_view text, const std::string& file, unsigned depth) {
-  const Source source{file, static_cast<std::uint32_t>(records_.files.size()), depth};
+Loader::Source Loader::open(const std::string& file, unsigned depth) {
   records_.files.push_back(file);
-  read_text(text, source);
+  return {file, static_cast<std::uint32_t>(records_.files.size() - 1), depth};
 }
 
 std::uint32_t Loader::read_text(std::string_view text, const Source& source) {
@@ -241,7 +241,7 @@ void Loader::include(const Token& word, const Name& origin, const Source& source
   const auto origin_before = origin_;
   const auto owner_before = owner_;
   set_origin(origin);
-  read_file_text(*text, path, source.depth + 1);
+  read_text(*text, open(path, source.depth + 1));
   set_origin(origin_before);
   owner_ = owner_before;
 }
@@ -377,8 +377,8 @@ struct PieceRead {
   std::uint32_t lines = 0;
 };
 
-// `line`: how many stand before the piece.
-void append(PieceRead piece, std::uint32_t line, Records& records, ErrorList& errors) {
+// Takes the piece's errors. `line`: how many stand before the piece.
+void append(PieceRead& piece, std::uint32_t line, Records& records, ErrorList& errors) {
   for (auto record : piece.records.list) {
     record.owner += records.names.size();
     record.rdata += records.rdata.size();
@@ -399,8 +399,7 @@ void read_all(std::string_view text, const std::string& file, const Name& apex, 
               Records& records, ErrorList& errors) {
   Loader loader(apex, records, errors);
   auto pieces = cut(text, cores);
-  const Loader::Source source{file, 0, 0};
-  records.files.push_back(file);
+  const auto source = loader.open(file, 0);
   auto lines = loader.read_text(pieces.front(), source);
   if (pieces.size() > 1 && !loader.has_default_ttl())
     pieces = {pieces.front(), text.substr(pieces.front().size())};
@@ -415,9 +414,8 @@ void read_all(std::string_view text, const std::string& file, const Name& apex, 
     }));
   for (auto& read : reads) {
     auto piece = read.get();
-    const auto count = piece.lines;
-    append(std::move(piece), lines, records, errors);
-    lines += count;
+    append(piece, lines, records, errors);
+    lines += piece.lines;
   }
 }
 
