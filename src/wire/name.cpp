@@ -38,6 +38,21 @@ void append_character(std::string& text, std::uint8_t octet) {
   text += static_cast<char>(octet);
 }
 
+// Eight at a time. Each octet's upper bit tells, after these sums, whether it lies between 'A' and 'Z'; an
+// octet above 127 is no letter.
+void copy_lower(const std::uint8_t* from, std::size_t size, std::uint8_t* to) {
+  constexpr std::uint64_t each = 0x0101010101010101, upper_bits = 0x80 * each;
+  for (; size >= 8; from += 8, to += 8, size -= 8) {
+    const std::uint64_t octets = load_u64(from), low = octets & ~upper_bits;
+    const std::uint64_t from_a = low + (0x80 - 'A') * each, past_z = low + (0x80 - 'Z' - 1) * each;
+    const std::uint64_t letters =
+        (from_a & ~past_z & ~octets & upper_bits) >> 2;  // 0x20: the bit between the cases
+    const std::uint64_t lowered = octets | letters;
+    std::memcpy(to, &lowered, sizeof lowered);
+  }
+  for (std::size_t i = 0; i < size; ++i) to[i] = lower(from[i]);
+}
+
 }  // namespace
 
 Result<Name> Name::parse(std::string_view text) {
@@ -108,25 +123,6 @@ std::string to_text(Bytes wire) {
   }
   return text;
 }
-
-namespace {
-
-// Eight at a time. Each octet's upper bit tells, after these sums, whether it lies between 'A' and 'Z'; an
-// octet above 127 is no letter.
-void copy_lower(const std::uint8_t* from, std::size_t size, std::uint8_t* to) {
-  constexpr std::uint64_t each = 0x0101010101010101, upper_bits = 0x80 * each;
-  for (; size >= 8; from += 8, to += 8, size -= 8) {
-    const std::uint64_t octets = load_u64(from), low = octets & ~upper_bits;
-    const std::uint64_t from_a = low + (0x80 - 'A') * each, past_z = low + (0x80 - 'Z' - 1) * each;
-    const std::uint64_t letters =
-        (from_a & ~past_z & ~octets & upper_bits) >> 2;  // 0x20: the bit between the cases
-    const std::uint64_t lowered = octets | letters;
-    std::memcpy(to, &lowered, sizeof lowered);
-  }
-  for (std::size_t i = 0; i < size; ++i) to[i] = lower(from[i]);
-}
-
-}  // namespace
 
 std::size_t LookupName::assign(Bytes bytes) {
   std::size_t at = 0;
