@@ -5,6 +5,11 @@ rate, no log of queries and minimal responses; what else they need is said at th
 """
 
 import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+
+from nsd import server_section  # noqa: E402
 
 ADDRESS = "127.0.0.1"
 ZONE = "bench.test"
@@ -117,24 +122,9 @@ zone:
 
 
 def nsd(_build, folder, port, records):
-    """Without rrl-ratelimit: 0 it answers a client 200 times a second and no more. It has no weights: www is a plain record."""
+    """It has no weights: www is a plain record."""
     write(folder, "bench.zone", HEAD + f"www {STEERED_TTL_S} A {STABLE}\n" + records)
-    config = write(folder, "nsd.conf", f"""server:
-  ip-address: {ADDRESS}@{port}
-  server-count: 1
-  username: ""
-  zonesdir: "{folder}"
-  database: ""
-  zonelistfile: "{folder}/zone.list"
-  pidfile: "{folder}/nsd.pid"
-  xfrdfile: "{folder}/xfrd.state"
-  xfrdir: "{folder}"
-  minimal-responses: yes
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
+    config = write(folder, "nsd.conf", server_section(ADDRESS, port, folder) + f"""zone:
   name: "{ZONE}"
   zonefile: "bench.zone"
 """)

@@ -24,6 +24,7 @@ import time
 from message import Query, Reply, from_text
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+from nsd import server_section  # noqa: E402
 from harness import Failure, free_port, poll  # noqa: E402
 
 ADDRESS = "127.0.0.1"
@@ -180,25 +181,7 @@ def pool_name(name):
 def nsd(folder, zones):
     """Minimal responses, as ours are; no limit to the rate; and CNAMEs are followed from zone to zone (the default)."""
     port = free_port()
-    config = f"""server:
-  ip-address: {ADDRESS}@{port}
-  server-count: 1
-  username: ""
-  zonesdir: "{folder}"
-  database: ""
-  zonelistfile: "{folder}/zone.list"
-  pidfile: "{folder}/nsd.pid"
-  xfrdfile: "{folder}/xfrd.state"
-  xfrdir: "{folder}"
-  ipv4-edns-size: {UDP_SIZE}
-  tcp-count: 20
-  minimal-responses: yes
-  refuse-any: no
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-"""
+    config = server_section(ADDRESS, port, folder, f"  ipv4-edns-size: {UDP_SIZE}\n  tcp-count: 20\n  refuse-any: no\n")
     for number, zone in enumerate(zones):
         write(folder, f"{number}.zone", zone.peer_text("nsd"))
         config += f'zone:\n  name: "{zone.apex}"\n  zonefile: "{number}.zone"\n  provide-xfr: {ADDRESS} NOKEY\n'

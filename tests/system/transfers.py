@@ -13,6 +13,7 @@ import dns.tsig
 import dns.zone
 
 from harness import Failure, Sluice, expect, expect_equal, free_port, poll, run, test
+from nsd import server_section
 from queries import ask, texts
 
 SECRET = "c2VjcmV0IG9mIHRoZSB0ZXN0cyBvZiB0cmFuc2ZlcnM="
@@ -177,21 +178,7 @@ class Secondary:
 class Nsd(Secondary):
     def write(self, folder):
         key = "xfr" if self.key else "NOKEY"
-        self.sandbox.write("Nsd/nsd.conf", f"""server:
-  ip-address: 127.0.0.1@{self.port}
-  username: ""
-  chroot: ""
-  server-count: 1
-  zonesdir: "{folder}"
-  pidfile: "{folder}/nsd.pid"
-  database: ""
-  xfrdfile: "{folder}/xfrd.state"
-  zonelistfile: "{folder}/zone.list"
-  xfrdir: "{folder}"
-  rrl-ratelimit: 0
-remote-control:
-  control-enable: no
-key:
+        self.sandbox.write("Nsd/nsd.conf", server_section("127.0.0.1", self.port, folder, '  chroot: ""\n') + f"""key:
   name: xfr
   algorithm: hmac-sha256
   secret: "{SECRET}"
