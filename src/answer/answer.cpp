@@ -350,10 +350,7 @@ void Answering::add_negative(const Zone& zone, std::uint32_t ttl_max) {
 bool Answering::add_answer(const Rrset& rrset) {
   const auto mark = reply_.mark();
   reply_.section(Section::answer);
-  for (const wire::Bytes rdata : rrset) {
-    reply_.add_at(owner_offset_, rrset.type(), rrset.ttl(), rdata);
-    if (reply_.overflowed()) break;  // thousands may follow
-  }
+  reply_.add_rrset_at(owner_offset_, rrset.type(), rrset.ttl(), rrset.rdatas(), rrset.count());
   if (!reply_.overflowed()) return true;
   // RFC 2181, 9: an RRset that does not fit is left out whole, and TC says that TCP has it.
   reply_.rollback(mark);

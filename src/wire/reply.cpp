@@ -118,6 +118,30 @@ void ReplyWriter::add_at(std::uint16_t owner_offset, RrType type, std::uint32_t 
   put_record_body(type, ttl, rdata);
 }
 
+void ReplyWriter::add_rrset_at(std::uint16_t owner_offset, RrType type, std::uint32_t ttl,
+                               const std::uint8_t* rdatas, unsigned count) {
+  // Owner, type, class, TTL: the same in all of them, as nothing in an rdata is compressed.
+  std::uint8_t head[ready_ttl_at + 4];
+  const bool ready = shape_of(type).names == 0;
+  store_u16(head, static_cast<std::uint16_t>(0xC000 | owner_offset));
+  store_u16(head + 2, static_cast<std::uint16_t>(type));
+  store_u16(head + 4, static_cast<std::uint16_t>(rr_class_));
+  store_u32(head + ready_ttl_at, ttl);
+  for (unsigned i = 0; i < count && !overflowed_; ++i) {
+    const std::size_t with_length = 2 + (std::size_t{rdatas[0]} << 8 | rdatas[1]);
+    if (!ready) {
+      add_at(owner_offset, type, ttl, {rdatas + 2, with_length - 2});
+    } else if (reserve(sizeof head + with_length)) {
+      std::memcpy(data_ + size_, head, sizeof head);
+      std::memcpy(data_ + size_ + sizeof head, rdatas, with_length);
+      last_rdata_ = static_cast<std::uint16_t>(size_ + sizeof head + 2);
+      size_ += sizeof head + with_length;
+      ++counts_[static_cast<std::size_t>(section_)];
+    }
+    rdatas += with_length;
+  }
+}
+
 void ReplyWriter::add_below(Bytes labels, std::uint16_t ancestor_offset, RrType type, std::uint32_t ttl,
                             Bytes rdata) {
   put_bytes(labels);

@@ -82,6 +82,11 @@ class ReplyWriter {
   // searched.
   void add_below(Bytes labels, std::uint16_t ancestor_offset, RrType type, std::uint32_t ttl, Bytes rdata);
 
+  // `count` records, one for each of `rdatas`: uncompressed, each behind its two octets of length. Ends with
+  // the first that does not fit.
+  void add_rrset_at(std::uint16_t owner_offset, RrType type, std::uint32_t ttl, const std::uint8_t* rdatas,
+                    unsigned count);
+
   // `count` ready records, each `stride` octets long and beginning with a two-octet owner, type, class, TTL.
   // Owner and TTL are set here.
   void add_ready(std::uint16_t owner_offset, std::uint32_t ttl, Bytes records, std::size_t stride,

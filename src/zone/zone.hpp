@@ -54,6 +54,8 @@ class Rrset {
   Iterator begin() const { return {data_, count_}; }
   Iterator end() const { return {nullptr, 0}; }
   wire::Bytes first() const { return *begin(); }
+  // All rdata, as the iterator walks them: each behind its two octets of length.
+  const std::uint8_t* rdatas() const { return data_; }
 
  private:
   const std::uint8_t* data_ = nullptr;
