@@ -4,6 +4,8 @@
 //   main thread      signals, probes, admin API          ("edge")
 //   control thread   the director: model, store, publication
 //   UDP workers      one per core and listen address, and one thread each for TCP and TLS
+//
+// Beside it there is the runner, a process that starts the programs of exec checks.
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -37,6 +39,8 @@
 #include "control/load.hpp"
 #include "control/publisher.hpp"
 #include "probe/prober.hpp"
+#include "probe/runner.hpp"
+#include "probe/runner_client.hpp"
 #include "serve/sockets.hpp"
 #include "serve/tcp.hpp"
 #include "serve/udp.hpp"
@@ -169,6 +173,10 @@ void check_readable(const config::Config& config, const User& user, StartErrors&
   };
   for (const auto& zone : config.zones) check("file", zone.file, zone.at);
   for (const auto& key : config.keys) check("secret_file", key.secret_file, key.secret_file_at);
+  for (const auto& each : config.checks) {
+    check("ca", each.ca, each.ca_at);
+    check("token_file", each.token_file, each.token_file_at);
+  }
   check("secrets", config.cookies.secrets, config.cookies.secrets_at);
   if (!config.tls) return;
   check("certificate", config.tls->certificate, config.tls->certificate_at);
@@ -208,11 +216,12 @@ T value_or_fatal(Result<T> result) {
 
 class Daemon {
  public:
-  explicit Daemon(control::Loaded loaded);
+  Daemon(control::Loaded loaded, std::optional<probe::RunnerProcess> runner);
   void run();
 
  private:
   control::Outlets outlets();
+  void start_probes(std::optional<probe::RunnerProcess> runner);
   void serve();
   void await_signals();
   void reload();
@@ -232,13 +241,14 @@ class Daemon {
   asio::signal_set signals_{edge_, SIGTERM, SIGINT, SIGHUP};
   admin::Server admin_;
   std::optional<control::Director> director_;
+  std::shared_ptr<probe::RunnerClient> runner_;
   std::optional<probe::Prober> prober_;
   std::optional<serve::UdpServer> udp_;
   std::optional<serve::TcpServer> tcp_, tls_;
   bool stopping_ = false;
 };
 
-Daemon::Daemon(control::Loaded loaded)
+Daemon::Daemon(control::Loaded loaded, std::optional<probe::RunnerProcess> runner)
     : config_(loaded.config),
       tcp_limits_(tcp_limits(config_)),
       admin_(edge_.get_executor(), [this](control::Request request, control::ReplyHandler handler) {
@@ -262,10 +272,22 @@ Daemon::Daemon(control::Loaded loaded)
   auto store = value_or_fatal(store::Store::open(config_.server.state));
   const auto saved = value_or_fatal(store.load());
   director_.emplace(control_.get_executor(), std::move(loaded), std::move(store), saved, outlets());
-  prober_.emplace(edge_.get_executor(),
-                  [this](const probe::Target& target, const health::ProbeResult& result) {
-                    director_->probe_result(target, result);
-                  });
+  start_probes(std::move(runner));
+}
+
+void Daemon::start_probes(std::optional<probe::RunnerProcess> runner) {
+  prober_.emplace(
+      edge_.get_executor(),
+      [this](const probe::Target& target, const health::ProbeResult& result) {
+        director_->probe_result(target, result);
+      },
+      [this](const probe::Target& target, const std::string& reason) {
+        director_->probe_trouble(target, reason);
+      });
+  if (!runner) return;
+  if (const auto begun = probe::begin(*runner); !begun) return logger().error("{}", begun.error().message);
+  runner_ = std::make_shared<probe::RunnerClient>(edge_.get_executor(), std::move(*runner));
+  prober_->set_runner(runner_);
 }
 
 control::Outlets Daemon::outlets() {
@@ -278,6 +300,13 @@ control::Outlets Daemon::outlets() {
               [this](const std::vector<probe::Target>& targets) {
                 asio::post(edge_, [this, targets] {
                   if (!stopping_) prober_->set_targets(targets);
+                });
+              },
+          .probe_now =
+              [this](const probe::Target& target, std::function<void(Result<health::ProbeResult>)> done) {
+                asio::post(edge_, [this, target, done = std::move(done)]() mutable {
+                  if (!stopping_) return prober_->probe_now(target, std::move(done));
+                  done(Error{ErrorCode::unavailable, "the daemon is stopping"});
                 });
               },
           .ready = [this] { asio::post(edge_, [this] { serve(); }); }};
@@ -335,6 +364,7 @@ void Daemon::stop() {
   tcp_.reset();
   tls_.reset();
   prober_->stop();
+  if (runner_) runner_->stop();
   admin_.stop();
 }
 
@@ -371,9 +401,13 @@ int run(int argc, char** argv) {
 
   set_up_logging(arguments.verbose);
   std::signal(SIGPIPE, SIG_IGN);
+  // Before there is a thread, before a secret is in memory, and also without exec checks: a reload may bring
+  // them.
+  auto runner = probe::start_runner();
+  if (!runner) logger().error("{}; exec checks cannot be run", runner.error().message);
   auto result = control::load(arguments.config, control::block_steer_ids);
   if (!result.loaded) throw Fatal(to_text(std::move(result.errors)));
-  Daemon daemon(std::move(*result.loaded));
+  Daemon daemon(std::move(*result.loaded), runner ? std::optional(std::move(*runner)) : std::nullopt);
   daemon.run();
   return 0;
 }

@@ -40,6 +40,7 @@ http::response<http::string_body> make_response(http::status status, std::string
 http::response<http::string_body> refusal_response(const Refusal& refusal) {
   auto response = make_response(refusal.status, "application/json", error_body(refusal.error));
   if (!refusal.allow.empty()) response.set(http::field::allow, refusal.allow);
+  if (!refusal.challenge.empty()) response.set(http::field::www_authenticate, refusal.challenge);
   return response;
 }
 
@@ -146,7 +147,8 @@ asio::awaitable<error_code> Connection::invite_body(const Parser& parser) {
 
 // Nothing when the client has gone meanwhile.
 asio::awaitable<std::optional<Connection::Response>> Connection::handle(const Message& message) {
-  auto routed = route({message.method_string(), message.target(), message.body(), service_->read_only, who_});
+  auto routed = route({message.method_string(), message.target(), message.body(), service_->read_only, who_,
+                       message[http::field::authorization]});
   if (const auto* refusal = std::get_if<Refusal>(&routed)) co_return refusal_response(*refusal);
   if (auto* document = std::get_if<Document>(&routed))
     co_return make_response(http::status::ok, "application/json", std::move(document->json));

@@ -25,6 +25,16 @@ json::object schema_of(ParamType type) {
           {"type", "string"}, {"pattern", "^[0-9]+(\\.[0-9]+)?(ms|s|m|h|d)$"}, {"examples", {"30s", "10m"}}};
     case ParamType::number:
       return {{"type", "integer"}, {"minimum", 0}};
+    case ParamType::time:
+      return {{"type", "string"},
+              {"examples", {"2026-12-01T02:00:00Z", "2026-12-01T03:00:00+01:00", "+10m"}}};
+    case ParamType::percent:
+      return {{"type", "string"}, {"pattern", "^[0-9]+(\\.[0-9]+)?%$"}, {"examples", {"75%"}}};
+    case ParamType::state: {
+      json::array states;
+      for (const auto state : control::reported_states) states.emplace_back(state);
+      return {{"type", "string"}, {"enum", std::move(states)}};
+    }
   }
   return {};
 }
@@ -92,6 +102,8 @@ json::object operation(const CommandRow& row) {
   if (row.changes && !has_body)
     parameters.emplace_back(json::object{{"name", "dry_run"}, {"in", "query"}, {"schema", dry_run_schema()}});
   if (!parameters.empty()) result["parameters"] = std::move(parameters);
+  // Over the Unix socket nothing of it is needed.
+  if (row.with_token) result["security"] = {{{"token", json::array()}}, json::object()};
   if (has_body) result["requestBody"] = {{"content", content("application/json", body_schema(row))}};
   return result;
 }
@@ -102,7 +114,7 @@ json::object error_schema() {
            {{"error",
              {{"type", "object"},
               {"properties",
-               {{"code", {{"enum", {"invalid", "not_found", "refused", "unavailable"}}}},
+               {{"code", {{"enum", {"invalid", "not_found", "refused", "forbidden", "unavailable"}}}},
                 {"message", {{"type", "string"}}}}}}}}}};
 }
 
@@ -121,10 +133,12 @@ std::string openapi_document() {
     if (!path.is_object()) path.emplace_object();
     path.get_object()[lower_case(row.method)] = operation(row);
   }
+  json::object components{{"schemas", {{"Error", error_schema()}}},
+                          {"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}}};
   json::object document{{"openapi", "3.1.0"},
                         {"info", {{"title", "Sluice"}, {"version", SLUICE_VERSION}}},
                         {"paths", std::move(paths)},
-                        {"components", {{"schemas", {{"Error", error_schema()}}}}}};
+                        {"components", std::move(components)}};
   return json::serialize(document);
 }
 

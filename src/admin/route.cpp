@@ -196,15 +196,42 @@ std::optional<Refusal> read_body(const CommandRow& row, std::string_view body, c
   return std::nullopt;
 }
 
+// ---- who may ----
+
+// RFC 6750, 2.1. The scheme's letter case does not matter (RFC 9110, 11.1).
+std::optional<std::string> bearer_token(std::string_view authorization) {
+  constexpr std::string_view scheme = "bearer ";
+  if (authorization.size() <= scheme.size()) return std::nullopt;
+  const bool is_bearer = std::equal(scheme.begin(), scheme.end(), authorization.begin(),
+                                    [](char expected, char c) { return expected == (c | 0x20); });
+  if (!is_bearer) return std::nullopt;
+  authorization.remove_prefix(
+      std::min(authorization.find_first_not_of(' ', scheme.size()), authorization.size()));
+  return std::string(authorization);
+}
+
+// Of a change on a listener that nobody has to log in to.
+std::optional<Refusal> let_through(const CommandRow& row, const HttpCall& call, control::Request& request) {
+  if (!row.with_token)
+    return refuse(
+        http::status::forbidden, ErrorCode::refused,
+        fmt::format("'{}' is a change, and changes are accepted only on the Unix socket", row.words));
+  request.token = bearer_token(call.authorization);
+  if (request.token) return std::nullopt;
+  auto refusal =
+      refuse(http::status::unauthorized, ErrorCode::refused,
+             fmt::format("'{}' needs the check's token here: 'Authorization: Bearer TOKEN'", row.words));
+  refusal.challenge = "Bearer";
+  return refusal;
+}
+
 // ---- together ----
 
 Routed read_request(Found found, const urls::url_view& url, const HttpCall& call) {
   const auto& row = *found.row;
-  control::Request request{row.id, std::move(found.arguments), std::string(call.who), false};
+  control::Request request{row.id, std::move(found.arguments), std::string(call.who), false, {}};
   if (call.read_only && row.changes)
-    return refuse(
-        http::status::forbidden, ErrorCode::refused,
-        fmt::format("'{}' is a change, and changes are accepted only on the Unix socket", row.words));
+    if (auto refusal = let_through(row, call, request)) return *std::move(refusal);
   if (auto refusal = read_query(row, url, request)) return *std::move(refusal);
   if (auto refusal = read_body(row, call.body, request)) return *std::move(refusal);
   if (auto checked = control::check_arguments(row, request.arguments); !checked)
@@ -248,6 +275,8 @@ http::status http_status(ErrorCode code) {
       return http::status::not_found;
     case ErrorCode::refused:
       return http::status::conflict;
+    case ErrorCode::forbidden:
+      return http::status::forbidden;
     case ErrorCode::unavailable:
       return http::status::service_unavailable;
   }
@@ -265,6 +294,9 @@ std::string error_body(const Error& error) {
       break;
     case ErrorCode::refused:
       code = "refused";
+      break;
+    case ErrorCode::forbidden:
+      code = "forbidden";
       break;
     case ErrorCode::unavailable:
       code = "unavailable";

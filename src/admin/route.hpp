@@ -22,13 +22,15 @@ struct HttpCall {
   std::string_view body;
   bool read_only = false;  // came in on a listener that nobody has to log in to
   std::string_view who;
+  std::string_view authorization = {};  // the field of that name (RFC 9110, 11.6.2)
 };
 
 // A refusal that is known before the director is asked.
 struct Refusal {
   boost::beast::http::status status;
   Error error;
-  std::string allow;  // the Allow field of a 405, else empty
+  std::string allow;           // the Allow field of a 405, else empty
+  std::string challenge = {};  // the WWW-Authenticate field of a 401, else empty
 };
 
 // A document that the room itself serves.

@@ -1,5 +1,5 @@
-// HTTP+JSON for operators: on a Unix socket, and read-only on TCP when the config says so. Routes come from
-// control's table of commands.
+// HTTP+JSON for operators: on a Unix socket, and on TCP when the config says so, where only what reads is let
+// through, and what needs a token. Routes come from control's table of commands.
 //
 //   listeners (server.cpp) --> connections (connection.cpp) --> route() (route.cpp) --> dispatch --> director
 //                                        ^                                                             |

@@ -19,6 +19,7 @@ enum class ErrorCode : unsigned char {
   invalid,      // the input is malformed: usage, syntax, out of bounds
   not_found,    // what the input names does not exist
   refused,      // well-formed, but the rules forbid it now
+  forbidden,    // who asks may not
   unavailable,  // the other side (daemon, disk, network) failed
 };
 

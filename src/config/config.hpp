@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/address.hpp"
@@ -98,35 +100,102 @@ struct Key {
   Position secret_file_at;  // of its value
 };
 
-enum class CheckType : std::uint8_t { tcp, http };
+enum class CheckType : std::uint8_t { tcp, http, https, agent, push, exec };
 
 struct StatusRange {
   std::uint16_t first = 200, last = 299;
   friend bool operator==(const StatusRange&, const StatusRange&) = default;
 };
 
+struct HeaderField {
+  std::string name, value;
+  friend bool operator==(const HeaderField&, const HeaderField&) = default;
+};
+
+// A text that its copies share: there may be as many as there are endpoints. Compared by what it says.
+class SharedText {
+ public:
+  SharedText() = default;
+  explicit SharedText(std::string text) : text_(std::make_shared<const std::string>(std::move(text))) {}
+
+  const std::string& text() const {
+    static const std::string empty;
+    return text_ ? *text_ : empty;
+  }
+  friend bool operator==(const SharedText& a, const SharedText& b) {
+    return a.text_ == b.text_ || a.text() == b.text();
+  }
+
+ private:
+  std::shared_ptr<const std::string> text_;
+};
+
+// Where a value stands in the file. Two checks are no different for it.
+struct Whereabouts : Position {
+  Whereabouts(Position at = {}) : Position(at) {}
+  friend bool operator==(const Whereabouts&, const Whereabouts&) { return true; }
+};
+
 struct Check {
   std::string name;
   CheckType type = CheckType::tcp;
   Duration interval{}, timeout{};
-  unsigned rise = 0, fall = 0;
-  std::uint16_t port = 0;
-  std::string path;                 // http
-  std::string host;                 // http: the Host field; empty: the endpoint's address
-  std::vector<StatusRange> expect;  // http
+
+  // What results mean (health::Rules).
+  unsigned rise = 0, fall = 0, clear = 0;
+  Duration hold_down{}, hold_down_max{}, slow_start{};
+  std::optional<Duration> slow;
+  double degraded_share = 0.5;
+
+  std::uint16_t port = 0;                    // 0: none (exec may have none)
+  std::optional<wire::Destination> address;  // of what is asked instead of the endpoint; all but push
+
+  // http, https
+  std::string method, path;
+  std::string host;  // the Host field; empty: the endpoint's address
+  std::vector<HeaderField> headers;
+  std::vector<StatusRange> expect;
+  std::string body;        // has to occur in the response's body; empty: anything will do
+  std::string body_regex;  // the same, as a regular expression
+
+  // https
+  bool verify = true;
+  std::string ca;  // path, resolved like Server::state; empty: the system's
+  Whereabouts ca_at;
+  SharedText authorities;  // what stands in `ca`: certificates, PEM
+  std::string sni;         // empty: the Host field's name
+
+  std::vector<std::string> command;  // exec: the absolute path of a program, and its arguments
+  Duration expiry{};                 // push: how long a report holds
+  std::string token;  // push: who reports over TCP has to know it; empty: over the socket alone. Never shown
+  std::string token_file;  // path, resolved like Server::state; empty: the token stands in the config
+  Whereabouts token_file_at;
+
   friend bool operator==(const Check&, const Check&) = default;
 };
 
 struct Endpoint {
   wire::Destination destination;
   double weight = 1;
+  // What is probed in its stead.
+  std::optional<wire::Destination> check_address{};  // none: the check's, or the endpoint
+  std::uint16_t check_port = 0;                      // 0: the check's
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+// What becomes of a pool's share while less than `min_healthy` of its weight is healthy.
+enum class FailOpen : std::uint8_t {
+  others,  // it goes to the steer's other pools, as far as they may take it
+  all,     // it stays: all endpoints of the pool are handed out
 };
 
 struct Pool {
   std::string name;
   std::optional<std::string> check;  // none: always taken as healthy
   std::vector<Endpoint> endpoints;   // at least one; none twice; all addresses, or all hosts
+  double min_healthy = 0;            // part of its weight; 0: one endpoint is enough
+  FailOpen fail_open = FailOpen::others;
+  double max_share = 1;  // of a name's answers, when it takes over from others
 
   bool has_hosts() const { return endpoints.front().destination.is_host(); }
 };
@@ -140,8 +209,10 @@ struct PoolWeight {
 
 struct Steer {
   wire::Name name;
-  std::vector<PoolWeight> pools;  // in the file's order; at least one weight is above 0
-  Duration ttl{};                 // whole seconds
+  std::vector<PoolWeight> pools;  // in the file's order, then the other standby pools; some weight is above 0
+  std::vector<std::string> standby;  // of those; used while at 0, when the others cannot take all
+  double overflow = 10;              // no more times its own share for a pool that takes over; 0: no limit
+  Duration ttl{}, ttl_min{};         // whole seconds; ttl_min is at most ttl
   unsigned answers = 1;
   Method method = Method::random;
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;  // prefix lengths at which a Client Subnet is told apart

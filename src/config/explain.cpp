@@ -44,7 +44,7 @@ std::string explain(const KeyRow& row) {
   text += in_lines(row.doc);
   text += in_lines(
       fmt::format("{}{}; {}{}", expected(row), bounds_of(row), default_of(row),
-                  row.only_for.empty() ? "" : fmt::format("; only with type = \"{}\"", row.only_for)));
+                  row.only_for.empty() ? "" : fmt::format("; only with type = {}", either_of(row.only_for))));
   return text;
 }
 

@@ -18,6 +18,16 @@ Pools sound_pools(const Config& config) {
   return pools;
 }
 
+// Where a steer names a pool, with a weight or as standby.
+Position named_at(const SectionTable& section, std::string_view pool) {
+  if (const auto* weights = section.table->get_as<toml::table>("pools"))
+    if (const auto found = weights->find(pool); found != weights->end()) return begin_of(found->first);
+  if (const auto* standby = section.table->get_as<toml::array>("standby"))
+    for (const auto& name : *standby)
+      if (name.is_string() && name.ref<std::string>() == pool) return begin_of(name);
+  return section.name_at;
+}
+
 // An answer is addresses or a CNAME, whichever pool gives it.
 void complete_steer(const SectionTable& section, const Pools& pools, Steer& steer, Errors& errors) {
   const Pool* first = nullptr;
@@ -27,10 +37,10 @@ void complete_steer(const SectionTable& section, const Pools& pools, Steer& stee
     const Pool& pool = *found->second;
     if (first == nullptr) first = &pool;
     if (pool.has_hosts() == first->has_hosts()) continue;
-    const auto at = begin_of(section.value("pools").as_table()->find(part.pool)->first);
-    errors.add(at, fmt::format("'{}' has {} and '{}' has {}; the pools of a name have one or the other",
-                               shown(pool.name), pool.has_hosts() ? "host names" : "addresses",
-                               shown(first->name), first->has_hosts() ? "host names" : "addresses"));
+    errors.add(named_at(section, pool.name),
+               fmt::format("'{}' has {} and '{}' has {}; the pools of a name have one or the other",
+                           shown(pool.name), pool.has_hosts() ? "host names" : "addresses",
+                           shown(first->name), first->has_hosts() ? "host names" : "addresses"));
   }
   steer.to_hosts = first != nullptr && first->has_hosts();
 }

@@ -1,12 +1,12 @@
 #include "config/rules.hpp"
 
-#include <cctype>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include <sys/un.h>
 
+#include "config/check_rules.hpp"
 #include "config/document.hpp"
 #include "config/host_rules.hpp"
 
@@ -16,8 +16,9 @@ namespace {
 using Sections = std::span<const SectionTable>;
 
 constexpr std::size_t socket_path_max = sizeof(sockaddr_un::sun_path) - 1;
-constexpr std::uint16_t http_port = 80;
+constexpr std::uint16_t http_port = 80, https_port = 443;
 constexpr Duration timeout_default = std::chrono::seconds(1);
+constexpr Duration ttl_min_default = std::chrono::seconds(1);
 
 const SectionTable* find_section(Sections sections, Section kind) {
   const auto found = std::find_if(sections.begin(), sections.end(),
@@ -86,32 +87,48 @@ void complete_timeout(const SectionTable& section, Check& check, Errors& errors)
 
 void check_only_for(const SectionTable& section, std::string_view type, Errors& errors) {
   for (const auto& row : key_rows()) {
-    if (row.section != Section::check || row.only_for.empty() || row.only_for == type) continue;
+    const auto& types = row.only_for;
+    if (row.section != Section::check || types.empty()) continue;
+    if (std::find(types.begin(), types.end(), type) != types.end()) continue;
     if (const auto found = section.table->find(row.key); found != section.table->end())
-      errors.add(begin_of(found->first), fmt::format("'{}' is for checks of type \"{}\", this one is \"{}\"",
-                                                     row.key, row.only_for, type));
+      errors.add(begin_of(found->first), fmt::format("'{}' is for checks of type {}, this one is \"{}\"",
+                                                     row.key, either_of(types), type));
   }
 }
 
 void complete_check(const SectionTable& section, Check& check, Errors& errors) {
   complete_timeout(section, check, errors);
+  if (!section.has("clear")) check.clear = 2 * check.fall;
   if (!section.has("type") || !section.sound("type")) return;
-  check_only_for(section, section.value("type").value_or(std::string_view{}), errors);
+  const auto type = section.value("type").value_or(std::string_view{});
+  check_only_for(section, type, errors);
+  complete_http(section, check, errors);
+  complete_push(section, check, errors);
+  if (check.type == CheckType::exec && !section.has("command"))
+    errors.add(begin_of(*section.table), fmt::format("{} has no 'command'; expected {}", section.header(),
+                                                     expected(*find_key(Section::check, "command"))));
   if (section.has("port")) return;
   switch (check.type) {
     case CheckType::http:
       check.port = http_port;
       break;
+    case CheckType::https:
+      check.port = https_port;
+      break;
     case CheckType::tcp:
+    case CheckType::agent:
       errors.add(begin_of(*section.table),
-                 fmt::format("{} has no 'port'; a tcp check needs one, 1 to 65535", section.header()));
+                 fmt::format("{} has no 'port'; {} {} check needs one, 1 to 65535", section.header(),
+                             check.type == CheckType::agent ? "an" : "a", type));
+      break;
+    case CheckType::push:
+    case CheckType::exec:
       break;
   }
 }
 
 // --- [key."NAME"] ---
 
-// The file holds the secret and nothing else, but for the space that editors leave around it.
 void read_secret_file(const SectionTable& section, Key& key, Errors& errors) {
   const auto refuse = [&](const Error& error) {
     errors.add(section.value_at("secret_file"),
@@ -119,11 +136,7 @@ void read_secret_file(const SectionTable& section, Key& key, Errors& errors) {
   };
   const auto text = read_file(key.secret_file);
   if (!text) return refuse(text.error());
-  std::string_view secret = *text;
-  const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
-  while (!secret.empty() && is_space(secret.front())) secret.remove_prefix(1);
-  while (!secret.empty() && is_space(secret.back())) secret.remove_suffix(1);
-  if (auto parsed = parse_secret(secret))
+  if (auto parsed = parse_secret(without_space_around(*text)))
     key.secret = *std::move(parsed);
   else
     refuse(parsed.error());
@@ -183,6 +196,45 @@ void check_steers_in_zones(Sections sections, const Config& config, Errors& erro
   }
 }
 
+// --- [steer."NAME"] ---
+
+void complete_ttl_min(const SectionTable& section, Steer& steer, Errors& errors) {
+  if (!section.sound("ttl") || !section.sound("ttl_min")) return;
+  if (!section.has("ttl_min"))
+    steer.ttl_min = std::min(ttl_min_default, steer.ttl);
+  else if (steer.ttl_min > steer.ttl)
+    errors.add(section.value_at("ttl_min"),
+               fmt::format("ttl_min: expected at most {} (the ttl), got {}", as_written(section, "ttl"),
+                           as_written(section, "ttl_min")));
+}
+
+void complete_standby(const SectionTable& section, Steer& steer, Errors& errors) {
+  std::set<std::string_view> known;
+  for (const auto& part : steer.pools) known.insert(part.pool);
+  std::vector<PoolWeight> added;
+  for (const auto& pool : steer.standby)
+    if (!known.contains(pool)) added.push_back({pool, 0});
+  steer.pools.insert(steer.pools.end(), added.begin(), added.end());
+  if (steer.pools.size() > steer_pools_max)
+    errors.add(section.value_at("standby"),
+               fmt::format("standby: expected at most {} pools together with 'pools', got {}",
+                           steer_pools_max, steer.pools.size()));
+}
+
+// Below 1 it would say that a pool may have less than it has.
+void check_overflow(const SectionTable& section, const Steer& steer, Errors& errors) {
+  if (section.has("overflow") && section.sound("overflow") && steer.overflow > 0 && steer.overflow < 1)
+    errors.add(section.value_at("overflow"),
+               fmt::format("overflow: expected 0 (no limit) or at least 1 (takes nothing over), got {}",
+                           steer.overflow));
+}
+
+void complete_steer(const SectionTable& section, Steer& steer, Errors& errors) {
+  complete_ttl_min(section, steer, errors);
+  complete_standby(section, steer, errors);
+  check_overflow(section, steer, errors);
+}
+
 // --- what refers to what ---
 
 void check_reference(std::string_view kind, const std::string& name, Position at,
@@ -218,11 +270,15 @@ void check_references(Sections sections, Errors& errors) {
     if (section.row->section == Section::pool && section.has("check") && section.sound("check"))
       check_reference("check", section.value("check").value_or(std::string{}), section.value_at("check"),
                       checks, known_checks, errors);
-    if (section.row->section != Section::steer || !section.has("pools")) continue;
-    const auto* weights = section.value("pools").as_table();
-    if (!weights) continue;
-    for (const auto& [key, value] : *weights)
-      check_reference("pool", std::string(key.str()), begin_of(key), pools, known_pools, errors);
+    if (section.row->section != Section::steer) continue;
+    const auto check_pool = [&](std::string_view name, Position at) {
+      check_reference("pool", std::string(name), at, pools, known_pools, errors);
+    };
+    if (const auto* weights = section.table->get_as<toml::table>("pools"))
+      for (const auto& [key, value] : *weights) check_pool(key.str(), begin_of(key));
+    if (const auto* standby = section.table->get_as<toml::array>("standby"))
+      for (const auto& name : *standby)
+        if (name.is_string()) check_pool(name.ref<std::string>(), begin_of(name));
   }
 }
 
@@ -249,6 +305,9 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   check_twice(
       sections, Section::steer, [&](std::size_t i) { return config.steers[i].name; }, errors);
   check_steers_in_zones(sections, config, errors);
+  for (const auto& section : sections)
+    if (section.row->section == Section::steer && !section.unreadable)
+      complete_steer(section, config.steers[section.index], errors);
   check_references(sections, errors);
   check_key_references(sections, config, errors);
   apply_host_rules(sections, config, errors);

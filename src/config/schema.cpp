@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "config/value.hpp"
+
 namespace sluice::config {
 namespace {
 
@@ -29,7 +31,7 @@ void set(Target target, Value&& value, Position) {
   using Place = typename Unwrapped<std::remove_reference_t<decltype(place)>>::Type;
   if constexpr (std::is_enum_v<Place>)
     place = static_cast<Place>(std::get<Choice>(value).index);
-  else if constexpr (std::is_integral_v<Place>)
+  else if constexpr (std::is_integral_v<Place> && !std::is_same_v<Place, bool>)
     place = static_cast<Place>(std::get<std::int64_t>(value));
   else
     place = std::get<Place>(std::move(value));
@@ -96,6 +98,23 @@ std::string_view host_field(std::string_view text) {
   return rest.empty() || (rest.starts_with(':') && is_port(rest.substr(1))) ? "" : wanted;
 }
 
+// RFC 9110, 9.1. CONNECT asks for a tunnel and not for a path.
+std::string_view method_token(std::string_view text) {
+  return is_token(text) && text != "CONNECT" ? "" : "a method such as \"GET\" or \"HEAD\"";
+}
+
+// What it compiles to has a bound of its own (Pattern); this one is for whoever has to read it.
+std::string_view pattern_text(std::string_view text) {
+  if (text.empty()) return "a regular expression that is not empty";
+  return text.size() <= 1024 ? "" : "at most 1024 octets";
+}
+
+// A name and no address: those are not sent as SNI (RFC 6066, 3).
+std::string_view server_name(std::string_view text) {
+  const bool fits = host_field(text).empty() && text.find(':') == text.npos && !parse_address(text);
+  return fits ? "" : "a host name such as \"www.shop.example\"";
+}
+
 // --- the rows ---
 
 constexpr auto sections = std::to_array<SectionRow>({
@@ -128,10 +147,16 @@ constexpr auto sections = std::to_array<SectionRow>({
 
 constexpr std::array<std::string_view, 5> key_algorithms{"hmac-sha256", "hmac-sha1", "hmac-sha224",
                                                          "hmac-sha384", "hmac-sha512"};
-constexpr std::array<std::string_view, 2> check_types{"tcp", "http"};
-constexpr std::array<std::string_view, 2> check_types_planned{"https", "exec"};
+constexpr std::array<std::string_view, 6> check_types{"tcp", "http", "https", "agent", "push", "exec"};
+constexpr std::array<std::string_view, 5> probed_types{"tcp", "http", "https", "agent", "exec"};
+constexpr std::array<std::string_view, 2> http_types{"http", "https"};
+constexpr std::array<std::string_view, 1> https_type{"https"};
+constexpr std::array<std::string_view, 1> push_type{"push"};
+constexpr std::array<std::string_view, 1> exec_type{"exec"};
 constexpr std::array<std::string_view, 2> methods{"random", "sticky"};
 constexpr std::array<std::string_view, 1> methods_planned{"balanced"};
+
+constexpr std::array<std::string_view, 2> fail_open_ways{"others", "all"};
 
 constexpr std::array<std::string_view, 3> cookie_modes{"off", "on", "required"};
 
@@ -357,8 +382,10 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::choice,
      .required = true,
      .choices = check_types,
-     .planned = check_types_planned,
-     .doc = "tcp: a connection is accepted. http: a GET is answered with an expected status.",
+     .doc = "tcp: a connection is accepted. http, https: a request is answered with an expected status, and "
+            "body if one is wanted. agent: a program beside the service says a line such as \"up\", \"75%\", "
+            "\"drain\" or \"down\" (HAProxy's agent-check). push: the service reports to us. exec: a program "
+            "ends with exit status 0.",
      .set = set<&Check::type>},
     {.section = Section::check,
      .key = "interval",
@@ -372,7 +399,9 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::duration,
      .derived = "1s, or the interval when that is shorter",
      .bounds = Bounds{"10ms", "1m"},
-     .doc = "How long a probe may take before it counts as a failure; not longer than the interval.",
+     .only_for = probed_types,
+     .doc = "How long a probe may take before it counts as a failure; not longer than the interval. Of it, "
+            "connecting may take 5s.",
      .set = set<&Check::timeout>},
     {.section = Section::check,
      .key = "rise",
@@ -388,20 +417,90 @@ constexpr auto keys = std::to_array<KeyRow>({
      .fallback = "3",
      .bounds = Bounds{"1", "100"},
      .unit = "failures",
-     .doc = "How many failures in a row take an endpoint down.",
+     .doc = "How many failures take an endpoint down; they need not be in a row, see `clear`.",
      .set = set<&Check::fall>},
+    {.section = Section::check,
+     .key = "clear",
+     .type = Type::integer,
+     .derived = "twice `fall`",
+     .bounds = Bounds{"1", "1000"},
+     .unit = "successes",
+     .doc = "How many successes in a row make earlier failures forgotten. So an endpoint that fails now and "
+            "then "
+            "goes down, too.",
+     .set = set<&Check::clear>},
+    {.section = Section::check,
+     .key = "hold_down",
+     .type = Type::duration,
+     .fallback = "\"10s\"",
+     .bounds = Bounds{"0s", "1d"},
+     .doc =
+         "How long an endpoint stays down at least after its second fall; twice as long after each further "
+         "one, up to hold_down_max. After its first fall `rise` successes are enough.",
+     .set = set<&Check::hold_down>},
+    {.section = Section::check,
+     .key = "hold_down_max",
+     .type = Type::duration,
+     .fallback = "\"5m\"",
+     .bounds = Bounds{"0s", "7d"},
+     .doc = "The longest hold-down. An endpoint that was up for as long is as good as new.",
+     .set = set<&Check::hold_down_max>},
+    {.section = Section::check,
+     .key = "slow_start",
+     .type = Type::duration,
+     .fallback = "\"0s\"",
+     .bounds = Bounds{"0s", "1d"},
+     .doc = "The time in which an endpoint's share climbs to all of its weight after it was down.",
+     .set = set<&Check::slow_start>},
+    {.section = Section::check,
+     .key = "slow",
+     .type = Type::duration,
+     .derived = "none: time does not matter as long as it is in the timeout",
+     .bounds = Bounds{"1ms", "1m"},
+     .only_for = probed_types,
+     .doc = "A probe that took longer is a slow one: after `fall` of them in a row the endpoint is degraded, "
+            "until "
+            "`rise` in a row were not slow.",
+     .set = set<&Check::slow>},
+    {.section = Section::check,
+     .key = "degraded_share",
+     .type = Type::percent,
+     .fallback = "\"50%\"",
+     .bounds = Bounds{"1%", "100%"},
+     .doc = "The part of its weight that a degraded endpoint gets.",
+     .set = set<&Check::degraded_share>},
     {.section = Section::check,
      .key = "port",
      .type = Type::integer,
-     .derived = "80 for http; a tcp check has to name one",
+     .derived = "80 for http, 443 for https, none for exec; checks of type tcp and agent have to name one",
      .bounds = Bounds{"1", "65535"},
-     .doc = "The TCP port of the endpoint that is probed.",
+     .only_for = probed_types,
+     .doc = "The TCP port that is probed. An endpoint may have one of its own (check_port). "
+            "An exec check's program is told it.",
      .set = set<&Check::port>},
+    {.section = Section::check,
+     .key = "address",
+     .type = Type::destination,
+     .derived = "the endpoint",
+     .only_for = probed_types,
+     .doc =
+         "What is asked in the endpoint's stead: an address or a host name. An endpoint may have one of its "
+         "own (check_address).",
+     .set = set<&Check::address>},
+    {.section = Section::check,
+     .key = "method",
+     .type = Type::text,
+     .fallback = "\"GET\"",
+     .only_for = http_types,
+     .complaint = method_token,
+     .doc =
+         "The method of the request, such as GET, HEAD or OPTIONS; in capitals, as servers tell them apart.",
+     .set = set<&Check::method>},
     {.section = Section::check,
      .key = "path",
      .type = Type::text,
      .fallback = "\"/\"",
-     .only_for = "http",
+     .only_for = http_types,
      .complaint = request_path,
      .doc = "The path, and query if any, that is asked for.",
      .set = set<&Check::path>},
@@ -409,18 +508,109 @@ constexpr auto keys = std::to_array<KeyRow>({
      .key = "host",
      .type = Type::text,
      .derived = "the endpoint's address or host name",
-     .only_for = "http",
+     .only_for = http_types,
      .complaint = host_field,
      .doc = "The Host field of the request: a name or an address, with a port if need be.",
      .set = set<&Check::host>},
+    {.section = Section::check,
+     .key = "headers",
+     .type = Type::headers,
+     .derived = "none but our own: Host, User-Agent, Connection",
+     .only_for = http_types,
+     .doc = "Further header fields of the request.",
+     .set = set<&Check::headers>},
     {.section = Section::check,
      .key = "expect",
      .type = Type::statuses,
      .fallback = "\"200-299\"",
      .bounds = Bounds{"100", "599"},
-     .only_for = "http",
+     .only_for = http_types,
      .doc = "The statuses that count as a success. Redirections are not followed.",
      .set = set<&Check::expect>},
+    {.section = Section::check,
+     .key = "command",
+     .type = Type::command,
+     .derived = "none; an exec check has to name one",
+     .only_for = exec_type,
+     .doc =
+         "The program that is started for each probe, and its arguments; there is no shell. It is told what "
+         "to probe by the variables SLUICE_ADDRESS, SLUICE_CHECK and, if the check has a port, SLUICE_PORT, "
+         "and gets PATH and LANG, no other variable, \"/\" as its folder and nothing to read. At its end, "
+         "and "
+         "after `timeout`, all that it has started is killed, too.",
+     .set = set<&Check::command>},
+    {.section = Section::check,
+     .key = "body",
+     .type = Type::text,
+     .derived = "none: the body is not read",
+     .only_for = http_types,
+     .complaint = not_empty,
+     .doc = "A text that has to occur in the first 64 KiB of the response's body.",
+     .set = set<&Check::body>},
+    {.section = Section::check,
+     .key = "body_regex",
+     .type = Type::text,
+     .derived = "none: the body is not read",
+     .only_for = http_types,
+     .complaint = pattern_text,
+     .doc =
+         "A regular expression (RE2) that has to match somewhere in the first 64 KiB of the response's body; "
+         "instead of `body`.",
+     .set = set<&Check::body_regex>},
+    {.section = Section::check,
+     .key = "verify",
+     .type = Type::boolean,
+     .fallback = "true",
+     .only_for = https_type,
+     .doc =
+         "Whether the server's certificate is verified: that it is valid, of a known authority, and for the "
+         "name that is asked for.",
+     .set = set<&Check::verify>},
+    {.section = Section::check,
+     .key = "ca",
+     .type = Type::path,
+     .derived = "the authorities that the system trusts",
+     .only_for = https_type,
+     .complaint = not_empty,
+     .doc =
+         "The authorities that certificates are verified against, and no others: a PEM file. Read again at "
+         "each reload.",
+     .set = set_with_position<&Check::ca, &Check::ca_at>},
+    {.section = Section::check,
+     .key = "sni",
+     .type = Type::text,
+     .derived = "the name in `host`, or else the endpoint's; an endpoint that is an address has none",
+     .only_for = https_type,
+     .complaint = server_name,
+     .doc =
+         "The name that the server is asked for in the TLS handshake (SNI), and that its certificate has to "
+         "be for.",
+     .set = set<&Check::sni>},
+    {.section = Section::check,
+     .key = "expiry",
+     .type = Type::duration,
+     .derived = "three times the interval",
+     .bounds = Bounds{"100ms", "7d"},
+     .only_for = push_type,
+     .doc = "How long a report holds; without a new one each `interval` counts as a failure from then on.",
+     .set = set<&Check::expiry>},
+    {.section = Section::check,
+     .key = "token",
+     .type = Type::token,
+     .derived = "what stands in token_file, or none: reports come over the Unix socket only",
+     .only_for = push_type,
+     .doc = "What a service has to know to report over TCP, sent as \"Authorization: Bearer TOKEN\". Whoever "
+            "can "
+            "read the config can report.",
+     .set = set<&Check::token>},
+    {.section = Section::check,
+     .key = "token_file",
+     .type = Type::path,
+     .derived = "none",
+     .only_for = push_type,
+     .complaint = not_empty,
+     .doc = "A file that holds the token and nothing else.",
+     .set = set_with_position<&Check::token_file, &Check::token_file_at>},
 
     {.section = Section::pool,
      .key = "check",
@@ -435,8 +625,38 @@ constexpr auto keys = std::to_array<KeyRow>({
      .doc =
          "The addresses of the servers, IPv4 and IPv6, or the names of hosts: then the answer is a CNAME to "
          "one of them. A weight is the endpoint's share among those of its family, 1 unless given; 0 is no "
-         "new traffic. A host is written with its dots; the final one may be left out.",
+         "new traffic. A host is written with its dots; the final one may be left out. check_address and "
+         "check_port say what is probed instead.",
      .set = set<&Pool::endpoints>},
+    {.section = Section::pool,
+     .key = "min_healthy",
+     .type = Type::percent,
+     .fallback = "\"0%\"",
+     .bounds = Bounds{"0%", "100%"},
+     .doc =
+         "The part of the pool's weight, in each family by itself, that has to be usable for the pool to be "
+         "alive; with 0% one endpoint is enough. A slow start or a degraded share is no loss of health.",
+     .set = set<&Pool::min_healthy>},
+    {.section = Section::pool,
+     .key = "fail_open",
+     .type = Type::choice,
+     .fallback = "\"others\"",
+     .choices = fail_open_ways,
+     .doc = "What becomes of the pool's share when it is not alive. others: it goes to the name's other "
+            "pools, as "
+            "far as they may take it. all: it stays, and all of the pool's endpoints are handed out, but for "
+            "those "
+            "that the operator took out.",
+     .set = set<&Pool::fail_open>},
+    {.section = Section::pool,
+     .key = "max_share",
+     .type = Type::percent,
+     .fallback = "\"100%\"",
+     .bounds = Bounds{"0%", "100%"},
+     .doc = "Of a name's answers, the most that the pool may have when it takes over from others. Its own "
+            "share is "
+            "never cut.",
+     .set = set<&Pool::max_share>},
 
     {.section = Section::steer,
      .key = "pools",
@@ -446,12 +666,40 @@ constexpr auto keys = std::to_array<KeyRow>({
             "new traffic.",
      .set = set<&Steer::pools>},
     {.section = Section::steer,
+     .key = "standby",
+     .type = Type::pools,
+     .derived = "none",
+     .doc = "Pools that, while their weight is 0, take over what the others cannot when pools fail: in this "
+            "order, "
+            "each up to its max_share. They may stand in `pools`, too; if not, their weight is 0.",
+     .set = set<&Steer::standby>},
+    {.section = Section::steer,
+     .key = "overflow",
+     .type = Type::number,
+     .fallback = "10",
+     .bounds = Bounds{"0", "65536"},
+     .doc = "How many times its own share a pool may have when it takes over from others: with 10, a canary "
+            "of 5 % "
+            "gets 50 % at most, and the rest stays with the dead, as if they were healthy. 1 takes nothing "
+            "over, 0 "
+            "is no limit. Standby pools have their max_share alone.",
+     .set = set<&Steer::overflow>},
+    {.section = Section::steer,
      .key = "ttl",
      .type = Type::whole_seconds,
      .fallback = "\"30s\"",
      .bounds = Bounds{"0s", "7d"},
      .doc = "How long resolvers may keep an answer, and so how long a change takes to reach everyone.",
      .set = set<&Steer::ttl>},
+    {.section = Section::steer,
+     .key = "ttl_min",
+     .type = Type::whole_seconds,
+     .derived = "1s, or the ttl when that is shorter",
+     .bounds = Bounds{"0s", "1h"},
+     .doc = "The TTL is lowered while an endpoint's state is about to change, but not below this; not longer "
+            "than "
+            "the ttl.",
+     .set = set<&Steer::ttl_min>},
     {.section = Section::steer,
      .key = "answers",
      .type = Type::integer,
@@ -517,12 +765,18 @@ std::string expected(const KeyRow& row) {
       return "a string";
     case Type::path:
       return "a path as a string";
+    case Type::boolean:
+      return "true or false";
     case Type::integer:
       return "an integer";
     case Type::duration:
       return "a duration such as \"2s\"";
     case Type::whole_seconds:
       return "a duration such as \"30s\"";
+    case Type::percent:
+      return "a percentage such as \"20%\"";
+    case Type::number:
+      return "a number";
     case Type::choice:
       return either_of(row.choices);
     case Type::listener:
@@ -531,19 +785,31 @@ std::string expected(const KeyRow& row) {
       return "an array of ADDRESS:PORT strings such as [\"127.0.0.1:53\", \"[::1]:53\"]";
     case Type::prefixes:
       return "an array of prefixes such as [\"192.0.2.0/24\", \"2001:db8::/32\"]";
+    case Type::destination:
+      return "an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such as "
+             "\"edge.cdn.example.\"";
     case Type::endpoints:
       return "an array of addresses such as [\"192.0.2.1\", { address = \"2001:db8::1\", weight = 2 }], or "
              "of "
              "host names such as [\"edge.example.\", { host = \"backup.example.\", weight = 2 }]";
     case Type::weights:
       return "a table of pools and their weights such as { v1 = 95, v2 = 5 }";
+    case Type::pools:
+      return "an array of pools such as [\"dr\"]";
     case Type::statuses:
       return "a status such as 200, a range such as \"200-399\", or an array of these";
+    case Type::headers:
+      return "a table of header fields such as { Accept = \"text/plain\" }";
+    case Type::token:
+      return "a token of letters, digits and \"-._~+/\", such as \"openssl rand -hex 32\" prints";
     case Type::secret:
       return "a secret in base64, as tsig-keygen prints it";
     case Type::transfers:
       return "an array such as [\"192.0.2.7\", \"2001:db8::/32\", { address = \"192.0.2.0/24\", key = "
              "\"xfr\" }]";
+    case Type::command:
+      return "an array of a program's path and its arguments such as "
+             "[\"/usr/bin/pg_isready\", \"--quiet\"]";
     case Type::notifies:
       return "an array such as [\"192.0.2.1\", { address = \"192.0.2.2:5353\", key = \"xfr\" }]";
   }

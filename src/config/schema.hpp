@@ -42,19 +42,27 @@ struct SectionRow {
 enum class Type : std::uint8_t {
   text,           // std::string
   path,           // std::string, resolved against the folder of the config
+  boolean,        // bool
   integer,        // std::int64_t
   duration,       // Duration
   whole_seconds,  // Duration
+  percent,        // double, a part of 1
+  number,         // double
   choice,         // Choice
   listener,       // SocketAddress
   listeners,      // std::vector<Located<SocketAddress>>
   prefixes,       // std::vector<Prefix>
+  destination,    // wire::Destination
   endpoints,      // std::vector<Endpoint>
   weights,        // std::vector<PoolWeight>
+  pools,          // std::vector<std::string>
   statuses,       // std::vector<StatusRange>
+  headers,        // std::vector<HeaderField>
   secret,         // Secret; never shown in messages
+  token,          // std::string; never shown in messages
   transfers,      // std::vector<TransferRule>
   notifies,       // std::vector<NotifyTarget>
+  command,        // std::vector<std::string>: a program and its arguments
 };
 
 struct Choice {
@@ -69,10 +77,11 @@ struct Located {
 
 using Secret = std::vector<std::uint8_t>;
 
-using Value = std::variant<std::string, std::int64_t, Duration, Choice, SocketAddress,
-                           std::vector<Located<SocketAddress>>, std::vector<Prefix>, std::vector<Endpoint>,
-                           std::vector<PoolWeight>, std::vector<StatusRange>, Secret,
-                           std::vector<TransferRule>, std::vector<NotifyTarget>>;
+using Value =
+    std::variant<std::string, bool, std::int64_t, double, Duration, Choice, SocketAddress, wire::Destination,
+                 std::vector<HeaderField>, std::vector<Located<SocketAddress>>, std::vector<Prefix>,
+                 std::vector<Endpoint>, std::vector<PoolWeight>, std::vector<StatusRange>, Secret,
+                 std::vector<TransferRule>, std::vector<NotifyTarget>, std::vector<std::string>>;
 
 // The struct that the keys of a section go to.
 using Target =
@@ -90,11 +99,11 @@ struct KeyRow {
   bool required = false;
   std::string_view fallback{};     // the value of an absent key, as TOML; empty: what `derived` says
   std::string_view derived{};      // in words, where the default follows from other keys
-  std::optional<Bounds> bounds{};  // integer, duration
+  std::optional<Bounds> bounds{};  // integer, duration, percent, number
   std::string_view unit{};         // of an integer
-  std::span<const std::string_view> choices{};  // in the order of the enum
-  std::span<const std::string_view> planned{};  // choices that we know and do not have yet
-  std::string_view only_for{};                  // checks: the one `type` that the key belongs to
+  std::span<const std::string_view> choices{};   // in the order of the enum
+  std::span<const std::string_view> planned{};   // choices that we know and do not have yet
+  std::span<const std::string_view> only_for{};  // checks: the types that the key belongs to; empty: all
   std::string_view (*complaint)(std::string_view text) =
       nullptr;  // texts: what was expected; empty: all is well
   std::string_view doc;

@@ -4,8 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <system_error>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/text.hpp"
 #include "config/weights.hpp"
@@ -16,16 +19,40 @@ namespace {
 constexpr std::string_view address_wanted = "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"";
 constexpr std::string_view host_wanted = "a host name such as \"edge.cdn.example.\"";
 
-constexpr std::size_t text_size_max = 4095;    // PATH_MAX without the final zero; all other texts are shorter
-constexpr std::size_t listeners_max = 256;     // each is two sockets in every worker
-constexpr std::size_t prefixes_max = 64;       // each is compared with the address of each client
-constexpr std::size_t endpoints_max = 4096;    // of a pool: an answer is compiled for each window over them
-constexpr std::size_t steer_pools_max = 4096;  // 16 slots of 65,536 for each
+constexpr std::size_t text_size_max = 4095;  // PATH_MAX without the final zero; all other texts are shorter
+constexpr std::size_t listeners_max = 256;   // each is two sockets in every worker
+constexpr std::size_t prefixes_max = 64;     // each is compared with the address of each client
+constexpr std::size_t endpoints_max = 4096;  // of a pool: an answer is compiled for each window over them
 constexpr std::size_t status_ranges_max = 500;  // there are no more statuses
 constexpr std::size_t transfers_max = 1000;     // each query for a transfer is held against all of them
 constexpr std::size_t notifies_max = 1000;      // each change of the zone is a message to all of them
 constexpr std::size_t secret_size_max = 512;    // several times what the longest hash takes in
+constexpr std::size_t command_parts_max = 64;
+constexpr std::size_t command_size_max = 32'768;  // of all parts, so that a request to start it has a bound
+constexpr std::size_t headers_max = 32;           // far more than a probe needs
+constexpr std::size_t token_size_max = 512;       // what fits into a line of a request with ease
 constexpr std::uint16_t dns_port = 53;
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Names of header fields are the same in any case.
+std::string in_lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
+// Why the user may not set a header field; empty when he may.
+std::string_view ours(std::string_view name) {
+  const auto lower = in_lower_case(name);
+  if (lower == "host") return "the key 'host' is for it";
+  if (lower == "connection" || lower == "content-length" || lower == "transfer-encoding")
+    return "it is set by us, as a probe has no body and one request to a connection";
+  return "";
+}
 
 std::string got(const toml::node& node) {
   if (const auto* text = node.as_string()) return fmt::format("\"{}\"", shown(text->get()));
@@ -60,6 +87,19 @@ std::string_view unusable(const Address& address) {
 bool is_unspecified(const Address& address) {
   return std::all_of(address.octets.begin(), address.octets.end(),
                      [](std::uint8_t octet) { return octet == 0; });
+}
+
+// Why a check cannot start this file; empty when it can. The daemon may have become another user by then, who
+// finds that out at the first probe.
+std::string program_complaint(const std::string& path) {
+  if (!path.starts_with('/'))
+    return fmt::format("expected an absolute path such as \"/usr/bin/pg_isready\" first, got \"{}\"",
+                       shown(path));
+  struct stat status {};
+  const bool is_there = ::stat(path.c_str(), &status) == 0;
+  if (is_there && !S_ISREG(status.st_mode)) return fmt::format("{} is no file", shown(path));
+  if (is_there && ::access(path.c_str(), X_OK) == 0) return "";
+  return fmt::format("{} cannot be executed: {}", shown(path), std::generic_category().message(errno));
 }
 
 // "200" or "200-399"
@@ -122,11 +162,17 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
       if (!text) return std::nullopt;
       return (folder_ / *text).string();
     }
+    case Type::boolean:
+      return read_boolean(row, node);
     case Type::integer:
       return read_integer(row, node);
     case Type::duration:
     case Type::whole_seconds:
       return read_duration(row, node);
+    case Type::percent:
+      return read_percent(row, node);
+    case Type::number:
+      return read_number(row, node);
     case Type::choice:
       return read_choice(row, node);
     case Type::listener:
@@ -135,18 +181,28 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
       return read_listeners(row, node);
     case Type::prefixes:
       return read_prefixes(row, node);
+    case Type::destination:
+      return read_destination(row, node);
     case Type::endpoints:
       return read_endpoints(row, node);
     case Type::weights:
       return read_weights(row, node);
+    case Type::pools:
+      return read_pools(row, node);
     case Type::statuses:
       return read_statuses(row, node);
+    case Type::headers:
+      return read_headers(row, node);
+    case Type::token:
+      return read_token(row, node);
     case Type::secret:
       return read_secret(row, node);
     case Type::transfers:
       return read_transfers(row, node);
     case Type::notifies:
       return read_notifies(row, node);
+    case Type::command:
+      return read_command(row, node);
   }
   return std::nullopt;
 }
@@ -176,6 +232,12 @@ std::optional<std::string> ValueReader::read_text(const KeyRow& row, const toml:
   return refuse_value(row, node, wanted);
 }
 
+std::optional<bool> ValueReader::read_boolean(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_boolean();
+  if (!value) return refuse_type(row, node, expected(row));
+  return value->get();
+}
+
 std::optional<std::int64_t> ValueReader::read_integer(const KeyRow& row, const toml::node& node) {
   const auto* value = node.as_integer();
   if (!value) return refuse_type(row, node, expected(row));
@@ -196,6 +258,34 @@ std::optional<Duration> ValueReader::read_duration(const KeyRow& row, const toml
   if (row.type == Type::whole_seconds && *duration % std::chrono::seconds(1) != Duration::zero())
     return refuse_value(row, node, "whole seconds");
   return *duration;
+}
+
+std::optional<double> ValueReader::read_percent(const KeyRow& row, const toml::node& node) {
+  const auto* text = node.as_string();
+  if (!text) return refuse_type(row, node, expected(row));
+  const auto part = parse_percent(text->get());
+  if (!part) return refuse_value(row, node, expected(row));
+  const auto& bounds = row.bounds;
+  if (bounds && (*part < *parse_percent(bounds->least) || *part > *parse_percent(bounds->most)))
+    return refuse_value(row, node, fmt::format("{} to {}", bounds->least, bounds->most));
+  return *part;
+}
+
+std::optional<double> ValueReader::read_number(const KeyRow& row, const toml::node& node) {
+  double number = 0;
+  if (const auto* integer = node.as_integer())
+    number = static_cast<double>(integer->get());
+  else if (const auto* real = node.as_floating_point())
+    number = real->get();
+  else
+    return refuse_type(row, node, expected(row));
+  const auto& bounds = row.bounds;
+  const bool fits = !bounds || (number >= static_cast<double>(to_integer(bounds->least)) &&
+                                number <= static_cast<double>(to_integer(bounds->most)));
+  if (!fits || !std::isfinite(number))
+    return refuse_value(row, node,
+                        bounds ? fmt::format("{} to {}", bounds->least, bounds->most) : expected(row));
+  return number;
 }
 
 std::optional<Choice> ValueReader::read_choice(const KeyRow& row, const toml::node& node) {
@@ -330,20 +420,43 @@ std::optional<double> ValueReader::read_weight(std::string_view of, const toml::
   return std::nullopt;
 }
 
-// "ADDRESS", "HOST", { address = "ADDRESS", weight = NUMBER } or { host = "HOST", weight = NUMBER }
+// What is probed in the endpoint's stead. False after an error.
+bool ValueReader::read_probed(const KeyRow& row, const toml::table& table, Endpoint& endpoint) {
+  auto named = row;  // for messages
+  bool good = true;
+  if (const auto* node = table.get("check_address")) {
+    named.key = "check_address";
+    endpoint.check_address = read_destination(named, *node);
+    good = endpoint.check_address.has_value();
+  }
+  if (const auto* node = table.get("check_port")) {
+    const auto& port = *find_key(Section::check, "port");
+    named.key = "check_port";
+    named.type = port.type;
+    named.bounds = port.bounds;
+    const auto number = read_integer(named, *node);
+    if (number) endpoint.check_port = static_cast<std::uint16_t>(*number);
+    good = good && number;
+  }
+  return good;
+}
+
+// "ADDRESS", "HOST", { address = "ADDRESS", weight = NUMBER } or { host = "HOST", weight = NUMBER }; a table
+// may have check_address and check_port, too.
 std::optional<Endpoint> ValueReader::read_endpoint(const KeyRow& row, const toml::node& node) {
   const auto* table = node.as_table();
   if (!table) {
     auto destination = read_destination(row, node);
     if (!destination) return std::nullopt;
-    return Endpoint{*std::move(destination), 1};
+    return Endpoint{.destination = *std::move(destination)};
   }
-  static const std::vector<std::string> known{"address", "host", "weight"};
+  static const std::vector<std::string> known{"address", "host", "weight", "check_address", "check_port"};
   for (const auto& [key, value] : *table) {
     if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
     const auto meant = hint(key.str(), known);
-    errors_.add(begin_of(key), fmt::format("unknown key '{}' of an endpoint{}", shown(key.str()),
-                                           meant.empty() ? "; known are address, host and weight" : meant));
+    errors_.add(begin_of(key),
+                fmt::format("unknown key '{}' of an endpoint{}", shown(key.str()),
+                            meant.empty() ? fmt::format("; known are {}", fmt::join(known, ", ")) : meant));
   }
   const auto* address_node = table->get("address");
   const auto* host_node = table->get("host");
@@ -357,8 +470,12 @@ std::optional<Endpoint> ValueReader::read_endpoint(const KeyRow& row, const toml
   const auto weight = weight_node
                           ? read_weight(destination ? to_text(*destination) : "an endpoint", *weight_node)
                           : std::optional(1.0);
-  if (!destination || !weight) return std::nullopt;
-  return Endpoint{*destination, *weight};
+  Endpoint endpoint;
+  const bool good = read_probed(row, *table, endpoint);
+  if (!destination || !weight || !good) return std::nullopt;
+  endpoint.destination = *destination;
+  endpoint.weight = *weight;
+  return endpoint;
 }
 
 std::optional<std::vector<Endpoint>> ValueReader::read_endpoints(const KeyRow& row, const toml::node& node) {
@@ -425,6 +542,29 @@ std::optional<std::vector<PoolWeight>> ValueReader::read_weights(const KeyRow& r
   return weights;
 }
 
+std::optional<std::vector<std::string>> ValueReader::read_pools(const KeyRow& row, const toml::node& node) {
+  const auto* array = elements(row, node, steer_pools_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<std::string> pools;
+  std::map<std::string, Position> seen;
+  for (const auto& element : *array) {
+    const auto* name = element.as_string();
+    if (!name) {
+      refuse_type(row, element, "the NAME of a section [pool.NAME]");
+      continue;
+    }
+    const auto [first, is_new] = seen.try_emplace(name->get(), begin_of(element));
+    if (!is_new)
+      errors_.add(begin_of(element),
+                  fmt::format("{}: '{}' is given twice, first at {}:{}", row.key, shown(name->get()),
+                              first->second.line, first->second.column));
+    pools.push_back(name->get());
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return pools;
+}
+
 // 200, "200" or "200-399"
 std::optional<StatusRange> ValueReader::read_status(const KeyRow& row, const toml::node& node) {
   std::optional<StatusRange> range;
@@ -460,6 +600,65 @@ std::optional<std::vector<StatusRange>> ValueReader::read_statuses(const KeyRow&
     if (const auto range = read_status(row, element)) ranges.push_back(*range);
   if (errors_.count() != errors_before) return std::nullopt;
   return ranges;
+}
+
+// The value is not repeated in messages: it may be a password.
+std::optional<HeaderField> ValueReader::read_header(const KeyRow& row, const toml::key& name,
+                                                    const toml::node& value) {
+  const auto refuse = [&](Position at, std::string_view what) {
+    errors_.add(at, fmt::format("{}: '{}': {}", row.key, shown(name.str()), what));
+    return std::nullopt;
+  };
+  if (!is_token(name.str()))
+    return refuse(begin_of(name), "expected the name of a header field such as Accept");
+  if (const auto reason = ours(name.str()); !reason.empty()) return refuse(begin_of(name), reason);
+  const auto* text = value.as_string();
+  if (!text) return refuse(begin_of(value), fmt::format("expected a string, got {}", kind_of(value)));
+  const std::string& content = text->get();
+  if (content.size() > text_size_max)
+    return refuse(begin_of(value), fmt::format("expected at most {} octets", text_size_max));
+  if (std::any_of(content.begin(), content.end(), is_control))
+    return refuse(begin_of(value), "expected a text without control characters");
+  return HeaderField{std::string(name.str()), content};
+}
+
+std::optional<std::vector<HeaderField>> ValueReader::read_headers(const KeyRow& row, const toml::node& node) {
+  const auto* table = node.as_table();
+  if (!table) return refuse_type(row, node, expected(row));
+  if (table->size() > headers_max) {
+    errors_.add(begin_of(node),
+                fmt::format("{}: expected at most {}, got {}", row.key, headers_max, table->size()));
+    return std::nullopt;
+  }
+  const auto errors_before = errors_.count();
+  std::vector<Located<HeaderField>> located;
+  for (const auto& [name, value] : *table)
+    if (auto field = read_header(row, name, value)) located.push_back({*std::move(field), begin_of(name)});
+  // The library sorts tables by key; the request has the order of the file.
+  std::sort(located.begin(), located.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+  });
+  std::vector<HeaderField> fields;
+  std::map<std::string, Position> seen;
+  for (auto& [field, at] : located) {
+    const auto [first, is_new] = seen.try_emplace(in_lower_case(field.name), at);
+    if (!is_new)
+      errors_.add(at, fmt::format("{}: '{}' is given twice, first at {}:{}", row.key, field.name,
+                                  first->second.line, first->second.column));
+    fields.push_back(std::move(field));
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return fields;
+}
+
+// As with a secret.
+std::optional<std::string> ValueReader::read_token(const KeyRow& row, const toml::node& node) {
+  const auto* value = node.as_string();
+  if (!value) return refuse_type(row, node, expected(row));
+  auto token = parse_token(value->get());
+  if (token) return *std::move(token);
+  errors_.add(begin_of(node), fmt::format("{}: {}", row.key, token.error().message));
+  return std::nullopt;
 }
 
 // What was given is not repeated: it is a secret, and the message may end up in a log.
@@ -577,6 +776,54 @@ std::optional<std::vector<NotifyTarget>> ValueReader::read_notifies(const KeyRow
   }
   if (errors_.count() != errors_before) return std::nullopt;
   return targets;
+}
+
+// An argument may have more than one line: a script, say.
+std::optional<std::vector<std::string>> ValueReader::read_command(const KeyRow& row, const toml::node& node) {
+  const auto* array = elements(row, node, command_parts_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<std::string> command;
+  std::size_t size = 0;
+  for (const auto& element : *array) {
+    const auto* text = element.as_string();
+    if (!text) {
+      refuse_type(row, element, "a string");
+    } else if (text->get().size() > text_size_max || text->get().find('\0') != std::string::npos) {
+      refuse_value(row, element, fmt::format("at most {} octets, and none of them 0", text_size_max));
+    } else {
+      size += text->get().size();
+      command.push_back(text->get());
+    }
+  }
+  if (errors_.count() == errors_before && size > command_size_max)
+    errors_.add(begin_of(node), fmt::format("{}: expected at most {} octets in all, got {}", row.key,
+                                            command_size_max, size));
+  if (errors_.count() == errors_before)
+    if (const auto complaint = program_complaint(command.front()); !complaint.empty())
+      errors_.add(begin_of(*array->get(0)), fmt::format("{}: {}", row.key, complaint));
+  if (errors_.count() != errors_before) return std::nullopt;
+  return command;
+}
+
+Result<std::string> parse_token(std::string_view text) {
+  const auto refuse = [](std::string message) { return Error{ErrorCode::invalid, std::move(message)}; };
+  if (text.empty()) return refuse("expected a token, got none");
+  if (text.size() > token_size_max)
+    return refuse(fmt::format("expected a token of at most {} octets, got {}", token_size_max, text.size()));
+  const auto last = text.find_last_not_of('=');  // '=' is allowed at the end only
+  const auto body = text.substr(0, last == text.npos ? 0 : last + 1);
+  const bool fits = !body.empty() && std::all_of(body.begin(), body.end(), [](char c) {
+    return is_alphanumeric(c) || std::string_view("-._~+/").find(c) != std::string_view::npos;
+  });
+  if (!fits) return refuse("expected a token of letters, digits and \"-._~+/\" (RFC 6750, 2.1)");
+  return std::string(text);
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return is_alphanumeric(c) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
 }
 
 Result<Secret> parse_secret(std::string_view text) {

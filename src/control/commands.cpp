@@ -15,10 +15,15 @@ constexpr Param name_param{"name", Place::path, ParamType::text, true,
                            "the steered name, e.g. www.shop.example"};
 constexpr Param address_param{"address", Place::path, ParamType::text, true,
                               "the endpoint's IP address or host name"};
+constexpr Param addresses_param{
+    "address", Place::path, ParamType::text, true,
+    "the endpoint's IP address or host name, a pattern such as '192.0.2.*', or pool:NAME"};
+constexpr Param at_param{"at", Place::body, ParamType::time, false,
+                         "not now but then, e.g. 2026-12-01T02:00:00Z or +10m"};
 constexpr Param reason_param{"reason", Place::body, ParamType::text, false,
                              "why; kept and shown in status and events"};
 constexpr Param for_param{"for", Place::body, ParamType::duration, false,
-                          "how long, e.g. 10m; without it until taken back"};
+                          "how long from then on, e.g. 10m; without it until taken back"};
 
 constexpr std::array status_params{
     Param{"name", Place::query, ParamType::text, false, "only this steered name"},
@@ -29,8 +34,26 @@ constexpr std::array weight_set_params{
           "new weights; pools that are not named keep theirs"},
 };
 constexpr std::array weight_reset_params{name_param};
-constexpr std::array endpoint_word_params{address_param, for_param, reason_param};
-constexpr std::array endpoint_auto_params{address_param};
+constexpr std::array endpoint_word_params{addresses_param, at_param, for_param, reason_param};
+constexpr std::array endpoint_undrain_params{addresses_param};
+constexpr std::array endpoint_auto_params{addresses_param, at_param};
+constexpr std::array explain_params{
+    Param{"name", Place::query, ParamType::text, true, "the name that is asked for"},
+    Param{"client", Place::query, ParamType::text, false,
+          "the address of who asks, or the prefix of an EDNS Client Subnet"},
+    Param{"type", Place::query, ParamType::text, false, "A or AAAA; A if not given"},
+};
+constexpr std::array check_run_params{
+    address_param,
+    Param{"check", Place::body, ParamType::text, false, "only this one of its checks"},
+};
+constexpr std::array check_report_params{
+    Param{"check", Place::path, ParamType::text, true, "a check of type push"},
+    address_param,
+    Param{"state", Place::body, ParamType::state, true, "up, down or drain"},
+    Param{"share", Place::body, ParamType::percent, false, "of its weight that it wants, e.g. 75%"},
+    Param{"text", Place::body, ParamType::text, false, "shown in status and events"},
+};
 constexpr std::array events_params{
     Param{"after", Place::query, ParamType::number, false, "only events with a greater id"},
     Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 50 if not given"},
@@ -48,13 +71,20 @@ constexpr std::array rows{
     CommandRow{CommandId::endpoint_drain, "endpoint drain", "PUT", "/v1/endpoint/{address}/drain",
                endpoint_word_params, true, "Give the endpoint to no new client"},
     CommandRow{CommandId::endpoint_undrain, "endpoint undrain", "DELETE", "/v1/endpoint/{address}/drain",
-               endpoint_auto_params, true, "Take a drain back"},
+               endpoint_undrain_params, true, "Take a drain back"},
     CommandRow{CommandId::endpoint_up, "endpoint up", "PUT", "/v1/endpoint/{address}/up",
                endpoint_word_params, true, "Hold an endpoint for healthy, whatever its check says"},
     CommandRow{CommandId::endpoint_down, "endpoint down", "PUT", "/v1/endpoint/{address}/down",
                endpoint_word_params, true, "Hold an endpoint for dead, whatever its check says"},
     CommandRow{CommandId::endpoint_auto, "endpoint auto", "PUT", "/v1/endpoint/{address}/auto",
-               endpoint_auto_params, true, "Let the check decide about an endpoint again"},
+               endpoint_auto_params, true,
+               "Let the check decide about an endpoint again, and take back what is scheduled"},
+    CommandRow{CommandId::explain, "explain", "GET", "/v1/explain", explain_params, false,
+               "Show why a client gets what it gets"},
+    CommandRow{CommandId::check_run, "check run", "POST", "/v1/check/{address}/run", check_run_params, true,
+               "Probe an endpoint once, now, and show what came back; its health stays as it is"},
+    CommandRow{CommandId::check_report, "check report", "PUT", "/v1/check/{check}/report/{address}",
+               check_report_params, true, "Say how an endpoint is, in place of a probe", true},
     CommandRow{CommandId::events, "events", "GET", "/v1/events", events_params, false,
                "Show who changed what, and what was decided"},
     CommandRow{CommandId::reload,
@@ -96,6 +126,21 @@ bool is_text(const boost::json::value& value) {
   return !text.empty() && text.size() <= text_size_max && std::none_of(text.begin(), text.end(), is_control);
 }
 
+bool is_state(const boost::json::value& value) {
+  return value.is_string() && std::find(std::begin(reported_states), std::end(reported_states),
+                                        std::string_view(value.get_string())) != std::end(reported_states);
+}
+
+std::string unknown_argument(const CommandRow& row, std::string_view name) {
+  std::vector<std::string> known;
+  for (const auto& param : row.params) known.emplace_back(param.name);
+  auto message = fmt::format("'{}' takes no argument '{}'", row.words, name);
+  if (const auto likely = nearest(name, known)) message += fmt::format("; did you mean '{}'?", *likely);
+  return message;
+}
+
+}  // namespace
+
 bool has_type(const boost::json::value& value, ParamType type) {
   switch (type) {
     case ParamType::text:
@@ -106,6 +151,12 @@ bool has_type(const boost::json::value& value, ParamType type) {
       return value.is_string() && parse_duration(value.get_string()).has_value();
     case ParamType::number:
       return value.is_uint64() || (value.is_int64() && value.get_int64() >= 0);
+    case ParamType::time:
+      return value.is_string() && parse_moment(value.get_string(), Time{}).has_value();
+    case ParamType::percent:
+      return value.is_string() && parse_percent(value.get_string()).has_value();
+    case ParamType::state:
+      return is_state(value);
   }
   return false;
 }
@@ -120,19 +171,15 @@ const char* expectation(ParamType type) {
       return "a duration such as \"30s\" or \"10m\"";
     case ParamType::number:
       return "a whole number that is not negative";
+    case ParamType::time:
+      return "a time such as \"2026-12-01T02:00:00Z\" or \"+10m\"";
+    case ParamType::percent:
+      return "a part such as \"75%\"";
+    case ParamType::state:
+      return "\"up\", \"down\" or \"drain\"";
   }
   return "";
 }
-
-std::string unknown_argument(const CommandRow& row, std::string_view name) {
-  std::vector<std::string> known;
-  for (const auto& param : row.params) known.emplace_back(param.name);
-  auto message = fmt::format("'{}' takes no argument '{}'", row.words, name);
-  if (const auto likely = nearest(name, known)) message += fmt::format("; did you mean '{}'?", *likely);
-  return message;
-}
-
-}  // namespace
 
 std::span<const CommandRow> commands() { return rows; }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ enum class CommandId : std::uint8_t {
   endpoint_up,
   endpoint_down,
   endpoint_auto,
+  explain,
+  check_run,
+  check_report,
   events,
   reload,
   version,
@@ -36,7 +40,13 @@ enum class ParamType : std::uint8_t {
   weights,   // POOL=WEIGHT... on the command line, {"POOL": WEIGHT, ...} in JSON
   duration,  // "10m"
   number,    // not negative, whole
+  time,      // "2026-12-01T02:00:00Z", or "+10m" from now
+  percent,   // "75%"
+  state,     // one of `reported_states`
 };
+
+// What a service can report of itself.
+inline constexpr std::string_view reported_states[] = {"up", "down", "drain"};
 
 struct Param {
   std::string_view name;  // "name"; on the command line NAME when it is positional, --name otherwise
@@ -54,6 +64,7 @@ struct CommandRow {
   std::span<const Param> params;
   bool changes;  // a change: has --dry-run, is refused on a read-only listener
   std::string_view help;
+  bool with_token = false;  // a change that is let through there for who knows a secret (Request::token)
 };
 
 std::span<const CommandRow> commands();
@@ -63,12 +74,19 @@ struct Request {
   boost::json::object arguments;  // by Param::name, whatever place they came from
   std::string who;                // the operator: a user name, or an address
   bool dry_run = false;
+  // Of a change that came over a read-only listener: whoever carries it out has to compare it with the
+  // secret.
+  std::optional<std::string> token{};
 };
 
 // A body for the client, or why the request was refused. `metrics` gives a JSON string that is sent as plain
 // text.
 using Reply = Result<boost::json::value>;
 using ReplyHandler = std::function<void(Reply)>;
+
+// Whether a value is what a parameter of this type takes, and in words what that is.
+bool has_type(const boost::json::value& value, ParamType type);
+const char* expectation(ParamType type);
 
 // Checks names, presence and types of a request's arguments against its row, whoever sent it.
 Result<void> check_arguments(const CommandRow& row, const boost::json::object& arguments);

@@ -5,6 +5,7 @@
 #include <deque>
 #include <filesystem>
 #include <limits>
+#include <list>
 #include <set>
 #include <utility>
 
@@ -20,12 +21,17 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "control/arguments.hpp"
+#include "control/check_run.hpp"
+#include "control/explain.hpp"
 #include "control/journal.hpp"
 #include "control/model.hpp"
 #include "control/notifier.hpp"
 #include "control/policy.hpp"
 #include "control/publisher.hpp"
+#include "control/reports.hpp"
 #include "control/status.hpp"
+#include "control/words.hpp"
 
 namespace sluice::control {
 namespace {
@@ -37,10 +43,21 @@ using namespace std::chrono_literals;
 constexpr Duration first_round_grace = 100ms;
 
 // Plain records and other names do not wait longer for a server that hangs: its address then counts as down.
-constexpr Duration first_round_max = 1s;
+constexpr Duration first_round_max = 5s;
+
+// Health that was seen longer ago than this says nothing any more.
+constexpr Duration health_age_max = 10min;
+
+// How often it is written that we were there to see it.
+constexpr Duration heartbeat_interval = 10s;
 
 // More would read the same files.
 constexpr std::size_t reloads_max = 4;
+
+// Of `check run` at once; and what each may take beside the timeouts of its probes, which wait for a place
+// while many others are open.
+constexpr std::size_t check_runs_max = 16;
+constexpr Duration check_run_grace = 10s;
 
 constexpr std::size_t events_by_default = 50;
 constexpr Duration wait_max = 60s;
@@ -50,23 +67,31 @@ std::vector<probe::Target> targets_of(const config::Config& config) {
   std::set<HealthKey> seen;
   for (const auto& pool : config.pools) {
     if (!pool.check) continue;
-    for (const auto& endpoint : pool.endpoints)
-      if (seen.emplace(endpoint.destination, *pool.check).second)
-        targets.push_back({endpoint.destination, *config.find_check(*pool.check)});
+    const auto& check = *config.find_check(*pool.check);
+    if (check.type == config::CheckType::push) continue;  // it reports by itself
+    for (const auto& endpoint : pool.endpoints) {
+      auto target = probe::target_of(endpoint, check);
+      if (seen.insert(health_key(target)).second) targets.push_back(std::move(target));
+    }
   }
   return targets;
 }
 
-std::optional<Duration> duration_argument(const Request& request, std::string_view name) {
-  const auto* value = request.arguments.if_contains(name);
-  if (value == nullptr) return {};
-  return parse_duration(value->get_string()).value();
+// Whether the target is one of this check's, as the check is now; port and Host field may be an endpoint's
+// own.
+bool is_probe_of(const probe::Target& target, const config::Check& check) {
+  auto probed = target.check;
+  probed.port = check.port;
+  probed.host = check.host;
+  return probed == check;
 }
 
-std::optional<std::uint64_t> number_argument(const Request& request, std::string_view name) {
-  const auto* value = request.arguments.if_contains(name);
-  if (value == nullptr) return {};
-  return value->to_number<std::uint64_t>();
+// For the whole of a first round: probes wait for each other when there are more than can be open at once.
+Duration first_round_time(const config::Config& config, std::size_t targets) {
+  Duration longest{};
+  for (const auto& check : config.checks) longest = std::max(longest, check.timeout);
+  const auto turns = static_cast<Duration::rep>(1 + targets / probe::probes_open_max);
+  return std::min(longest * turns + first_round_grace, first_round_max);
 }
 
 Error stopping_error() { return {ErrorCode::unavailable, "the daemon is stopping"}; }
@@ -126,12 +151,17 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
                    outlets_.quiescence, outlets_.counters),
         notifier_(executor_, journal_),
         first_round_timer_(executor_),
+        heartbeat_timer_(executor_),
+        warm_timer_(executor_),
         expiry_timer_(executor_),
+        report_timer_(executor_),
         cookie_secrets_(std::move(loaded.cookie_secrets)),
         rotation_timer_(executor_) {
     for (const auto& set : saved.weights) model_.apply(set);
     for (const auto& laid : saved.layouts) model_.apply(laid);
     for (const auto& word : saved.words) model_.apply(word);
+    restore_health(saved);
+    for (const auto& word : saved.scheduled) model_.apply(word);
   }
 
   template <class Function>
@@ -144,11 +174,18 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void stop();
   void execute(const Request& request, ReplyHandler handler);
   void take_probe(const probe::Target& target, const health::ProbeResult& result);
+  void take_trouble(const probe::Target& target, const std::string& reason);
 
  private:
   struct Reload {
     Request request;
     ReplyHandler handler;
+  };
+  // Until its handler has been called.
+  struct Running {
+    CheckRun run;
+    ReplyHandler handler;
+    asio::steady_timer deadline;
   };
 
   // deciding and acting
@@ -158,12 +195,24 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void expire();
   void arm_expiry();
 
+  Reply take_report(const Request& request);
+  void await_reports();
+  void miss_reports();
+
   void set_policy();
   void rotate_cookie_secret();
   void arm_rotation();
   void publish_effects(const std::vector<store::Change>& changes);
   void start_probing();
   void first_publication();
+  void restore_health(const store::Saved& saved);
+  void keep_health();
+  void beat();
+  void take_seen(const Model::Seen& seen);
+  void note_verdict(const HealthKey& key, const std::string& why);
+  void publish_soon(const std::vector<HealthKey>& keys);
+  void publish_changed_pools();
+  void arm_warming();
   void notify();
 
   // reading
@@ -172,7 +221,12 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void load_next();
   void refuse_reloads();
   Reply take_over(LoadResult result, const Request& request);
+  void run_checks(const Request& request, ReplyHandler handler);
+  void take_check_result(Running& running, std::size_t probe, Result<health::ProbeResult> result);
+  void finish_check_run(Running& running);
+  void refuse_check_runs();
   Surroundings surroundings();
+  Reply explain_reply(const Request& request);
   Reply status_reply(const Request& request);
   boost::json::object version_reply() const;
 
@@ -187,7 +241,14 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 
   std::set<HealthKey> awaited_;  // targets without a first result
   asio::steady_timer first_round_timer_;
-  asio::system_timer expiry_timer_;  // of the next operator's word that ends
+  asio::steady_timer heartbeat_timer_;
+  asio::system_timer warm_timer_;  // of the next step of a slow start
+  bool warming_armed_ = false;
+  std::set<const config::Pool*> changed_pools_;  // to be published
+  asio::system_timer expiry_timer_;              // of the next operator's word that ends
+  Reports reports_;
+  asio::steady_timer report_timer_;  // of the next report that may be missing
+  std::list<std::shared_ptr<Running>> check_runs_;
   PolicyMaker policy_maker_;
   std::vector<answer::CookieSecret> cookie_secrets_;  // the config's
   asio::steady_timer rotation_timer_;
@@ -207,10 +268,9 @@ void Director::Implementation::start() {
   set_policy();
   arm_rotation();
   start_probing();
+  beat();
   if (awaited_.empty()) return first_publication();
-  Duration longest{};
-  for (const auto& check : model_.config().checks) longest = std::max(longest, check.timeout);
-  first_round_timer_.expires_after(std::min(longest + first_round_grace, first_round_max));
+  first_round_timer_.expires_after(first_round_time(model_.config(), awaited_.size()));
   first_round_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (!error) self->first_publication();
   });
@@ -218,12 +278,17 @@ void Director::Implementation::start() {
 
 void Director::Implementation::stop() {
   if (std::exchange(stopped_, true)) return;
+  keep_health();
   journal_.note("sluiced", "daemon.stop", "sluiced", "sluiced stopped");
   journal_.stop();
   publisher_.stop();
   notifier_.stop();
   first_round_timer_.cancel();
+  heartbeat_timer_.cancel();
+  warm_timer_.cancel();
   expiry_timer_.cancel();
+  report_timer_.cancel();
+  refuse_check_runs();
   rotation_timer_.cancel();
   loader_.join();
 }
@@ -248,6 +313,12 @@ void Director::Implementation::execute(const Request& request, ReplyHandler hand
       return handler(execute_change(request, take_word(model_, request, store::Word::drain, now)));
     case CommandId::endpoint_auto:
       return handler(execute_change(request, take_word(model_, request, {}, now)));
+    case CommandId::explain:
+      return handler(explain_reply(request));
+    case CommandId::check_run:
+      return run_checks(request, std::move(handler));
+    case CommandId::check_report:
+      return handler(take_report(request));
     case CommandId::events:
       return list_events(request, std::move(handler));
     case CommandId::reload:
@@ -291,10 +362,10 @@ void Director::Implementation::settle() {
 }
 
 void Director::Implementation::expire() {
-  const auto decision = expire_words(model_, wall_now());
+  const auto decision = due_words(model_, wall_now(), started_);
   if (const auto done = carry_out(decision); !done) {
-    // The word is over all the same; the next start finds it expired again.
-    logger().warn("an expired word could not be taken out of the store: {}", done.error().message);
+    // It holds all the same; the next start finds that it is due again.
+    logger().warn("an endpoint's word that was due could not be stored: {}", done.error().message);
     for (const auto& change : decision.changes) model_.apply(change);
     publish_effects(decision.changes);
   }
@@ -310,22 +381,142 @@ void Director::Implementation::arm_expiry() {
   });
 }
 
+// --- health ---
+
+void Director::Implementation::restore_health(const store::Saved& saved) {
+  if (wall_now() - saved.health_until > health_age_max) return journal_.keep(store::HealthForgotten{});
+  bool all_known = true;
+  for (const auto& seen : saved.health) all_known = model_.restore_health(seen, wall_now()) && all_known;
+  if (all_known) return;
+  journal_.keep(store::HealthForgotten{});
+  keep_health();
+}
+
+void Director::Implementation::keep_health() {
+  for (const auto& [key, watched] : model_.health())
+    if (watched.state.verdict != health::Verdict::unknown)
+      journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, watched.state});
+  journal_.keep(store::HealthSeenUntil{wall_now()});
+}
+
+void Director::Implementation::beat() {
+  if (!model_.health().empty()) journal_.keep(store::HealthSeenUntil{wall_now()});
+  heartbeat_timer_.expires_after(heartbeat_interval);
+  heartbeat_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->beat();
+  });
+}
+
 void Director::Implementation::take_probe(const probe::Target& target, const health::ProbeResult& result) {
   if (stopped_) return;
   const auto* check = model_.config().find_check(target.check.name);
-  const HealthKey key{target.destination, target.check.name};
   // A result that was under way while the config changed.
-  if (check == nullptr || *check != target.check) return;
+  if (check == nullptr || !is_probe_of(target, *check)) return;
 
-  if (model_.apply_probe(target.destination, *check, result, wall_now())) {
-    const auto verdict = model_.health().at(key).verdict;
-    publisher_.publish_pools_with(target.destination);
-    journal_.note("health", fmt::format("endpoint.{}", health::to_text(verdict)), to_text(target.destination),
-                  fmt::format("{} is {} by check {}: {}", to_text(target.destination),
-                              health::to_text(verdict), check->name, result.detail));
-  }
+  const auto key = health_key(target);
+  const auto seen = model_.apply_probe(key, result, wall_now());
+  take_seen(seen);
+  if (seen.changed) note_verdict(key, seen.why);
   awaited_.erase(key);
   if (awaited_.empty()) first_publication();
+}
+
+void Director::Implementation::take_trouble(const probe::Target& target, const std::string& reason) {
+  if (stopped_) return;
+  take_seen(model_.apply_trouble(fmt::format("check '{}' of {} could not be run: {}", target.check.name,
+                                             to_text(target.destination), reason),
+                                 wall_now()));
+}
+
+void Director::Implementation::take_seen(const Model::Seen& seen) {
+  using Turn = health::Suspicion::Turn;
+  const auto& suspicion = model_.suspicion();
+  if (seen.suspicion == Turn::began)
+    journal_.note(
+        "health", "checker.suspected", "checker",
+        "all targets that were well fail at once, in several pools: the checker itself is the suspect, most "
+        "likely its network; all verdicts are held until a probe succeeds");
+  if (seen.suspicion == Turn::ended)
+    journal_.note("health", "checker.trusted", "checker", "a probe has succeeded: verdicts change again");
+  if (seen.trouble == Turn::began)
+    journal_.note("health", "checker.trouble", "checker",
+                  suspicion.trouble_reason() + "; its last verdict stands");
+  if (seen.trouble == Turn::ended)
+    journal_.note("health", "checker.well", "checker", "all probes can be run again");
+  publish_soon(seen.to_publish);
+  arm_warming();
+}
+
+void Director::Implementation::note_verdict(const HealthKey& key, const std::string& why) {
+  const auto& state = model_.health().at(key).state;
+  const auto* verdict = health::to_text(state.verdict);
+  auto text = fmt::format("{} is {} by check {} ({}): {}", to_text(key.destination), verdict, key.check, why,
+                          state.last.detail);
+  if (state.held_until > state.last_at)
+    text += fmt::format("; it falls often, and stays down until {} at least", to_text(state.held_until));
+  journal_.note("health", fmt::format("endpoint.{}", verdict), to_text(key.destination), std::move(text));
+  journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
+}
+
+// What comes in one turn of the executor is published together: a view holds all endpoints of its pool.
+void Director::Implementation::publish_soon(const std::vector<HealthKey>& keys) {
+  const bool is_due = !changed_pools_.empty();
+  for (const auto& key : keys) {
+    const auto& pools = model_.health().at(key).pools;
+    changed_pools_.insert(pools.begin(), pools.end());
+  }
+  if (!is_due && !changed_pools_.empty())
+    on_control_thread([](Implementation& director) { director.publish_changed_pools(); });
+}
+
+void Director::Implementation::publish_changed_pools() {
+  for (const auto* pool : std::exchange(changed_pools_, {})) publisher_.publish_pool(*pool);
+}
+
+void Director::Implementation::arm_warming() {
+  const auto next = model_.next_share();
+  if (!next || stopped_ || (warm_timer_.expiry() == *next && warming_armed_)) return;
+  warming_armed_ = true;
+  warm_timer_.expires_at(*next);
+  warm_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (error) return;
+    self->warming_armed_ = false;
+    self->publish_soon(self->model_.warmed(wall_now()));
+    self->arm_warming();
+  });
+}
+
+// --- reports ---
+
+// Goes the way of a probe's result.
+Reply Director::Implementation::take_report(const Request& request) {
+  const auto report = read_report(model_, request);
+  if (!report) return report.error();
+  const auto& [endpoint, check] = report->reporter;
+  if (!request.dry_run) {
+    reports_.reported(report->reporter, Reports::Clock::now());
+    take_probe(report->target, report->result);
+  }
+  return boost::json::value{
+      {"check", check},
+      {"address", to_text(endpoint)},
+      {"changed", !request.dry_run},
+      {"dry_run", request.dry_run},
+      {"text", fmt::format("{}, check {}: {}", to_text(endpoint), check, report->result.detail)}};
+}
+
+void Director::Implementation::await_reports() {
+  const auto next = reports_.next();
+  if (!next || stopped_) return;
+  report_timer_.expires_at(*next);
+  report_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->miss_reports();
+  });
+}
+
+void Director::Implementation::miss_reports() {
+  for (const auto& [target, result] : reports_.missing(Reports::Clock::now())) take_probe(target, result);
+  await_reports();
 }
 
 // --- publishing ---
@@ -351,10 +542,13 @@ void Director::Implementation::arm_rotation() {
 void Director::Implementation::start_probing() {
   const auto targets = targets_of(model_.config());
   awaited_.clear();
-  for (const auto& target : targets)
-    if (!model_.health().contains({target.destination, target.check.name}))
-      awaited_.emplace(target.destination, target.check.name);
+  for (const auto& target : targets) {
+    const auto key = health_key(target);
+    if (model_.health().at(key).state.last_at < started_) awaited_.insert(key);
+  }
   outlets_.set_targets(targets);
+  reports_.set_config(model_.config(), Reports::Clock::now());
+  await_reports();
 }
 
 void Director::Implementation::first_publication() {
@@ -382,7 +576,15 @@ void Director::Implementation::publish_effects(const std::vector<store::Change>&
   }
   for (const auto& name : names)
     if (const auto* steer = model_.config().find_steer(name)) publisher_.publish_steer(*steer);
-  for (const auto& endpoint : endpoints) publisher_.publish_pools_with(endpoint);
+  // Each pool once, however many of its endpoints are concerned.
+  std::set<const config::Pool*> published;
+  for (const auto& endpoint : endpoints) {
+    const auto pools = model_.config().pools_with(endpoint);
+    const auto is_new = [&](const config::Pool* pool) { return !published.contains(pool); };
+    if (std::none_of(pools.begin(), pools.end(), is_new)) continue;
+    publisher_.publish_pools_with(endpoint);
+    published.insert(pools.begin(), pools.end());
+  }
 }
 
 // --- reading ---
@@ -443,7 +645,8 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
   if (!restart.empty()) text += fmt::format("; a change of {} needs a restart", fmt::join(restart, ", "));
   if (!request.dry_run) {
     if (result.loaded->certificate) outlets_.certificate.publish(std::move(result.loaded->certificate));
-    model_.replace_config(std::move(result.loaded->config));
+    changed_pools_.clear();
+    model_.replace_config(std::move(result.loaded->config), wall_now());
     publisher_.replace_zones(std::move(result.loaded->zones));
     cookie_secrets_ = std::move(result.loaded->cookie_secrets);
     set_policy();
@@ -459,6 +662,60 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
   }
   return boost::json::value{{"changed", true}, {"dry_run", request.dry_run}, {"text", text}};
 }
+
+// --- running checks ---
+
+void Director::Implementation::run_checks(const Request& request, ReplyHandler handler) {
+  auto run = read_check_run(model_, request);
+  if (!run) return handler(run.error());
+  if (request.dry_run) return handler(boost::json::value(to_json(*run, true)));
+  if (check_runs_.size() >= check_runs_max)
+    return handler(Error{ErrorCode::refused, "many checks are being run for others already; try again"});
+  const auto limit = longest_timeout(*run) + check_run_grace;
+  auto running =
+      std::make_shared<Running>(Running{*std::move(run), std::move(handler), asio::steady_timer(executor_)});
+  check_runs_.push_back(running);
+  running->deadline.expires_after(limit);
+  running->deadline.async_wait([self = shared_from_this(), running](boost::system::error_code error) {
+    if (!error) self->finish_check_run(*running);
+  });
+  for (std::size_t i = 0; i < running->run.probes.size(); ++i)
+    outlets_.probe_now(running->run.probes[i].target, [self = shared_from_this(), running,
+                                                       i](Result<health::ProbeResult> result) {
+      self->on_control_thread([running, i, result = std::move(result)](Implementation& director) {
+        director.take_check_result(*running, i, result);
+      });
+    });
+}
+
+void Director::Implementation::take_check_result(Running& running, std::size_t probe,
+                                                 Result<health::ProbeResult> result) {
+  running.run.probes[probe].result = std::move(result);
+  running.run.probes[probe].at = wall_now();
+  const bool all_there = std::all_of(running.run.probes.begin(), running.run.probes.end(),
+                                     [](const auto& one) { return one.result.has_value(); });
+  if (all_there) finish_check_run(running);
+}
+
+// Nothing when its time was over already.
+void Director::Implementation::finish_check_run(Running& running) {
+  const auto found = std::find_if(check_runs_.begin(), check_runs_.end(),
+                                  [&](const auto& one) { return one.get() == &running; });
+  if (found == check_runs_.end()) return;
+  const auto kept = *found;
+  check_runs_.erase(found);
+  kept->deadline.cancel();
+  kept->handler(boost::json::value(to_json(kept->run, false)));
+}
+
+void Director::Implementation::refuse_check_runs() {
+  for (const auto& running : std::exchange(check_runs_, {})) {
+    running->deadline.cancel();
+    running->handler(stopping_error());
+  }
+}
+
+// --- status ---
 
 Surroundings Director::Implementation::surroundings() {
   Surroundings around;
@@ -476,6 +733,14 @@ Surroundings Director::Implementation::surroundings() {
     return publisher_.answers_since_change(name, pool);
   };
   return around;
+}
+
+Reply Director::Implementation::explain_reply(const Request& request) {
+  if (!publisher_.has_published())
+    return Error{ErrorCode::unavailable, "nothing is answered yet: the first round of checks is not over"};
+  auto explained = explain(model_, surroundings(), {publisher_.block(), publisher_.sticky_key()}, request);
+  if (!explained) return explained.error();
+  return boost::json::value(*std::move(explained));
 }
 
 Reply Director::Implementation::status_reply(const Request& request) {
@@ -514,6 +779,11 @@ void Director::submit(Request request, ReplyHandler handler) {
       [request = std::move(request), handler = std::move(handler)](Implementation& director) mutable {
         director.execute(request, std::move(handler));
       });
+}
+
+void Director::probe_trouble(const probe::Target& target, const std::string& reason) {
+  implementation_->on_control_thread(
+      [target, reason](Implementation& director) { director.take_trouble(target, reason); });
 }
 
 void Director::probe_result(const probe::Target& target, const health::ProbeResult& result) {

@@ -32,6 +32,8 @@ struct Outlets {
   const Counters& counters;
   std::vector<std::string> listen;                                     // for the status
   std::function<void(const std::vector<probe::Target>&)> set_targets;  // what is to be probed from now on
+  // Probes once, now; calls back once, on any thread.
+  std::function<void(probe::Target, std::function<void(Result<health::ProbeResult>)>)> probe_now;
   std::function<void()> ready;  // once: the first snapshot is published
 };
 
@@ -52,6 +54,8 @@ class Director {
   void submit(Request request, ReplyHandler handler);
 
   void probe_result(const probe::Target& target, const health::ProbeResult& result);
+  // A probe that could not be run for lack of something of our own.
+  void probe_trouble(const probe::Target& target, const std::string& reason);
 
   // Writes what is not yet written, answers who waits, and ends all timers.
   void stop();

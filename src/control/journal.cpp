@@ -15,6 +15,9 @@ namespace {
 // the latest.
 constexpr auto write_delay = std::chrono::milliseconds(100);
 
+// While the disk is full; what comes later tells more.
+constexpr std::size_t kept_max = 100'000;
+
 void log(const store::Event& event) { logger().info("{} by {}: {}", event.kind, event.who, event.text); }
 
 }  // namespace
@@ -37,6 +40,16 @@ void Journal::note(std::string who, std::string kind, std::string subject, std::
   log(noted_.back());
   // While the disk is full, what the store would not keep is not kept here either.
   if (noted_.size() > static_cast<std::size_t>(store::events_max)) noted_.erase(noted_.begin());
+  write_soon();
+}
+
+void Journal::keep(store::Change change) {
+  kept_.push_back(std::move(change));
+  if (kept_.size() > kept_max) kept_.erase(kept_.begin());
+  write_soon();
+}
+
+void Journal::write_soon() {
   if (std::exchange(timer_armed_, true)) return;
   timer_.expires_after(write_delay);
   timer_.async_wait([this](boost::system::error_code error) {
@@ -71,7 +84,9 @@ void Journal::stop() {
 }
 
 Result<void> Journal::write(const std::vector<store::Change>& changes, std::vector<store::Event> events) {
-  const auto written = store_.commit(changes, events);
+  auto all = kept_;
+  all.insert(all.end(), changes.begin(), changes.end());
+  const auto written = store_.commit(all, events);
   if (!written) {
     if (trouble_.empty()) logger().warn("the state cannot be stored: {}", written.error().message);
     trouble_ = written.error().message;
@@ -79,12 +94,13 @@ Result<void> Journal::write(const std::vector<store::Change>& changes, std::vect
   }
   trouble_.clear();
   noted_.clear();
+  kept_.clear();
   return written;
 }
 
 // What could not be written is tried again with the next event, or the next change.
 void Journal::write_noted() {
-  if (!noted_.empty() && write({}, noted_)) wake();
+  if ((!noted_.empty() || !kept_.empty()) && write({}, noted_)) wake();
 }
 
 // A timer that has run out already finds its waiter gone only by way of its error, so those stay for their

@@ -28,6 +28,9 @@ class Journal {
   // For what is in force already: it is logged now and written soon.
   void note(std::string who, std::string kind, std::string subject, std::string text);
 
+  // The same for what was seen, such as health: not logged, and lost with the last moments before a crash.
+  void keep(store::Change change);
+
   // Replies with the newest `limit` events above `after`; when there is none, waits for one as long as
   // `wait`.
   void list(std::int64_t after, std::size_t limit, Duration wait, ReplyHandler handler);
@@ -48,6 +51,7 @@ class Journal {
 
   Result<void> write(const std::vector<store::Change>& changes, std::vector<store::Event> events);
   void write_noted();
+  void write_soon();
   void wake();
   Reply reply(std::int64_t after, std::size_t limit);
 
@@ -55,6 +59,7 @@ class Journal {
   store::Store store_;
   std::string trouble_;
   std::vector<store::Event> noted_;  // not written yet
+  std::vector<store::Change> kept_;  // nor are these
   bool timer_armed_ = false;
   boost::asio::steady_timer timer_;
   std::list<Waiter> waiters_;

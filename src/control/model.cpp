@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include <fmt/format.h>
 
-#include "base/text.hpp"
+#include "control/arguments.hpp"
 
 namespace sluice::control {
 namespace {
@@ -21,21 +22,6 @@ std::vector<std::string> pool_names(const config::Steer& steer) {
   std::vector<std::string> names;
   for (const auto& pool : steer.pools) names.push_back(pool.pool);
   return names;
-}
-
-std::string text_argument(const Request& request, std::string_view name) {
-  const auto* value = request.arguments.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-// `what` says that `name` does not exist; the nearest of the known ones, or all of a few, are added.
-Error unknown(std::string what, std::string_view name, const std::vector<std::string>& known) {
-  if (const auto likely = nearest(name, known)) {
-    what += fmt::format("; did you mean '{}'?", *likely);
-  } else if (!known.empty() && known.size() <= 8) {
-    what += fmt::format("; there is {}", fmt::join(known, ", "));
-  }
-  return {ErrorCode::not_found, std::move(what)};
 }
 
 // The part that `weight set` and `weight reset` have in common: from what is to what shall be.
@@ -83,69 +69,6 @@ Decision unchanged_weights(const std::string& name) {
   return decision;
 }
 
-Result<wire::Destination> find_endpoint(const Model& model, const Request& request) {
-  const auto destination = wire::parse_destination(text_argument(request, "address"));
-  if (!destination) return destination.error();
-  if (!model.config().pools_with(*destination).empty()) return *destination;
-  std::vector<std::string> known;
-  for (const auto& pool : model.config().pools)
-    for (const auto& endpoint : pool.endpoints) known.push_back(to_text(endpoint.destination));
-  return unknown(fmt::format("no pool has an endpoint {}", to_text(*destination)), to_text(*destination),
-                 known);
-}
-
-// The time until which a cache may hold an answer given at `now`: the longest TTL of the names that can hand
-// the endpoint out.
-Duration longest_ttl(const config::Config& config, const wire::Destination& destination) {
-  Duration longest{};
-  const auto pools = config.pools_with(destination);
-  for (const auto& steer : config.steers) {
-    const bool hands_out = std::any_of(pools.begin(), pools.end(), [&](const config::Pool* pool) {
-      return std::any_of(steer.pools.begin(), steer.pools.end(),
-                         [&](const config::PoolWeight& part) { return part.pool == pool->name; });
-    });
-    if (hands_out) longest = std::max(longest, steer.ttl);
-  }
-  return longest;
-}
-
-boost::json::object endpoint_reply(const Model& model, const wire::Destination& destination, bool changed,
-                                   std::string text) {
-  boost::json::array pools;
-  for (const auto* pool : model.config().pools_with(destination)) pools.emplace_back(pool->name);
-  return {{"address", to_text(destination)},
-          {"changed", changed},
-          {"text", std::move(text)},
-          {"pools", std::move(pools)},
-          {"cached_until", nullptr}};
-}
-
-// What the operator should know before the word has its effect: pools that are left with nothing to hand out.
-std::string emptied_pools(const Model& model, const wire::Destination& destination) {
-  std::string note;
-  for (const auto* pool : model.config().pools_with(destination)) {
-    auto candidates = model.candidates(*pool);
-    const bool others =
-        std::any_of(candidates.begin(), candidates.end(), [&](const steer::Candidate& candidate) {
-          return candidate.destination != destination && candidate.usable && candidate.weight > 0;
-        });
-    if (!others) note += fmt::format("; pool {} has no other endpoint that serves", pool->name);
-  }
-  return note;
-}
-
-const char* past_tense(store::Word word) {
-  switch (word) {
-    case store::Word::drain:
-      return "drained";
-    case store::Word::up:
-      return "held up";
-    case store::Word::down:
-      return "held down";
-  }
-  return "";
-}
-
 }  // namespace
 
 Result<const config::Steer*> find_steer(const Model& model, const Request& request) {
@@ -156,6 +79,26 @@ Result<const config::Steer*> find_steer(const Model& model, const Request& reque
   std::vector<std::string> known;
   for (const auto& steer : model.config().steers) known.push_back(steer.name.text());
   return unknown(fmt::format("no steered name is '{}'", name->text()), name->text(), known);
+}
+
+HealthKey health_key(const probe::Target& target) {
+  return {target.destination, target.check.port, target.check.host, target.check.name};
+}
+
+health::Rules rules_of(const config::Check& check) {
+  return {check.rise,          check.fall,       check.clear, check.hold_down,
+          check.hold_down_max, check.slow_start, check.slow,  check.degraded_share};
+}
+
+Result<wire::Destination> find_endpoint(const Model& model, std::string_view text) {
+  const auto destination = wire::parse_destination(text);
+  if (!destination) return destination.error();
+  if (!model.config().pools_with(*destination).empty()) return *destination;
+  std::vector<std::string> known;
+  for (const auto& pool : model.config().pools)
+    for (const auto& endpoint : pool.endpoints) known.push_back(to_text(endpoint.destination));
+  return unknown(fmt::format("no pool has an endpoint {}", to_text(*destination)), to_text(*destination),
+                 known);
 }
 
 std::vector<double> Model::weights(const config::Steer& steer) const {
@@ -182,10 +125,10 @@ steer::Layout Model::layout(const config::Steer& steer) const {
   return steer::lay_out(due);
 }
 
-health::State Model::health_of(const wire::Destination& destination, const config::Pool& pool) const {
-  if (!pool.check) return {};
-  const auto found = health_.find({destination, *pool.check});
-  return found == health_.end() ? health::State{} : found->second;
+const Watched* Model::watched(const config::Endpoint& endpoint, const config::Pool& pool) const {
+  if (!pool.check) return nullptr;
+  return watched_[static_cast<std::size_t>(&pool - config_.pools.data())]
+                 [static_cast<std::size_t>(&endpoint - pool.endpoints.data())];
 }
 
 const store::EndpointWord* Model::word(const wire::Destination& destination) const {
@@ -193,24 +136,58 @@ const store::EndpointWord* Model::word(const wire::Destination& destination) con
   return found == words_.end() ? nullptr : &found->second;
 }
 
+const Schedule& Model::scheduled(const wire::Destination& destination) const {
+  static const Schedule nothing;
+  const auto found = schedule_.find(destination);
+  return found == schedule_.end() ? nothing : found->second;
+}
+
 std::vector<steer::Candidate> Model::candidates(const config::Pool& pool) const {
   std::vector<steer::Candidate> result;
   for (const auto& endpoint : pool.endpoints) {
     steer::Candidate candidate{endpoint.destination, endpoint.weight};
-    candidate.usable = !pool.check || health_of(endpoint.destination, pool).verdict == health::Verdict::up;
+    if (const auto* known = watched(endpoint, pool)) {
+      candidate.usable = known->share > 0;
+      candidate.allowed = known->state.verdict != health::Verdict::drained;
+      if (candidate.usable) candidate.share = known->share;
+    }
     if (const auto* said = word(endpoint.destination)) {
-      candidate.usable = said->word == store::Word::up;
-      candidate.allowed = said->word == store::Word::up;
+      candidate.usable = candidate.allowed = said->word == store::Word::up;
+      candidate.share = 1;
     }
     result.push_back(candidate);
   }
   return result;
 }
 
+steer::PoolRules Model::pool_rules(const config::Pool& pool) const {
+  steer::PoolRules rules{pool.min_healthy, pool.fail_open};
+  if (!pool.check) return rules;
+  const auto& check = *config_.find_check(*pool.check);
+  for (const auto& endpoint : pool.endpoints) {
+    if (word(endpoint.destination) != nullptr) continue;
+    const auto least =
+        health::least_time_to_change(watched(endpoint, pool)->state, rules_of(check), check.interval);
+    if (!least) continue;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*least).count();
+    rules.ttl_max = static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds, 0, rules.ttl_max));
+  }
+  return rules;
+}
+
+std::optional<Time> Model::next_share() const {
+  std::optional<Time> next;
+  for (const auto& [key, step] : warming_)
+    if (!next || step < *next) next = step;
+  return next;
+}
+
 std::optional<Time> Model::next_expiry() const {
   std::optional<Time> next;
   for (const auto& [destination, word] : words_)
     if (word.until && (!next || *word.until < *next)) next = word.until;
+  for (const auto& [destination, scheduled] : schedule_)
+    if (const Time at = scheduled.begin()->first; !next || at < *next) next = at;
   return next;
 }
 
@@ -224,25 +201,142 @@ void Model::apply(const store::Change& change) {
                  [&](const store::LayoutChange& laid) { steering(laid.steer).layout = laid.layout; },
                  [&](const store::EndpointWord& word) { words_[word.destination] = word; },
                  [&](const store::EndpointWordTaken& taken) { words_.erase(taken.destination); },
+                 [&](const store::ScheduledWord& word) { schedule_[word.destination][word.at] = word; },
+                 [&](const store::ScheduledWordDone& done) {
+                   const auto found = schedule_.find(done.destination);
+                   if (found == schedule_.end()) return;
+                   found->second.erase(done.at);
+                   if (found->second.empty()) schedule_.erase(found);
+                 },
+                 [&](const store::ScheduleTaken& taken) { schedule_.erase(taken.destination); },
+                 [](const auto&) {},  // health goes its own way: restore_health()
              },
              change);
 }
 
-bool Model::apply_probe(const wire::Destination& destination, const config::Check& check,
-                        const health::ProbeResult& result, Time now) {
-  auto& state = health_[{destination, check.name}];
-  const auto step = health::step(state, {check.rise, check.fall}, result, now);
-  state = step.state;
-  return step.changed;
+namespace {
+
+// What of a state can be seen in answers.
+auto visible(const health::State& state, const config::Check& check, Time now) {
+  const auto rules = rules_of(check);
+  return std::tuple(state.verdict, health::share(state, rules, now),
+                    health::least_time_to_change(state, rules, check.interval));
 }
 
-void Model::replace_config(config::Config config) {
+}  // namespace
+
+Model::Seen Model::apply_probe(const HealthKey& key, const health::ProbeResult& result, Time now) {
+  const auto found = health_.find(key);
+  if (found == health_.end()) return {};
+  Watched& watched = found->second;
+  const auto& check = *config_.find_check(key.check);
+  const bool answered = result.success || result.word != health::Word::none;
+  if (!answered && !suspicion_.failed().contains(watched.id)) watched.before = watched.state;
+
+  Seen seen;
+  seen.suspicion = suspicion_.result(watched.id, answered, check.interval, check.timeout, now);
+  seen.trouble = suspicion_.trouble_over(now);
+  if (seen.suspicion == health::Suspicion::Turn::began) seen.to_publish = restore_failed(now);
+  if (suspicion_.suspected_since() && !answered) {
+    watched.state.last = result;
+    watched.state.last_at = now;
+    return seen;
+  }
+  auto step = health::step(watched.state, rules_of(check), result, now);
+  if (visible(watched.state, check, now) != visible(step.state, check, now)) seen.to_publish.push_back(key);
+  seen.changed = step.changed;
+  seen.why = std::move(step.why);
+  take_state(key, watched, std::move(step.state), now);
+  return seen;
+}
+
+// The state, and what follows from it at `now`.
+void Model::take_state(const HealthKey& key, Watched& watched, health::State state, Time now) {
+  const auto rules = rules_of(*config_.find_check(key.check));
+  watched.state = std::move(state);
+  watched.share = health::share(watched.state, rules, now);
+  warming_.erase(key);
+  if (const auto next = health::next_share(watched.state, rules, now)) warming_[key] = *next;
+}
+
+// As they were before the failures that are suspected to be our own; what the last probe brought is kept for
+// whoever looks.
+std::vector<HealthKey> Model::restore_failed(Time now) {
+  std::vector<HealthKey> restored;
+  for (const auto id : suspicion_.failed()) {
+    Watched& watched = health_.at(*targets_[id]);
+    auto state = watched.before;
+    state.last = std::move(watched.state.last);
+    state.last_at = watched.state.last_at;
+    take_state(*targets_[id], watched, std::move(state), now);
+    restored.push_back(*targets_[id]);
+  }
+  return restored;
+}
+
+Model::Seen Model::apply_trouble(const std::string& reason, Time now) {
+  Seen seen;
+  seen.trouble = suspicion_.trouble(reason, now);
+  return seen;
+}
+
+std::vector<HealthKey> Model::warmed(Time now) {
+  std::vector<HealthKey> keys;
+  for (const auto& [key, step] : warming_)
+    if (step <= now) keys.push_back(key);
+  for (const auto& key : keys) {
+    Watched& watched = health_.at(key);
+    take_state(key, watched, std::move(watched.state), now);
+  }
+  return keys;
+}
+
+bool Model::restore_health(const store::HealthSeen& seen, Time now) {
+  const auto found = health_.find({seen.destination, seen.port, seen.host, seen.check});
+  if (found == health_.end()) return false;
+  take_state(found->first, found->second, seen.state, now);
+  if (seen.state.last.success) suspicion_.assume_sound(found->second.id);
+  return true;
+}
+
+// Keeps what is known of targets that stay, and forgets the others.
+void Model::watch_targets(Time now) {
+  std::map<HealthKey, Watched> watched;
+  std::vector<std::vector<health::Suspicion::Id>> pools;
+  targets_.clear();
+  watched_.assign(config_.pools.size(), {});
+  for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+    const auto& pool = config_.pools[i];
+    if (!pool.check) continue;
+    auto& members = pools.emplace_back();
+    for (const auto& endpoint : pool.endpoints) {
+      auto [entry, is_new] =
+          watched.try_emplace(health_key(probe::target_of(endpoint, *config_.find_check(*pool.check))));
+      auto& [key, target] = *entry;
+      watched_[i].push_back(&target);
+      if (is_new) {
+        if (const auto before = health_.find(key); before != health_.end())
+          target.state = before->second.state;
+        target.id = static_cast<health::Suspicion::Id>(targets_.size());
+        targets_.push_back(&key);
+      }
+      if (target.pools.empty() || target.pools.back() != &pool) {
+        target.pools.push_back(&pool);
+        members.push_back(target.id);
+      }
+    }
+  }
+  health_ = std::move(watched);
+  for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
+  std::erase_if(warming_, [&](const auto& entry) { return !health_.contains(entry.first); });
+  suspicion_.set_pools(targets_.size(), pools);
+  for (const auto& [key, target] : health_)
+    if (target.state.last.success) suspicion_.assume_sound(target.id);
+}
+
+void Model::replace_config(config::Config config, Time now) {
   config_ = std::move(config);
-  std::set<HealthKey> probed;
-  for (const auto& pool : config_.pools)
-    for (const auto& endpoint : pool.endpoints)
-      if (pool.check) probed.emplace(endpoint.destination, *pool.check);
-  std::erase_if(health_, [&](const auto& entry) { return !probed.contains(entry.first); });
+  watch_targets(now);
 }
 
 Result<Decision> set_weights(const Model& model, const Request& request, Time now) {
@@ -277,60 +371,6 @@ Result<Decision> reset_weights(const Model& model, const Request& request, Time 
   for (const auto& part : (*steer)->pools) configured.push_back(part.weight);
   return change_weights(model, **steer, configured, store::WeightReset{name.text()}, request, "weight.reset",
                         now);
-}
-
-Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now) {
-  const auto destination = find_endpoint(model, request);
-  if (!destination) return destination.error();
-  store::EndpointWord said{*destination, word, request.who, text_argument(request, "reason"), now, {}};
-  if (const auto length = text_argument(request, "for"); !length.empty())
-    said.until = now + parse_duration(length).value();
-
-  Decision decision;
-  auto text = fmt::format("{} {}", to_text(*destination), past_tense(word));
-  if (said.until) text += fmt::format(" until {}", to_text(*said.until));
-  if (!said.reason.empty()) text += fmt::format(" ({})", said.reason);
-  if (word != store::Word::up) text += emptied_pools(model, *destination);
-  decision.events = {
-      {0, now, request.who, fmt::format("endpoint.{}", store::to_text(word)), to_text(*destination), text}};
-  decision.changes = {said};
-  decision.reply = endpoint_reply(model, *destination, true, text);
-  if (word != store::Word::up) decision.cached_for = longest_ttl(model.config(), *destination);
-  return decision;
-}
-
-Result<Decision> take_word(const Model& model, const Request& request, std::optional<store::Word> only,
-                           Time now) {
-  const auto destination = find_endpoint(model, request);
-  if (!destination) return destination.error();
-  const auto* said = model.word(*destination);
-  if (only && (said == nullptr || said->word != *only))
-    return Error{ErrorCode::refused, fmt::format("{} is not {}", to_text(*destination), past_tense(*only))};
-  Decision decision;
-  if (said == nullptr) {
-    decision.reply =
-        endpoint_reply(model, *destination, false, to_text(*destination) + " is left to its check already");
-    return decision;
-  }
-  const auto text = fmt::format("{} is left to its check again", to_text(*destination));
-  decision.changes = {store::EndpointWordTaken{*destination}};
-  decision.events = {
-      {0, now, request.who, only ? "endpoint.undrain" : "endpoint.auto", to_text(*destination), text}};
-  decision.reply = endpoint_reply(model, *destination, true, text);
-  return decision;
-}
-
-Decision expire_words(const Model& model, Time now) {
-  Decision decision;
-  for (const auto& [destination, word] : model.words()) {
-    if (!word.until || *word.until > now) continue;
-    decision.changes.push_back(store::EndpointWordTaken{destination});
-    decision.events.push_back(
-        {0, now, word.by, "endpoint.auto", to_text(destination),
-         fmt::format("{} is left to its check again: the time for which it was {} is over",
-                     to_text(destination), past_tense(word.word))});
-  }
-  return decision;
 }
 
 Decision settle_layouts(const Model& model) {

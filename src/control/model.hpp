@@ -19,6 +19,8 @@
 #include "config/config.hpp"
 #include "control/commands.hpp"
 #include "health/endpoint.hpp"
+#include "health/suspicion.hpp"
+#include "probe/target.hpp"
 #include "steer/layout.hpp"
 #include "steer/select.hpp"
 #include "store/store.hpp"
@@ -31,16 +33,43 @@ struct Steering {
   std::string layout;                            // as stored; empty: never laid out
 };
 
-using HealthKey = std::pair<wire::Destination, std::string>;  // endpoint and check
+// What is probed once, however many pools ask for it.
+struct HealthKey {
+  wire::Destination destination;  // the endpoint's, or what its check asks in its stead
+  std::uint16_t port = 0;
+  std::string host, check;  // the Host field, where it tells targets apart; the check's name
+  friend auto operator<=>(const HealthKey&, const HealthKey&) = default;
+  friend bool operator==(const HealthKey&, const HealthKey&) = default;
+};
+HealthKey health_key(const probe::Target& target);
+
+// What is known of one of them.
+struct Watched {
+  health::State state;
+  double share = 0;      // of the weight, at the last result or step of a slow start
+  health::State before;  // its first failure since any target succeeded last
+  health::Suspicion::Id id = 0;
+  std::vector<const config::Pool*> pools;
+};
+
+health::Rules rules_of(const config::Check& check);
+
+// The operator's words about one endpoint that are to be said later, by when.
+using Schedule = std::map<Time, store::ScheduledWord>;
 
 class Model {
  public:
-  explicit Model(config::Config config) : config_(std::move(config)) {}
+  explicit Model(config::Config config) : config_(std::move(config)) { watch_targets({}); }
+  // It points into its own maps and vectors: they move as a whole, and are not copied.
+  Model(Model&&) = default;
+  Model& operator=(Model&&) = delete;
 
   const config::Config& config() const { return config_; }
   const std::map<wire::Name, Steering>& steerings() const { return steerings_; }
   const std::map<wire::Destination, store::EndpointWord>& words() const { return words_; }
-  const std::map<HealthKey, health::State>& health() const { return health_; }
+  const std::map<wire::Destination, Schedule>& schedule() const { return schedule_; }  // none is empty
+  const std::map<HealthKey, Watched>& health() const { return health_; }
+  const health::Suspicion& suspicion() const { return suspicion_; }
 
   // --- what follows from the state ---
 
@@ -49,9 +78,13 @@ class Model {
   std::vector<double> weights(const config::Steer& steer) const;
   steer::Layout layout(const config::Steer& steer) const;
   std::vector<steer::Candidate> candidates(const config::Pool& pool) const;
-  health::State health_of(const wire::Destination& destination, const config::Pool& pool) const;
+  steer::PoolRules pool_rules(const config::Pool& pool) const;
+  // Of an endpoint of a pool of config(); null: the pool has no check.
+  const Watched* watched(const config::Endpoint& endpoint, const config::Pool& pool) const;
+  std::optional<Time> next_share() const;  // when a slow start climbs a step
   const store::EndpointWord* word(const wire::Destination& destination) const;
-  std::optional<Time> next_expiry() const;  // of an operator's word
+  const Schedule& scheduled(const wire::Destination& destination) const;
+  std::optional<Time> next_expiry() const;  // of an operator's word, or when one is to be said
 
   // --- what changes it ---
 
@@ -59,18 +92,41 @@ class Model {
   // same: it may come back with the next config.
   void apply(const store::Change& change);
 
-  // True when the endpoint's verdict changed.
-  bool apply_probe(const wire::Destination& destination, const config::Check& check,
-                   const health::ProbeResult& result, Time now);
+  // What the result of a probe has come to.
+  struct Seen {
+    bool changed = false;               // the verdict
+    std::string why;                    // it is
+    std::vector<HealthKey> to_publish;  // whose share, or whose least time to a change, is another one
+    health::Suspicion::Turn suspicion{};
+    health::Suspicion::Turn trouble{};
+  };
+  // A result of something that is not watched changes nothing.
+  Seen apply_probe(const HealthKey& key, const health::ProbeResult& result, Time now);
+  Seen apply_trouble(const std::string& reason, Time now);
+
+  // Whose slow start is at another step at `now`.
+  std::vector<HealthKey> warmed(Time now);
+
+  // From the store. False when nothing is watched by that name any more.
+  bool restore_health(const store::HealthSeen& seen, Time now);
 
   // Forgets the health of endpoints that no pool has any more.
-  void replace_config(config::Config config);
+  void replace_config(config::Config config, Time now);
 
  private:
+  void watch_targets(Time now);
+  void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
+  std::vector<HealthKey> restore_failed(Time now);
+
   config::Config config_;
   std::map<wire::Name, Steering> steerings_;
   std::map<wire::Destination, store::EndpointWord> words_;
-  std::map<HealthKey, health::State> health_;
+  std::map<wire::Destination, Schedule> schedule_;
+  std::map<HealthKey, Watched> health_;
+  std::vector<const HealthKey*> targets_;             // by Id
+  std::vector<std::vector<const Watched*>> watched_;  // by pool and endpoint of config_
+  std::map<HealthKey, Time> warming_;                 // in a slow start: the next step
+  health::Suspicion suspicion_;
 };
 
 // What a request comes to. With nothing in `changes` the state stays as it is.
@@ -84,17 +140,14 @@ struct Decision {
 
 Result<Decision> set_weights(const Model& model, const Request& request, Time now);
 Result<Decision> reset_weights(const Model& model, const Request& request, Time now);
-Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now);
-Result<Decision> take_word(const Model& model, const Request& request, std::optional<store::Word> only,
-                           Time now);
-
-// The operator's words that have run out by `now`.
-Decision expire_words(const Model& model, Time now);
 
 // Lays out all names whose stored layout does not fit their weights: after start and reload.
 Decision settle_layouts(const Model& model);
 
 // The steer that the request's argument `name` names.
 Result<const config::Steer*> find_steer(const Model& model, const Request& request);
+
+// The endpoint, of some pool, that a text names.
+Result<wire::Destination> find_endpoint(const Model& model, std::string_view text);
 
 }  // namespace sluice::control

@@ -4,11 +4,17 @@
 #include <chrono>
 #include <new>
 
+#include "control/present.hpp"
+
 namespace sluice::control {
 namespace {
 
 // How often replaced snapshots are looked at; an idle worker lets go of its own within a second.
 constexpr auto release_interval = std::chrono::seconds(1);
+
+std::uint32_t whole_seconds(Duration duration) {
+  return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
+}
 
 }  // namespace
 
@@ -58,10 +64,12 @@ void Publisher::publish_steer(const config::Steer& steer) {
   }
 }
 
+void Publisher::publish_pool(const config::Pool& pool) {
+  if (block_ && !fill_pool(*block_, pool)) publish_everything();
+}
+
 void Publisher::publish_pools_with(const wire::Destination& destination) {
-  if (!block_) return;
-  for (const auto* pool : model_.config().pools_with(destination))
-    if (!block_->publish_pool(pool->name, model_.candidates(*pool))) publish_everything();
+  for (const auto* pool : model_.config().pools_with(destination)) publish_pool(*pool);
 }
 
 std::uint64_t Publisher::answers(const wire::Name& name, const std::string& pool) {
@@ -75,12 +83,16 @@ std::uint64_t Publisher::answers_since_change(const wire::Name& name, const std:
 
 void Publisher::stop() { release_timer_.cancel(); }
 
+bool Publisher::fill_pool(steer::Block& block, const config::Pool& pool) {
+  return block.publish_pool(pool.name, model_.candidates(pool), model_.pool_rules(pool));
+}
+
 bool Publisher::fill(steer::Block& block) {
   const auto& config = model_.config();
   entries_.clear();
   for (const auto& steer : config.steers) entries_[steer.name] = block.add_name(steer.name);
   for (const auto& pool : config.pools)
-    if (!block.publish_pool(pool.name, model_.candidates(pool))) return false;
+    if (!fill_pool(block, pool)) return false;
   return std::all_of(config.steers.begin(), config.steers.end(), [&](const config::Steer& steer) {
     return block.publish_table(entries_.at(steer.name), steer_input(steer));
   });
@@ -100,9 +112,14 @@ std::shared_ptr<steer::Block> Publisher::build_block() {
 steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
   steer::SteerInput input;
   input.name = steer.name;
-  for (const auto& part : steer.pools) input.pools.push_back({part.pool, counter(steer.name, part.pool).id});
   input.layout = model_.layout(steer);
-  input.ttl = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(steer.ttl).count());
+  const auto pools = unrated(model_.config(), steer, input.layout);
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    const auto& name = steer.pools[i].pool;
+    input.pools.push_back({name, counter(steer.name, name).id, pools[i].cap, pools[i].standby});
+  }
+  input.ttl = whole_seconds(steer.ttl);
+  input.ttl_min = whole_seconds(steer.ttl_min);
   input.answers = steer.answers;
   input.method = steer.method;
   input.subnet_v4 = steer.subnet_v4;

@@ -45,11 +45,16 @@ class Publisher {
 
   // Nothing before the first publish_everything().
   void publish_steer(const config::Steer& steer);
+  void publish_pool(const config::Pool& pool);
   void publish_pools_with(const wire::Destination& destination);
 
   // Answers that a steer has given from a pool: in all, and since its weights changed last.
   std::uint64_t answers(const wire::Name& name, const std::string& pool);
   std::uint64_t answers_since_change(const wire::Name& name, const std::string& pool);
+
+  // Only after the first publish_everything().
+  const steer::Block& block() const { return *block_; }
+  const HashKey& sticky_key() const { return sticky_key_; }
 
   void stop();
 
@@ -60,6 +65,7 @@ class Publisher {
   };
 
   bool fill(steer::Block& block);
+  bool fill_pool(steer::Block& block, const config::Pool& pool);
   std::shared_ptr<steer::Block> build_block();
   steer::SteerInput steer_input(const config::Steer& steer);
   CounterUse& counter(const wire::Name& name, const std::string& pool);

@@ -1,18 +1,22 @@
 #include "control/status.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <optional>
 #include <set>
-#include <span>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "control/present.hpp"
 
 namespace sluice::control {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::array families{Family::v4, Family::v6};
 
 json::value time_or_null(Time time) {
   return time == Time{} ? json::value(nullptr) : json::value(to_text(time));
@@ -28,56 +32,12 @@ const char* method_text(config::Method method) {
   return "";
 }
 
-bool is_alive(const std::vector<steer::Candidate>& candidates) {
-  return std::any_of(candidates.begin(), candidates.end(), [](const steer::Candidate& candidate) {
-    return candidate.usable && candidate.weight > 0;
-  });
-}
-
-// The pools of a steer in the eyes of one family.
-std::vector<steer::Rated> rated(const Model& model, const config::Steer& steer, Family family) {
-  const auto set = steer::shares(model.layout(steer), steer.pools.size());
-  std::vector<steer::Rated> pools;
-  for (std::size_t i = 0; i < steer.pools.size(); ++i) {
-    const auto candidates = model.candidates(*model.config().find_pool(steer.pools[i].pool));
+// In some family.
+bool is_alive(const std::vector<steer::Candidate>& candidates, const steer::PoolRules& rules) {
+  return std::any_of(families.begin(), families.end(), [&](Family family) {
     const auto members = steer::of_family(candidates, family);
-    pools.push_back({set[i], {}});
-    if (!members.empty()) pools.back().grade = steer::select(members).grade;
-  }
-  return pools;
-}
-
-const char* rule_of(std::span<const steer::Rated> pools) {
-  const auto best = steer::best_grade(pools);
-  if (!best) return "no address";
-  const bool moved = std::any_of(pools.begin(), pools.end(), [&](const steer::Rated& pool) {
-    return pool.share > 0 && pool.grade && pool.grade != best;
+    return !members.empty() && steer::select(members, rules).grade == steer::Grade::alive;
   });
-  switch (*best) {
-    case steer::Grade::alive:
-      return moved ? "dead pools' shares moved" : "weights";
-    case steer::Grade::dead:
-      return "all pools dead: answering as if healthy";
-    case steer::Grade::taken_out:
-      return "all endpoints taken out: answering as if they were not";
-  }
-  return "";
-}
-
-// Families are decided apart. The shares shown are IPv4's, or IPv6's where no pool has IPv4.
-struct Present {
-  std::vector<double> shares;
-  std::string rule;
-};
-
-Present present(const Model& model, const config::Steer& steer) {
-  const auto v4 = rated(model, steer, Family::v4), v6 = rated(model, steer, Family::v6);
-  const bool has_v4 = steer::best_grade(v4).has_value(), has_v6 = steer::best_grade(v6).has_value();
-  if (!has_v4) return {steer::shares_after_health(v6), rule_of(v6)};
-  const std::string rule = rule_of(v4);
-  const bool alike = !has_v6 || rule == rule_of(v6);
-  return {steer::shares_after_health(v4),
-          alike ? rule : fmt::format("IPv4: {}; IPv6: {}", rule, rule_of(v6))};
 }
 
 // Which pools some name's questions of a family lead to now.
@@ -86,7 +46,7 @@ using Asked = std::set<std::pair<std::string, Family>>;
 Asked asked_pools(const Model& model) {
   Asked asked;
   for (const auto& steer : model.config().steers) {
-    for (const Family family : {Family::v4, Family::v6}) {
+    for (const Family family : families) {
       const auto shares = steer::shares_after_health(rated(model, steer, family));
       for (std::size_t i = 0; i < shares.size(); ++i)
         if (shares[i] > 0) asked.emplace(steer.pools[i].pool, family);
@@ -96,13 +56,14 @@ Asked asked_pools(const Model& model) {
 }
 
 // The endpoints of a pool that are in answers now.
-std::set<wire::Destination> serving(const std::vector<steer::Candidate>& candidates, const std::string& pool,
+std::set<wire::Destination> serving(const std::vector<steer::Candidate>& candidates,
+                                    const steer::PoolRules& rules, const std::string& pool,
                                     const Asked& asked) {
   std::set<wire::Destination> endpoints;
-  for (const Family family : {Family::v4, Family::v6}) {
+  for (const Family family : families) {
     const auto members = steer::of_family(candidates, family);
     if (members.empty() || !asked.contains({pool, family})) continue;
-    const auto selection = steer::select(members);
+    const auto selection = steer::select(members, rules);
     for (std::size_t i = 0; i < members.size(); ++i)
       if (selection.chosen[i] > 0) endpoints.insert(members[i].destination);
   }
@@ -111,7 +72,7 @@ std::set<wire::Destination> serving(const std::vector<steer::Candidate>& candida
 
 json::object steer_status(const Model& model, const Surroundings& around, const config::Steer& steer) {
   const auto weights = model.weights(steer);
-  const auto set = steer::shares(model.layout(steer), weights.size());
+  const auto set = unrated(model.config(), steer, model.layout(steer));
   std::vector<std::vector<steer::Candidate>> candidates;
   std::vector<std::uint64_t> answers;
   for (const auto& part : steer.pools) {
@@ -128,8 +89,9 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
     pools.push_back({{"pool", steer.pools[i].pool},
                      {"weight", weights[i]},
                      {"config_weight", steer.pools[i].weight},
-                     {"set_share", set[i]},
+                     {"set_share", set[i].share},
                      {"now_share", now.shares[i]},
+                     {"cap", set[i].cap < 1 ? json::value(set[i].cap) : json::value(nullptr)},
                      {"answers", answers[i]},
                      {"answered_share", answered == 0 ? json::value(nullptr)
                                                       : json::value(static_cast<double>(answers[i]) /
@@ -164,6 +126,19 @@ json::value word_status(const store::EndpointWord* word) {
           {"until", word->until ? json::value(to_text(*word->until)) : json::value(nullptr)}};
 }
 
+json::array schedule_status(const Schedule& schedule) {
+  json::array words;
+  for (const auto& [at, scheduled] : schedule)
+    words.push_back(
+        {{"word", scheduled.word ? store::to_text(*scheduled.word) : "auto"},
+         {"at", to_text(at)},
+         {"for", scheduled.length ? json::value(to_text(*scheduled.length)) : json::value(nullptr)},
+         {"by", scheduled.by},
+         {"reason", scheduled.reason},
+         {"since", to_text(scheduled.since)}});
+  return words;
+}
+
 json::value last_probe_status(const health::State& state) {
   if (state.last_at == Time{}) return nullptr;
   return {{"success", state.last.success},
@@ -172,30 +147,61 @@ json::value last_probe_status(const health::State& state) {
           {"at", to_text(state.last_at)}};
 }
 
+json::object checker_status(const health::Suspicion& suspicion) {
+  const auto optional_time = [](std::optional<Time> time) {
+    return time ? json::value(to_text(*time)) : json::value(nullptr);
+  };
+  return {{"suspected_since", optional_time(suspicion.suspected_since())},
+          {"held", suspicion.suspected_since() ? suspicion.failed().size() : 0},
+          {"trouble_since", optional_time(suspicion.trouble_since())},
+          {"trouble",
+           suspicion.trouble_since() ? json::value(suspicion.trouble_reason()) : json::value(nullptr)}};
+}
+
+// What has to be told of before all else.
+std::vector<std::string> checker_warnings(const health::Suspicion& suspicion) {
+  std::vector<std::string> warnings;
+  if (const auto since = suspicion.suspected_since())
+    warnings.push_back(fmt::format(
+        "all probes fail since {}: the checker itself is the suspect, and all verdicts are held as they were",
+        to_text(*since)));
+  if (const auto since = suspicion.trouble_since())
+    warnings.push_back(
+        fmt::format("probes cannot be run since {}: {}", to_text(*since), suspicion.trouble_reason()));
+  return warnings;
+}
+
 json::object pool_status(const Model& model, const config::Pool& pool, const Asked& asked) {
   const auto candidates = model.candidates(pool);
-  const auto in_answers = serving(candidates, pool.name, asked);
+  const auto rules = model.pool_rules(pool);
+  const auto in_answers = serving(candidates, rules, pool.name, asked);
   const auto* check = pool.check ? model.config().find_check(*pool.check) : nullptr;
   json::array endpoints;
-  for (const auto& candidate : candidates) {
-    const auto state = model.health_of(candidate.destination, pool);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto& candidate = candidates[i];
+    const auto* watched = model.watched(pool.endpoints[i], pool);
+    const auto state = watched == nullptr ? health::State{} : watched->state;
     // An unchecked endpoint is taken as healthy.
     const char* health = check == nullptr ? "up" : health::to_text(state.verdict);
     endpoints.push_back({{"address", to_text(candidate.destination)},
                          {"weight", candidate.weight},
+                         {"share", candidate.usable ? candidate.share : 0},
                          {"serving", in_answers.contains(candidate.destination)},
                          {"health", health},
                          {"since", time_or_null(state.since)},
                          {"word", word_status(model.word(candidate.destination))},
+                         {"scheduled", schedule_status(model.scheduled(candidate.destination))},
                          {"last", last_probe_status(state)},
                          {"successes", state.successes},
                          {"failures", state.failures},
+                         {"held_until", time_or_null(state.held_until)},
                          {"rise", check == nullptr ? 0 : check->rise},
-                         {"fall", check == nullptr ? 0 : check->fall}});
+                         {"fall", check == nullptr ? 0 : check->fall},
+                         {"clear", check == nullptr ? 0 : check->clear}});
   }
   return {{"pool", pool.name},
           {"check", check == nullptr ? json::value(nullptr) : json::value(check->name)},
-          {"alive", is_alive(candidates)},
+          {"alive", is_alive(candidates, rules)},
           {"endpoints", std::move(endpoints)}};
 }
 
@@ -231,11 +237,13 @@ json::object status(const Model& model, const Surroundings& around, const wire::
                      {"names", zone->name_count()},
                      {"records", zone->record_count()}});
   for (const auto& address : around.listen) listen.emplace_back(address);
+  for (const auto& warning : checker_warnings(model.suspicion())) warnings.emplace_back(warning);
   for (const auto& warning : around.warnings) warnings.emplace_back(warning);
-  return {
-      {"version", SLUICE_VERSION},       {"started", to_text(around.started)}, {"config", config.file},
-      {"now", to_text(around.now)},      {"listen", std::move(listen)},        {"zones", std::move(zones)},
-      {"warnings", std::move(warnings)}, {"steers", std::move(steers)},        {"pools", std::move(pools)}};
+  return {{"version", SLUICE_VERSION},       {"started", to_text(around.started)},
+          {"config", config.file},           {"now", to_text(around.now)},
+          {"listen", std::move(listen)},     {"zones", std::move(zones)},
+          {"warnings", std::move(warnings)}, {"checker", checker_status(model.suspicion())},
+          {"steers", std::move(steers)},     {"pools", std::move(pools)}};
 }
 
 std::string metrics_text(const Model& model, const Surroundings& around, const Counters& counters) {
@@ -270,6 +278,10 @@ std::string metrics_text(const Model& model, const Surroundings& around, const C
     for (const auto& candidate : model.candidates(pool))
       text += fmt::format("sluice_endpoint_usable{{pool=\"{}\",address=\"{}\"}} {}\n", label_value(pool.name),
                           to_text(candidate.destination), candidate.usable ? 1 : 0);
+  open("checker_suspected", "gauge", "1 while all probes fail at once and verdicts are held.");
+  text += fmt::format("sluice_checker_suspected {}\n", model.suspicion().suspected_since() ? 1 : 0);
+  open("checker_trouble", "gauge", "1 while probes cannot be run for lack of something of our own.");
+  text += fmt::format("sluice_checker_trouble {}\n", model.suspicion().trouble_since() ? 1 : 0);
   return text;
 }
 

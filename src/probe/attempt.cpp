@@ -1,26 +1,31 @@
 #include "probe/attempt.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/write.hpp>
+#include <boost/beast/http/status.hpp>
 
+#include "base/text.hpp"
+#include "probe/agent.hpp"
+#include "probe/body.hpp"
 #include "probe/cadence.hpp"
+#include "probe/http.hpp"
+#include "probe/tls.hpp"
 
 namespace sluice::probe {
 namespace {
@@ -33,11 +38,7 @@ using boost::system::error_code;
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
-constexpr std::uint16_t http_port = 80;
-
-// Interim responses (1xx, RFC 9110 section 15.2) that are skipped before the final one; servers send one or
-// two.
-constexpr int interim_responses_max = 8;
+constexpr std::size_t wanted_shown_max = 64;
 
 tcp::endpoint to_endpoint(const Address& address, std::uint16_t port) {
   const auto& octets = address.octets;
@@ -58,60 +59,66 @@ asio::awaitable<error_code> connect(beast::tcp_stream& stream, tcp::endpoint end
   co_return to_itself ? error_code(asio::error::connection_refused) : error_code();
 }
 
-http::request<http::empty_body> make_request(const Target& target) {
-  http::request<http::empty_body> request(http::verb::get, target.check.path, 11);
-  request.set(http::field::host, host_field(target));
-  request.set(http::field::user_agent, "sluice/" SLUICE_VERSION);
-  request.set(http::field::connection, "close");
-  return request;
-}
-
-// Few octets and then the end of the connection: what another protocol says to our request (a TLS alert, say)
-// looks like this, too.
-bool may_be_http(const beast::flat_buffer& buffer) {
-  constexpr std::string_view start = "HTTP/";
-  const std::string_view text(static_cast<const char*>(buffer.data().data()), buffer.size());
-  return text.substr(0, start.size()) == start.substr(0, text.size());
-}
-
-// Reads response headers up to the final one's end; bodies are left where they are.
-asio::awaitable<std::pair<error_code, unsigned>> read_status(beast::tcp_stream& stream) {
-  beast::flat_buffer buffer(header_size_max);
-  unsigned status = 0;
-  for (int responses = 0; responses <= interim_responses_max; ++responses) {
-    http::response_parser<http::empty_body> parser;
-    parser.header_limit(header_size_max);
-    parser.body_limit(boost::none);  // we do not read it, so it may be of any length
-    auto [failure, parsed] = co_await http::async_read_header(stream, buffer, parser, as_result);
-    if (failure == http::error::partial_message && parsed == 0 && !may_be_http(buffer))
-      failure = http::error::bad_version;
-    if (failure) co_return std::pair(failure, 0U);
-    status = parser.get().result_int();
-    if (http::to_status_class(status) != http::status_class::informational) break;
+asio::awaitable<void> ask_over_tls(beast::tcp_stream& stream, const Target& target, const Tools& tools,
+                                   Attempt& attempt) {
+  attempt.stage = Stage::securing;
+  TlsStream tls(stream, *tools.tls);
+  const auto name = certificate_name(target);
+  if (const auto set = expect_server(tls, target.check, name, attempt.refusal); !set) {
+    attempt.failure = make_error_code(boost::system::errc::not_enough_memory);
+    co_return;
   }
-  co_return std::pair(error_code(), status);
+  const auto [failure] = co_await tls.async_handshake(asio::ssl::stream_base::client, as_result);
+  attempt.failure = failure;
+  if (!failure) co_await ask(tls, target, tools, attempt);
 }
 
-asio::awaitable<void> converse(beast::tcp_stream& stream, const Target& target, Attempt& attempt) {
-  attempt.failure = co_await connect(stream, to_endpoint(*target.destination.address(), target.check.port));
+// Up to the first line end, or the end of the connection.
+asio::awaitable<void> listen_to_agent(beast::tcp_stream& stream, Attempt& attempt) {
+  attempt.stage = Stage::listening;
+  std::array<char, agent_size_max> buffer;
+  std::size_t size = 0;
+  bool ended = false;
+  while (!ended && size < buffer.size()) {
+    const auto rest = asio::buffer(buffer) + size;
+    const auto [failure, read] = co_await stream.async_read_some(rest, as_result);
+    size += read;
+    std::string_view line(buffer.data(), size);
+    ended = cut_line(line) || failure == asio::error::eof;
+    attempt.line = std::string(line);
+    if (ended) break;
+    attempt.failure = failure;
+    if (failure) co_return;
+  }
+  if (!ended) attempt.failure = asio::error::message_size;
+  if (ended) attempt.stage = Stage::done;
+}
+
+asio::awaitable<void> converse(beast::tcp_stream& stream, const Target& target, const Tools& tools,
+                               Clock::time_point end, Attempt& attempt) {
+  const auto& address = *target.destination.address();
+  stream.expires_at(std::min(end, Clock::now() + connect_timeout_max));
+  attempt.failure = co_await connect(stream, to_endpoint(address, target.check.port));
+  if (attempt.failure == asio::error::network_unreachable) attempt.without_route = !has_route(address);
   if (attempt.failure) co_return;
+  stream.expires_at(end);  // once: for all that follows together
   switch (target.check.type) {
     case config::CheckType::tcp:
+      attempt.stage = Stage::done;
       break;
-    case config::CheckType::http: {
-      attempt.stage = Stage::responding;
-      const auto request = make_request(target);
-      std::size_t size = 0;
-      std::tie(attempt.failure, size) = co_await http::async_write(stream, request, as_result);
-      if (attempt.failure) co_return;
-      const auto [failure, status] = co_await read_status(stream);
-      attempt.failure = failure;
-      if (failure) co_return;
-      attempt.status = status;
+    case config::CheckType::http:
+      co_await ask(stream, target, tools, attempt);
       break;
-    }
+    case config::CheckType::https:
+      co_await ask_over_tls(stream, target, tools, attempt);
+      break;
+    case config::CheckType::agent:
+      co_await listen_to_agent(stream, attempt);
+      break;
+    case config::CheckType::exec:
+    case config::CheckType::push:
+      break;
   }
-  attempt.stage = Stage::done;
 }
 
 // ---- Deciding
@@ -131,20 +138,62 @@ bool is_own(const error_code& failure) {
   return std::any_of(std::begin(own), std::end(own), [&](errc::errc_t code) { return failure == code; });
 }
 
+std::string_view doing(Stage stage) {
+  switch (stage) {
+    case Stage::connecting:
+      return "connecting";
+    case Stage::securing:
+      return "shaking hands (TLS)";
+    case Stage::responding:
+      return "waiting for a response";
+    case Stage::body:
+      return "reading the response's body";
+    case Stage::listening:
+      return "waiting for the agent's line";
+    case Stage::done:
+      break;
+  }
+  return "";
+}
+
 std::string timeout_text(const config::Check& check, Stage stage) {
-  const char* what = stage == Stage::connecting ? "connecting" : "waiting for a response";
-  return fmt::format("timeout after {} while {}", to_text(check.timeout), what);
+  const bool connecting = stage == Stage::connecting;
+  const auto limit = connecting ? std::min(check.timeout, connect_timeout_max) : check.timeout;
+  return fmt::format("timeout after {} while {}", to_text(limit), doing(stage));
+}
+
+bool is_end(const error_code& failure) {
+  return failure == http::error::end_of_stream || failure == http::error::partial_message ||
+         failure == asio::error::eof || failure == asio::error::connection_reset ||
+         failure == asio::error::broken_pipe || failure == asio::ssl::error::stream_truncated;
+}
+
+bool is_not_http(const error_code& failure) {
+  return failure.category() == make_error_code(http::error::bad_version).category();
 }
 
 // What an HTTP response has to begin with to be one, or how the connection ended before that.
 std::string response_failure_text(const error_code& failure) {
-  if (failure == http::error::end_of_stream || failure == asio::error::eof ||
-      failure == asio::error::connection_reset || failure == asio::error::broken_pipe)
-    return "connection closed before a response";
   if (failure == http::error::partial_message) return "connection closed within the response's header";
+  if (is_end(failure)) return "connection closed before a response";
   if (failure == http::error::header_limit || failure == http::error::buffer_overflow)
     return fmt::format("response header longer than {} KiB", header_size_max / 1024);
-  if (failure.category() == make_error_code(http::error::bad_version).category()) return "not HTTP";
+  if (is_not_http(failure)) return "not HTTP";
+  if (is_tls(failure)) return fmt::format("TLS: {}", alert_text(failure));
+  return failure.message();
+}
+
+std::string body_failure_text(const error_code& failure) {
+  if (is_end(failure)) return "connection closed within the response's body";
+  if (is_not_http(failure)) return "the response's body is broken";
+  if (is_tls(failure)) return fmt::format("TLS: {}", alert_text(failure));
+  return failure.message();
+}
+
+std::string agent_failure_text(const error_code& failure) {
+  if (failure == asio::error::message_size)
+    return fmt::format("the agent's line is longer than {} octets", agent_size_max);
+  if (is_end(failure)) return "connection closed before the agent's line had an end";
   return failure.message();
 }
 
@@ -162,8 +211,14 @@ std::string failure_text(const config::Check& check, const Attempt& attempt) {
   switch (attempt.stage) {
     case Stage::connecting:
       return connect_failure_text(attempt.failure);
+    case Stage::securing:
+      return attempt.refusal.empty() ? handshake_failure_text(attempt.failure) : attempt.refusal;
     case Stage::responding:
       return response_failure_text(attempt.failure);
+    case Stage::body:
+      return body_failure_text(attempt.failure);
+    case Stage::listening:
+      return agent_failure_text(attempt.failure);
     case Stage::done:
       break;
   }
@@ -179,23 +234,47 @@ std::string to_text(const std::vector<config::StatusRange>& ranges) {
   return text;
 }
 
-health::ProbeResult judge_status(const config::Check& check, unsigned status, Duration took) {
-  const bool expected = std::any_of(
-      check.expect.begin(), check.expect.end(),
-      [&](const config::StatusRange& range) { return range.first <= status && status <= range.last; });
-  if (!expected) return {false, fmt::format("status {}, expected {}", status, to_text(check.expect)), took};
+// What the body should have had, in the user's words.
+std::string wanted_text(const config::Check& check) {
+  if (!check.body.empty()) return fmt::format("'{}'", printable(check.body, wanted_shown_max));
+  return fmt::format("a match of '{}'", printable(check.body_regex, wanted_shown_max));
+}
+
+health::ProbeResult judge_response(const config::Check& check, const Attempt& attempt) {
+  const auto status = *attempt.status;
+  const auto failed = [&](std::string detail) {
+    return health::ProbeResult{false, std::move(detail), attempt.took};
+  };
+  if (!is_expected(check, status))
+    return failed(fmt::format("status {}, expected {}", status, to_text(check.expect)));
+  if (attempt.body == BodyFinding::missing)
+    return failed(fmt::format("status {}, but its body has not {}", status, wanted_text(check)));
+  if (attempt.body == BodyFinding::not_in_begin)
+    return failed(fmt::format("status {}, but the first {} KiB of its body have not {}", status,
+                              body_size_max / 1024, wanted_text(check)));
   // Our words for the status and not the server's: theirs may be anything.
   const auto reason = http::obsolete_reason(http::int_to_status(status));
-  return {true, fmt::format("{} {}", status, std::string_view(reason.data(), reason.size())), took};
+  return {true, fmt::format("{} {}", status, std::string_view(reason.data(), reason.size())), attempt.took};
 }
 
 }  // namespace
 
-asio::awaitable<Attempt> run_attempt(beast::tcp_stream& stream, const Target& target) {
+bool has_route(const Address& address) {
+  const auto endpoint =
+      to_endpoint(address, 9);  // whatever the port is: connecting UDP only looks the route up
+  const int family = address.family == Family::v4 ? AF_INET : AF_INET6;
+  const int descriptor = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return true;
+  const int connected = ::connect(descriptor, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
+  const bool none = connected != 0 && errno == ENETUNREACH;
+  ::close(descriptor);
+  return !none;
+}
+
+asio::awaitable<Attempt> run_attempt(beast::tcp_stream& stream, const Target& target, const Tools& tools) {
   Attempt attempt;
   const auto start = Clock::now();
-  stream.expires_at(start + target.check.timeout);  // once: for all that follows together
-  co_await converse(stream, target, attempt);
+  co_await converse(stream, target, tools, start + target.check.timeout, attempt);
   attempt.took = std::chrono::duration_cast<Duration>(Clock::now() - start);
   error_code ignored;
   stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
@@ -204,18 +283,13 @@ asio::awaitable<Attempt> run_attempt(beast::tcp_stream& stream, const Target& ta
 }
 
 Result<health::ProbeResult> judge(const config::Check& check, const Attempt& attempt) {
+  if (attempt.without_route) return Error{ErrorCode::unavailable, "this machine has no route to the address"};
   if (attempt.failure && is_own(attempt.failure))
     return Error{ErrorCode::unavailable, attempt.failure.message()};
   if (attempt.failure) return health::ProbeResult{false, failure_text(check, attempt), attempt.took};
-  if (attempt.status) return judge_status(check, *attempt.status, attempt.took);
+  if (attempt.line) return judge_agent(*attempt.line, attempt.took);
+  if (attempt.status) return judge_response(check, attempt);
   return health::ProbeResult{true, "connected", attempt.took};
-}
-
-Target at_address(const Target& host, const Address& address, Duration limit) {
-  Target target{address, host.check};
-  target.check.host = host_field(host);
-  target.check.timeout = limit;
-  return target;
 }
 
 Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration took) {
@@ -230,17 +304,6 @@ Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration
     verdict->detail = fmt::format("none of {} addresses; {}", tried.size(), verdict->detail);
   verdict->took = took;
   return verdict;
-}
-
-std::string host_field(const Target& target) {
-  const auto& [destination, check] = target;
-  if (!check.host.empty()) return check.host;
-  auto host = to_text(destination);
-  if (destination.is_host())
-    host.pop_back();  // RFC 3986, 3.2.2 allows the final dot; servers do not expect it
-  const auto* address = destination.address();
-  if (address && address->family == Family::v6) host = fmt::format("[{}]", host);
-  return check.port == http_port ? host : fmt::format("{}:{}", host, check.port);
 }
 
 }  // namespace sluice::probe

@@ -1,7 +1,9 @@
 // One probe: the part that acts, and the pure part that says what came of it.
 //
-//   connect --tcp--> success
-//      '------http--> request -> response header -> status in `expect`?
+//   connect --tcp----> success
+//      |------agent--> line --> what it says
+//      |------http---> request -> response header -> status in `expect`? -> what `body` wants in the body?
+//      '------https--> handshake -> certificate good? -> as http
 #pragma once
 
 #include <cstdint>
@@ -16,31 +18,55 @@
 #include "base/address.hpp"
 #include "base/result.hpp"
 #include "health/endpoint.hpp"
-#include "probe/prober.hpp"
+#include "probe/target.hpp"
+#include "probe/tools.hpp"
 
 namespace sluice::probe {
 
+// How much of a response is read before its body: status line and header fields.
+inline constexpr std::size_t header_size_max = 64 * 1024;
+
+// Of a probe's time connecting may take so much: the first SYN is repeated after 1 s and 3 s. Who has not
+// answered by then would do so too late for anybody.
+inline constexpr Duration connect_timeout_max = std::chrono::seconds(5);
+
 // How far a probe came.
-enum class Stage : std::uint8_t { connecting, responding, done };
+enum class Stage : std::uint8_t {
+  connecting,
+  securing,    // the TLS handshake
+  responding,  // request and response header
+  body,        // of the response
+  listening,   // to an agent
+  done
+};
+
+// What came of looking into a response's body.
+enum class BodyFinding : std::uint8_t { not_looked_for, found, missing, not_in_begin };
 
 struct Attempt {
   Stage stage = Stage::connecting;    // where it failed; `done`: it did not
   boost::system::error_code failure;  // why
   std::optional<unsigned> status;     // of an HTTP response
   Duration took{};
+  BodyFinding body = BodyFinding::not_looked_for;
+  std::optional<std::string> line{};  // what an agent said
+  std::string refusal{};              // why the server's certificate was refused; empty: it was not
+  bool without_route = false;         // this machine has none to the address
 };
 
+// Whether this machine has a route to the address, by the kernel's word; nothing is sent. True when that
+// cannot be found out.
+bool has_route(const Address& address);
+
 // Runs one probe of a target that is an address on a stream that is not open yet, and leaves it closed. Ends
-// at the check's timeout at the latest, or when somebody else closes the stream. Does not throw but for lack
-// of memory.
-boost::asio::awaitable<Attempt> run_attempt(boost::beast::tcp_stream& stream, const Target& target);
+// at the check's timeout at the latest, or when somebody else closes the stream. Throws for lack of memory
+// only. Not for checks of type push and exec, which connect to nothing.
+boost::asio::awaitable<Attempt> run_attempt(boost::beast::tcp_stream& stream, const Target& target,
+                                            const Tools& tools);
 
 // What the attempt says about the endpoint, in words for a person. An error when it says nothing about it,
 // because we ran out of something ourselves.
 Result<health::ProbeResult> judge(const config::Check& check, const Attempt& attempt);
-
-// The probe of one of a host's addresses, which may take `limit`: what is asked for is the host all the same.
-Target at_address(const Target& host, const Address& address, Duration limit);
 
 // What came of the probe of one of a host's addresses.
 struct Tried {
@@ -51,8 +77,5 @@ struct Tried {
 // What the probes of its addresses, up to the first success, say about a host. An error when none says
 // anything.
 Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration took);
-
-// The Host field of the check's requests (RFC 9112 section 3.2).
-std::string host_field(const Target& target);
 
 }  // namespace sluice::probe

@@ -4,6 +4,8 @@
 #include <span>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "base/hash.hpp"
 
 namespace sluice::probe {
@@ -15,7 +17,8 @@ constexpr HashKey
 }  // namespace
 
 Duration phase_of(const Target& target) {
-  const auto text = to_text(target.destination) + " " + target.check.name;
+  const auto text = fmt::format("{} {} {} {}", to_text(target.destination), target.check.port,
+                                target.check.name, target.check.host);
   const auto hash = keyed_hash(phase_key, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
   const auto interval = static_cast<std::uint64_t>(target.check.interval.count());
   return Duration(static_cast<Duration::rep>(hash % interval));

@@ -1,33 +1,37 @@
 // Runs the checks: one probe per distinct (destination, check), each on its own fixed cadence, spread over
 // the interval.
 //
-//   target --due--> [look up ->] connect [-> request -> response] --result--> callback
-//                   '---------------- one deadline -------------'
+//   target --due--> [look up ->] connect [-> TLS -> request -> response] --result--> callback
+//                   '--------------------- one deadline ----------------'
 //
-// A target that is a host is up when one of its addresses is.
+// A target that is a host is up when one of its addresses is. An exec check runs a program instead, by the
+// runner.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include "config/config.hpp"
+#include "base/result.hpp"
 #include "health/endpoint.hpp"
-#include "wire/destination.hpp"
+#include "probe/target.hpp"
 
 namespace sluice::probe {
 
-struct Target {
-  wire::Destination destination;
-  config::Check check;
-  friend bool operator==(const Target&, const Target&) = default;
-};
+class RunnerClient;
 
 // Called on the prober's executor, once per probe; not for a probe that could not be run for lack of
 // something of our own (descriptors, say). It may change, stop or destroy the prober.
 using OnResult = std::function<void(const Target&, const health::ProbeResult&)>;
+
+// The same for each probe that could not be run, with what is lacking: its last result stands.
+using OnTrouble = std::function<void(const Target&, const std::string& reason)>;
+
+// What came of a probe that somebody asked for; an error when it could not be run.
+using OnProbed = std::function<void(Result<health::ProbeResult>)>;
 
 // At most this many probes are open at once; a due probe beyond it waits for a place.
 inline constexpr std::size_t probes_open_max = 512;
@@ -36,18 +40,25 @@ inline constexpr std::size_t probes_open_max = 512;
 // each would have too little.
 inline constexpr std::size_t addresses_tried_max = 4;
 
-// How much of a response is read before the verdict: status line and header fields.
-inline constexpr std::size_t header_size_max = 64 * 1024;
+// Probes that are asked for and not done; more are refused.
+inline constexpr std::size_t probes_asked_max = 64;
 
 // Not thread-safe: everything runs on one implicit or explicit strand, `executor`.
 class Prober {
  public:
-  Prober(boost::asio::any_io_executor executor, OnResult on_result);
+  Prober(boost::asio::any_io_executor executor, OnResult on_result, OnTrouble on_trouble = {});
   ~Prober();  // stops everything; no callback comes after it
+
+  // Who runs the programs of exec checks; without one they cannot be run. Before the first targets.
+  void set_runner(std::shared_ptr<RunnerClient> runner);
 
   // Probes these from now on. Targets that were there before go on undisturbed; new ones are probed at once,
   // and then at a phase that is spread over their interval; those that are missing are stopped.
   void set_targets(const std::vector<Target>& targets);
+
+  // Probes once, now, or as soon as there is a place; targets and their cadence are not touched. `done` is
+  // called once, not before this returns; by stop(), when that comes first.
+  void probe_now(Target target, OnProbed done);
 
   // Ends all probing.
   void stop();

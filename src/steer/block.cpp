@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <set>
@@ -35,6 +36,18 @@ RecordData record_of(const wire::Destination& destination) {
 bool has_hosts(std::span<const Candidate> candidates) {
   return std::any_of(candidates.begin(), candidates.end(),
                      [](const Candidate& candidate) { return candidate.destination.is_host(); });
+}
+
+std::uint32_t whole_slots(double part) { return static_cast<std::uint32_t>(std::lround(part * slot_count)); }
+
+// As far as the table knows them.
+std::vector<Rated> rated_pools(const SteerInput& input) {
+  std::vector<Rated> pools;
+  const auto own = shares(input.layout, input.pools.size());
+  for (std::size_t i = 0; i < own.size(); ++i)
+    pools.push_back(
+        {.share = own[i], .cap = input.pools[i].cap, .standby = own[i] > 0 ? 0 : input.pools[i].standby});
+  return pools;
 }
 
 // Stable over versions: sticky clients keep their slots when the daemon is upgraded.
@@ -84,12 +97,14 @@ const NameEntry* Block::find(wire::Bytes name) const {
   return nullptr;
 }
 
-bool Block::publish_pool(const std::string& name, std::span<const Candidate> candidates) {
+bool Block::publish_pool(const std::string& name, std::span<const Candidate> candidates,
+                         const PoolRules& rules) {
   return all_or_nothing([&] {
     Pool& pool = pools_[name];
     std::vector<Offset> views;
-    for (const Size& size : pool.sizes) views.push_back(compile_view(candidates, size.answers));
+    for (const Size& size : pool.sizes) views.push_back(compile_view(candidates, rules, size.answers));
     pool.candidates.assign(candidates.begin(), candidates.end());
+    pool.rules = rules;
     for (std::size_t i = 0; i < views.size(); ++i)
       retire_view(
           arena_.at<PoolEntry>(pool.sizes[i].entry)->view.exchange(views[i], std::memory_order_seq_cst));
@@ -125,7 +140,7 @@ Offset Block::pool_entry(const std::string& name, unsigned answers) {
   Pool& pool = pools_[name];
   for (const Size& size : pool.sizes)
     if (size.answers == answers) return size.entry;
-  const Offset view = compile_view(pool.candidates, answers);
+  const Offset view = compile_view(pool.candidates, pool.rules, answers);
   const Offset entry = allocate(sizeof(PoolEntry));
   arena_.at<PoolEntry>(entry)->view.store(view, std::memory_order_seq_cst);
   pool.sizes.push_back({answers, entry});
@@ -134,9 +149,17 @@ Offset Block::pool_entry(const std::string& name, unsigned answers) {
 }
 
 Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
+  const auto rated = rated_pools(input);
   std::vector<PoolRef> pools;
-  for (const PoolInput& pool : input.pools)
-    pools.push_back({pool_entry(pool.pool, input.answers), pool.counter});
+  std::vector<std::uint16_t> place(input.pools.size());  // of each pool among those
+  for (const std::size_t i : filling_order(rated)) {
+    place[i] = static_cast<std::uint16_t>(pools.size());
+    const PoolInput& pool = input.pools[i];
+    pools.push_back({.entry = pool_entry(pool.pool, input.answers),
+                     .counter = pool.counter,
+                     .slots = whole_slots(rated[i].share),
+                     .cap = whole_slots(pool.cap)});
+  }
 
   const std::size_t runs_bytes = rounded_up(input.layout.size() * sizeof(SlotRun));
   const Offset offset = allocate(sizeof(Table) + runs_bytes + pools.size() * sizeof(PoolRef));
@@ -148,12 +171,14 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
             .flags = table_flags(input),
             .run_count = static_cast<std::uint16_t>(input.layout.size()),
             .pool_count = static_cast<std::uint16_t>(pools.size()),
-            .hash_salt = salt_of(name)};
+            .hash_salt = salt_of(name),
+            .ttl_min = std::min(input.ttl, input.ttl_min),
+            .reserved = 0};
   auto* run = reinterpret_cast<SlotRun*>(table + 1);
   std::uint32_t end = 0;
   for (const Run& part : input.layout) {
     end += part.length;
-    *run++ = {static_cast<std::uint16_t>(end - 1), part.pool};
+    *run++ = {static_cast<std::uint16_t>(end - 1), place[part.pool]};
   }
   std::copy(pools.begin(), pools.end(),
             reinterpret_cast<PoolRef*>(reinterpret_cast<std::uint8_t*>(table + 1) + runs_bytes));
@@ -163,7 +188,9 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
 std::uint8_t Block::table_flags(const SteerInput& input) const {
   bool v4 = false, v6 = false;
   for (const PoolInput& pool : input.pools) {
-    const auto& candidates = pools_.at(pool.pool).candidates;
+    const auto found = pools_.find(pool.pool);
+    if (found == pools_.end()) continue;
+    const auto& candidates = found->second.candidates;
     if (has_hosts(candidates)) return Table::leads_to_hosts;
     v4 = v4 || !of_family(candidates, Family::v4).empty();
     v6 = v6 || !of_family(candidates, Family::v6).empty();
@@ -171,20 +198,21 @@ std::uint8_t Block::table_flags(const SteerInput& input) const {
   return v4 && v6 ? Table::has_both_families : 0;
 }
 
-Offset Block::compile_view(std::span<const Candidate> candidates, unsigned answers) {
+Offset Block::compile_view(std::span<const Candidate> candidates, const PoolRules& rules, unsigned answers) {
   // RFC 2181, 10.1: a name has one CNAME.
   const bool hosts = has_hosts(candidates);
-  const Offset v4 = compile_windows(candidates, Family::v4, hosts ? 1 : answers);
-  const Offset v6 = hosts ? v4 : compile_windows(candidates, Family::v6, answers);
+  const Offset v4 = compile_windows(candidates, rules, Family::v4, hosts ? 1 : answers);
+  const Offset v6 = hosts ? v4 : compile_windows(candidates, rules, Family::v6, answers);
   const Offset offset = allocate(sizeof(PoolView));
-  *arena_.at<PoolView>(offset) = {.ttl_max = ~std::uint32_t{0}, .reserved = 0, .families = {v4, v6}};
+  *arena_.at<PoolView>(offset) = {.ttl_max = rules.ttl_max, .reserved = 0, .families = {v4, v6}};
   return offset;
 }
 
-Offset Block::compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers) {
+Offset Block::compile_windows(std::span<const Candidate> candidates, const PoolRules& rules, Family family,
+                              unsigned answers) {
   const auto members = of_family(candidates, family);
   if (members.empty()) return 0;
-  const Selection selection = select(members);
+  const Selection selection = select(members, rules);
 
   // A window starts at each chosen endpoint and goes on around the ring of the chosen ones.
   std::vector<wire::Destination> ring;
@@ -207,6 +235,7 @@ Offset Block::compile_windows(std::span<const Candidate> candidates, Family fami
   auto* header = arena_.at<Windows>(offset);
   header->range_count = static_cast<std::uint16_t>(spots.size());
   header->grade = selection.grade;
+  header->keeps_share = selection.keeps_share ? 1 : 0;
   auto* range = reinterpret_cast<WindowRange*>(header + 1);
   std::uint32_t end = 0;
   for (const Run& run : spots) {

@@ -3,6 +3,7 @@
 //   index --hash of the name--> NameEntry --table--> Table      what the weights decide; one a steer
 //                                                      runs: slot -> pool
 //                                                      pools: PoolRef --entry--> PoolEntry --view--> PoolView
+//                                                      in filling order (redistribute.hpp)
 //                                                                                 what health decides; one a
 //                                                                                 pool and answer size,
 //                                                                                 shared by all its steers
@@ -29,6 +30,7 @@
 #include "config/config.hpp"
 #include "steer/arena.hpp"
 #include "steer/layout.hpp"
+#include "steer/redistribute.hpp"
 #include "steer/select.hpp"
 #include "wire/destination.hpp"
 #include "wire/name.hpp"
@@ -57,6 +59,8 @@ struct SlotRun {
 struct PoolRef {
   Offset entry;           // PoolEntry
   AnswerCounter counter;  // counts this steer's answers from this pool
+  std::uint32_t slots;    // 0: a standby pool
+  std::uint32_t cap;      // of all slots, the most that it may have when it takes over from others
 };
 
 struct Table {
@@ -67,7 +71,9 @@ struct Table {
   std::uint16_t run_count;
   std::uint16_t pool_count;
   std::uint32_t hash_salt;  // from the name: one client's slots under two names are independent
-  // run_count SlotRuns and, eight-octet aligned, pool_count PoolRefs follow
+  std::uint32_t ttl_min;    // seconds, at most `ttl`; no view's ttl_max makes an answer live shorter
+  std::uint32_t reserved;
+  // run_count SlotRuns and, eight-octet aligned, pool_count PoolRefs in filling order follow
 
   static constexpr std::uint8_t leads_to_hosts = 1, has_both_families = 2;
   // All answers are CNAMEs, and the name has nothing else.
@@ -81,12 +87,13 @@ struct PoolEntry {
   std::uint32_t reserved;
 };
 
-// What can be handed out of a pool for one address family. Below Grade::alive the windows hold what would be
-// handed out as if healthy, for the case that no pool of the steer has a better grade.
+// What can be handed out of a pool for one address family. Below Grade::alive the windows hold what is handed
+// out as if healthy, when the pool's share stays with it.
 struct Windows {
   std::uint16_t range_count;
   Grade grade;
-  std::uint8_t reserved[5];
+  std::uint8_t keeps_share;  // 1: whatever the grade, the pool answers its own slots
+  std::uint8_t reserved[4];
   // range_count WindowRanges follow
 };
 
@@ -97,7 +104,7 @@ struct WindowRange {
 };
 
 struct PoolView {
-  std::uint32_t ttl_max;  // seconds; answers from this view live no longer
+  std::uint32_t ttl_max;  // seconds; answers from this view live no longer, but for the table's ttl_min
   std::uint32_t reserved;
   // Windows by Family; none: the pool has no address of that family. A pool of hosts has the same for both,
   // so that what A and AAAA of one draw lead to is one host.
@@ -120,7 +127,8 @@ struct Answer {
   // `length` octets follow
 };
 
-static_assert(sizeof(NameEntry) == 16 && sizeof(Table) == 16 && sizeof(PoolRef) == 8 && sizeof(SlotRun) == 4);
+static_assert(sizeof(NameEntry) == 16 && sizeof(Table) == 24 && sizeof(PoolRef) == 16 &&
+              sizeof(SlotRun) == 4);
 static_assert(sizeof(PoolView) == 16 && sizeof(Windows) == 8 && sizeof(WindowRange) == 8 &&
               sizeof(Answer) == 16);
 static_assert(std::atomic<Offset>::is_always_lock_free);
@@ -132,13 +140,15 @@ static_assert(std::atomic<Offset>::is_always_lock_free);
 struct PoolInput {
   std::string pool;
   AnswerCounter counter = 0;
+  double cap = 1;        // as in Rated
+  unsigned standby = 0;  // as in Rated
 };
 
 struct SteerInput {
   wire::Name name;
   std::vector<PoolInput> pools;
   Layout layout;
-  std::uint32_t ttl = 0;
+  std::uint32_t ttl = 0, ttl_min = 0;
   unsigned answers = 1;
   config::Method method = config::Method::random;
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;
@@ -161,7 +171,8 @@ class Block {
   // Compiles and publishes. From the return on, no query that arrives is answered by what was there before.
   // False when the block is full: nothing has changed then, and it takes a new block.
   // A pool keeps its families, and hosts stay hosts: tables rely on it.
-  [[nodiscard]] bool publish_pool(const std::string& pool, std::span<const Candidate> candidates);
+  [[nodiscard]] bool publish_pool(const std::string& pool, std::span<const Candidate> candidates,
+                                  const PoolRules& rules = {});
 
   // The same for a steer. Its pools have been published before.
   [[nodiscard]] bool publish_table(Offset name, const SteerInput& input);
@@ -185,6 +196,7 @@ class Block {
   };
   struct Pool {
     std::vector<Candidate> candidates;
+    PoolRules rules;
     std::vector<Size> sizes;
   };
 
@@ -193,8 +205,9 @@ class Block {
   bool all_or_nothing(Function function);
   Offset pool_entry(const std::string& pool, unsigned answers);
   Offset compile_table(const wire::Name& name, const SteerInput& input);
-  Offset compile_view(std::span<const Candidate> candidates, unsigned answers);
-  Offset compile_windows(std::span<const Candidate> candidates, Family family, unsigned answers);
+  Offset compile_view(std::span<const Candidate> candidates, const PoolRules& rules, unsigned answers);
+  Offset compile_windows(std::span<const Candidate> candidates, const PoolRules& rules, Family family,
+                         unsigned answers);
   Offset compile_answer(std::span<const wire::Destination> window);
   std::uint8_t table_flags(const SteerInput& input) const;
   void retire_view(Offset view);

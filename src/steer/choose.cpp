@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <optional>
+#include <span>
 #include <utility>
 
 namespace sluice::steer {
@@ -19,10 +21,11 @@ Runs runs_of(const Table& table) {
   return {runs, runs + table.run_count};
 }
 
-const PoolRef& pool_of(const Table& table, unsigned index) {
+std::span<const PoolRef> pools_of(const Table& table) {
   const std::size_t runs_bytes = (table.run_count * sizeof(SlotRun) + 7) / 8 * 8;
-  return reinterpret_cast<const PoolRef*>(reinterpret_cast<const std::uint8_t*>(&table + 1) +
-                                          runs_bytes)[index];
+  const auto* pools =
+      reinterpret_cast<const PoolRef*>(reinterpret_cast<const std::uint8_t*>(&table + 1) + runs_bytes);
+  return {pools, table.pool_count};
 }
 
 // A pool as it is now; `windows` is null when it has no address of the family.
@@ -31,7 +34,9 @@ struct Seen {
   const PoolView* view;
   const Windows* windows;
 
-  bool alive() const { return windows != nullptr && windows->grade == Grade::alive; }
+  bool is(Grade grade) const { return windows != nullptr && windows->grade == grade; }
+  bool alive() const { return is(Grade::alive); }
+  bool loses_share() const { return windows != nullptr && !alive() && windows->keeps_share == 0; }
 };
 
 Seen look_at(const Block& block, const PoolRef& pool, Family family) {
@@ -41,40 +46,84 @@ Seen look_at(const Block& block, const PoolRef& pool, Family family) {
   return {&pool, view, windows == 0 ? nullptr : block.at<Windows>(windows)};
 }
 
-// Hands the slots of a pool that is not alive to the pools of the best grade, unless its own is the best.
-// Walks over the runs: this happens only while a pool is dead.
-Seen redirect(const Block& block, const Table& table, std::uint32_t detour, Family family, const Seen& dead) {
-  const Runs runs = runs_of(table);
-  auto each = [&](auto visit) {
-    std::uint32_t first = 0;
-    for (const SlotRun* run = runs.begin; run != runs.end; ++run) {
-      const std::uint32_t length = run->last + 1U - first;
-      first = run->last + 1U;
-      const Seen seen = look_at(block, pool_of(table, run->pool), family);
-      if (seen.windows != nullptr && !visit(seen, length)) return;
-    }
-  };
-  Grade best = dead.windows->grade;
-  std::uint64_t slots = 0;  // of the best grade
-  each([&](const Seen& seen, std::uint32_t length) {
-    const Grade grade = seen.windows->grade;
-    if (grade > best) best = grade, slots = 0;
-    if (grade == best) slots += length;
-    return true;
-  });
-  if (best == dead.windows->grade) return dead;
-
-  auto target = static_cast<std::uint32_t>(slots * detour >> 32);
-  Seen chosen = dead;
-  each([&](const Seen& seen, std::uint32_t length) {
-    if (seen.windows->grade != best) return true;
-    chosen = seen;
-    if (target < length) return false;
-    target -= length;
-    return true;
-  });
-  return chosen;
+std::uint32_t ttl_of(const Table& table, const PoolView& view) {
+  return std::max(std::min(table.ttl, view.ttl_max), table.ttl_min);
 }
+
+// What redistribute() does for all draws, for one draw of a pool that is not alive. Walks over the pools, a
+// few times: this happens only while a pool is dead. Views may be published meanwhile; each look at a pool is
+// good in itself, and a draw that finds no place because of that stays where it was.
+class Redirection {
+ public:
+  Redirection(const Block& block, const Table& table, Family family)
+      : block_(block), table_(table), family_(family) {
+    for (const PoolRef& pool : pools_of(table)) {
+      const Seen seen = look_at(block, pool, family);
+      if (seen.alive()) alive_ += pool.slots;
+      if (seen.is(Grade::dead)) dead_ += pool.slots;
+      if (seen.loses_share()) lost_ += pool.slots;
+    }
+  }
+
+  Seen from(const Seen& drawn, std::uint32_t detour) {
+    left_ = std::uint64_t{lost_} << point_bits;
+    point_ = std::uint64_t{detour} * lost_ >> (32 - point_bits);
+    if (left_ == 0) return drawn;
+    if (const auto taker = fill()) return *taker;
+    if (!drawn.is(Grade::taken_out)) return drawn;
+    const auto other = dead_ > 0 ? spread(Grade::dead, dead_) : spread(Grade::alive, alive_);
+    return other ? *other : standby().value_or(drawn);
+  }
+
+ private:
+  // Of a slot: so finely lost slots are handed out.
+  static constexpr unsigned point_bits = 16;
+
+  // The draw is a point of the lost slots; those that are alive take them one after the other.
+  std::optional<Seen> fill() {
+    std::uint64_t sharing = alive_;  // slots of those that have not had their part yet
+    for (const PoolRef& pool : pools_of(table_)) {
+      const Seen seen = look_at(block_, pool, family_);
+      if (!seen.alive()) continue;
+      const bool is_last = pool.slots == 0 || pool.slots >= sharing;
+      const std::uint64_t part = is_last ? left_ : left_ * pool.slots / sharing;
+      const std::uint64_t room = pool.cap > pool.slots ? pool.cap - pool.slots : 0;
+      const std::uint64_t taken = std::min(part, room << point_bits);
+      if (point_ < taken) return seen;
+      point_ -= taken;
+      left_ -= taken;
+      sharing -= std::min<std::uint64_t>(sharing, pool.slots);
+    }
+    return std::nullopt;
+  }
+
+  // What is left, to the pools of a grade, which have so many slots.
+  std::optional<Seen> spread(Grade grade, std::uint32_t slots) const {
+    std::optional<Seen> last;
+    std::uint64_t target = point_ * slots / left_;  // `point_` is less than `left_`
+    for (const PoolRef& pool : pools_of(table_)) {
+      const Seen seen = look_at(block_, pool, family_);
+      if (!seen.is(grade) || pool.slots == 0) continue;
+      last = seen;
+      if (target < pool.slots) break;
+      target -= pool.slots;
+    }
+    return last;
+  }
+
+  std::optional<Seen> standby() const {
+    for (const Grade grade : {Grade::alive, Grade::dead})
+      for (const PoolRef& pool : pools_of(table_))
+        if (const Seen seen = look_at(block_, pool, family_); pool.slots == 0 && seen.is(grade)) return seen;
+    return std::nullopt;
+  }
+
+  const Block& block_;
+  const Table& table_;
+  Family family_;
+  std::uint32_t alive_ = 0, dead_ = 0, lost_ = 0;  // slots
+  std::uint64_t left_ = 0, point_ = 0;             // in 1/65,536 of a slot
+};
 
 const Answer* window_at(const Block& block, const Windows& windows, std::uint16_t spot) {
   const auto* ranges = reinterpret_cast<const WindowRange*>(&windows + 1);
@@ -108,41 +157,44 @@ std::pair<Offset, std::uint64_t> most_spots(const Windows& windows) {
                            [](const auto& a, const auto& b) { return a.second < b.second; });
 }
 
-// The pools with slots that are of the best Grade, each with its slots.
-std::vector<std::pair<std::uint64_t, Seen>> best_pools(const Block& block, const Table& table,
-                                                       Family family) {
-  std::map<unsigned, std::uint64_t> slots;  // by pool
-  const Runs runs = runs_of(table);
-  std::uint32_t first = 0;
-  for (const SlotRun* run = runs.begin; run != runs.end; first = run++->last + 1U)
-    slots[run->pool] += run->last + 1U - first;
-
-  std::vector<std::pair<std::uint64_t, Seen>> best;
-  for (const auto& [pool, count] : slots) {
-    const Seen seen = look_at(block, pool_of(table, pool), family);
-    if (seen.windows == nullptr) continue;
-    if (!best.empty() && seen.windows->grade > best.front().second.windows->grade) best.clear();
-    if (best.empty() || seen.windows->grade == best.front().second.windows->grade)
-      best.emplace_back(count, seen);
+// The pools that get something now, each with its share.
+std::vector<std::pair<double, Seen>> answering_pools(const Block& block, const Table& table, Family family) {
+  std::vector<Seen> seen;
+  std::vector<Rated> rated;
+  for (const PoolRef& pool : pools_of(table)) {
+    seen.push_back(look_at(block, pool, family));
+    Rated one{.share = static_cast<double>(pool.slots) / slot_count,
+              .cap = static_cast<double>(pool.cap) / slot_count,
+              .standby = pool.slots > 0 ? 0 : static_cast<unsigned>(seen.size())};
+    if (const Windows* windows = seen.back().windows) {
+      one.grade = windows->grade;
+      one.keeps_share = windows->keeps_share != 0;
+    }
+    rated.push_back(one);
   }
-  return best;
+  const auto now = shares_after_health(rated);
+  std::vector<std::pair<double, Seen>> answering;
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    if (now[i] > 0 && seen[i].windows != nullptr) answering.emplace_back(now[i], seen[i]);
+  return answering;
 }
 
 }  // namespace
 
 InForce in_force(const Block& block, const Table& table, Family family) {
   InForce result{.records = {}, .ttl = table.ttl};
-  std::uint64_t most = 0;  // draws that lead to one host
-  for (const auto& [slots, seen] : best_pools(block, table, family)) {
-    result.ttl = std::min(result.ttl, seen.view->ttl_max);
+  double most = 0;  // draws that lead to one host
+  for (const auto& [share, seen] : answering_pools(block, table, family)) {
+    result.ttl = std::min(result.ttl, ttl_of(table, *seen.view));
     if (!table.to_hosts()) {
       append_records(block, *seen.windows, result.records);
       continue;
     }
     // A name has one CNAME (RFC 2181, 10.1): that which most draws lead to.
     const auto [answer, spots] = most_spots(*seen.windows);
-    if (slots * spots <= most) continue;
-    most = slots * spots;
+    const double draws = share * static_cast<double>(spots);
+    if (draws <= most) continue;
+    most = draws;
     result.records = {first_record(*block.at<Answer>(answer))};
   }
   std::sort(result.records.begin(), result.records.end());
@@ -150,17 +202,44 @@ InForce in_force(const Block& block, const Table& table, Family family) {
   return result;
 }
 
+PoolInForce pool_in_force(const Block& block, const Table& table, unsigned pool, Family family) {
+  const Seen seen = look_at(block, pools_of(table)[pool], family);
+  PoolInForce result{seen.pool->counter, {}, {}};
+  if (seen.windows == nullptr) return result;
+  result.grade = seen.windows->grade;
+  const auto* ranges = reinterpret_cast<const WindowRange*>(seen.windows + 1);
+  std::map<InForce::Record, std::uint32_t> spots;
+  std::uint32_t first = 0;
+  for (unsigned i = 0; i < seen.windows->range_count; first = ranges[i++].last + 1U)
+    spots[first_record(*block.at<Answer>(ranges[i].answer))] += ranges[i].last + 1U - first;
+  for (const auto& [record, count] : spots)
+    result.parts.push_back({record, static_cast<double>(count) / slot_count});
+  return result;
+}
+
+std::vector<InForce::Record> records_of(const Choice& choice) {
+  std::vector<InForce::Record> records;
+  if (choice.answer == nullptr) return records;
+  const auto* octets = reinterpret_cast<const std::uint8_t*>(choice.answer + 1);
+  for (unsigned i = 0; i < choice.answer->record_count; ++i) {
+    const wire::Bytes record(octets + std::size_t{i} * choice.answer->stride, choice.answer->stride);
+    const auto rdata = record.subspan(record_fixed_size);
+    records.push_back({static_cast<wire::RrType>(record[2] << 8 | record[3]), {rdata.begin(), rdata.end()}});
+  }
+  return records;
+}
+
 Choice choose(const Block& block, const Table& table, Draw draw, Family family) {
   const Runs runs = runs_of(table);
   const auto* run =
       std::lower_bound(runs.begin, runs.end, draw.slot,
                        [](const SlotRun& candidate, std::uint16_t slot) { return candidate.last < slot; });
-  Seen seen = look_at(block, pool_of(table, run->pool), family);
-  if (seen.windows != nullptr && !seen.alive()) seen = redirect(block, table, draw.detour, family, seen);
+  Seen seen = look_at(block, pools_of(table)[run->pool], family);
+  if (seen.loses_share()) seen = Redirection(block, table, family).from(seen, draw.detour);
 
   Choice choice;
   choice.counter = seen.pool->counter;
-  choice.ttl = std::min(table.ttl, seen.view->ttl_max);
+  choice.ttl = ttl_of(table, *seen.view);
   if (seen.windows == nullptr) return choice;
   choice.answer = window_at(block, *seen.windows, draw.spot);
   choice.last_resort = !seen.alive();

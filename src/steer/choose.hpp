@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/hash.hpp"
@@ -32,15 +33,15 @@ struct Choice {
   const Answer* answer = nullptr;  // null: the chosen pool has no address of this family (NODATA)
   std::uint32_t ttl = 0;
   AnswerCounter counter = 0;
-  bool last_resort = false;  // nothing is alive: answered as if it were
+  bool last_resort = false;  // from a pool that is not alive: answered as if it were
 };
 
-// What this table answers to `draw` for a family. The slots of a pool that is not alive go to the pools of
-// the best Grade in proportion to their slots; when none is better, each answers as if it were alive.
+// What this table answers to `draw` for a family. The slots of a pool that is not alive go where
+// redistribute() says.
 Choice choose(const Block& block, const Table& table, Draw draw, Family family);
 
-// What of a family may be answered now, whoever asks: of the pools with slots, those of the best Grade.
-// Of hosts only the one that most draws lead to.
+// What of a family may be answered now, whoever asks: that of all pools that some draw leads to. Of hosts
+// only the one that most draws lead to.
 struct InForce {
   struct Record {
     wire::RrType type{};
@@ -53,6 +54,23 @@ struct InForce {
 
 // Not for the path of a query: it allocates.
 InForce in_force(const Block& block, const Table& table, Family family);
+
+// What one pool of a table, by its number, gives out of a family now. Not for the path of a query.
+struct PoolInForce {
+  struct Part {
+    InForce::Record record;
+    double share = 0;  // of the pool's answers that begin with it
+  };
+  AnswerCounter counter = 0;
+  std::optional<Grade> grade;  // none: no address of this family
+  std::vector<Part> parts;
+};
+inline constexpr AnswerCounter no_counter = ~AnswerCounter{0};
+// `pool`: its place in the table.
+PoolInForce pool_in_force(const Block& block, const Table& table, unsigned pool, Family family);
+
+// All records of a choice, in order. Not for the path of a query.
+std::vector<InForce::Record> records_of(const Choice& choice);
 
 // The draw of a sticky client: always the same for a key, an address as it is to be told apart (masked), and
 // a steer.

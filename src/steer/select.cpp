@@ -4,51 +4,59 @@
 #include <iterator>
 
 namespace sluice::steer {
+namespace {
 
-Selection select(std::span<const Candidate> candidates) {
+// Sums of weights such as 0.1 are not exact: 3 of 10 of these are 30 %.
+constexpr double rounding = 1e-9;
+
+template <class Admitted>
+double weight_of(std::span<const Candidate> candidates, Admitted admitted) {
+  double sum = 0;
+  for (const auto& candidate : candidates)
+    if (admitted(candidate)) sum += candidate.weight;
+  return sum;
+}
+
+// A weight above 0 stays above 0.
+double scaled_weight(const Candidate& candidate) {
+  const double scaled = candidate.weight * candidate.share;
+  return scaled > 0 ? scaled : candidate.weight;
+}
+
+}  // namespace
+
+Selection select(std::span<const Candidate> candidates, const PoolRules& rules) {
   Selection result;
-  auto choose = [&](auto admitted) {
-    result.chosen.clear();
-    for (const auto& candidate : candidates)
-      result.chosen.push_back(admitted(candidate) ? candidate.weight : 0);
-    return std::any_of(result.chosen.begin(), result.chosen.end(), [](double weight) { return weight > 0; });
+  const auto is_usable = [](const Candidate& candidate) { return candidate.usable; };
+  const auto is_left = [](const Candidate& candidate) { return candidate.usable || candidate.allowed; };
+  const auto fill = [&](auto weight) {
+    std::vector<double> weights;
+    for (const auto& candidate : candidates) weights.push_back(weight(candidate));
+    return weights;
   };
-  const bool weighted = choose([](const Candidate&) { return true; });
-  if (!weighted) {
+  const double whole = weight_of(candidates, [](const Candidate&) { return true; });
+  if (whole <= 0) {
     // Weights that are all 0: the family is not asked for, but has to answer if it is.
-    result.chosen.assign(candidates.size(), 1);
-    result.all = result.chosen;
+    result.all = result.chosen = std::vector<double>(candidates.size(), 1);
     return result;
   }
-  result.all = result.chosen;
-  if (choose([](const Candidate& candidate) { return candidate.usable; })) {
+  result.all = fill([](const Candidate& candidate) { return candidate.weight; });
+
+  const double usable = weight_of(candidates, is_usable);
+  if (usable > 0 && usable >= rules.min_healthy * whole * (1 - rounding)) {
     result.grade = Grade::alive;
-  } else if (choose([](const Candidate& candidate) { return candidate.allowed; })) {
+    result.chosen =
+        fill([&](const Candidate& candidate) { return is_usable(candidate) ? scaled_weight(candidate) : 0; });
+  } else if (weight_of(candidates, is_left) > 0) {
     result.grade = Grade::dead;
+    result.keeps_share = rules.fail_open == config::FailOpen::all;
+    result.below_min_healthy = usable > 0;
+    result.chosen =
+        fill([&](const Candidate& candidate) { return is_left(candidate) ? candidate.weight : 0; });
   } else {
     result.chosen = result.all;
   }
   return result;
-}
-
-std::optional<Grade> best_grade(std::span<const Rated> pools) {
-  std::optional<Grade> best;
-  for (const Rated& pool : pools)
-    if (pool.share > 0 && pool.grade) best = best ? std::max(*best, *pool.grade) : *pool.grade;
-  return best;
-}
-
-std::vector<double> shares_after_health(std::span<const Rated> pools) {
-  const auto best = best_grade(pools);
-  double given = 0, taking = 0;
-  for (const Rated& pool : pools)
-    (pool.grade && pool.grade == best ? taking : given) += pool.grade ? pool.share : 0;
-  std::vector<double> shares;
-  for (const Rated& pool : pools) {
-    const bool takes = pool.grade && pool.grade == best && taking > 0;
-    shares.push_back(!pool.grade ? pool.share : takes ? pool.share + given * pool.share / taking : 0);
-  }
-  return shares;
 }
 
 std::vector<Candidate> of_family(std::span<const Candidate> candidates, Family family) {

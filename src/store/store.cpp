@@ -22,19 +22,42 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t schema_version = 2;
 
-constexpr const char* schema[] = {
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE weights (steer TEXT NOT NULL, position INTEGER NOT NULL, pool TEXT NOT NULL, weight REAL "
-    "NOT NULL,"
-    " who TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (steer, position)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE layouts (steer TEXT PRIMARY KEY, layout TEXT NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE words (address TEXT PRIMARY KEY, word TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT "
-    "NULL,"
-    " since INTEGER NOT NULL, until INTEGER) STRICT, WITHOUT ROWID",
-    "CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, kind TEXT NOT NULL,"
-    " subject TEXT NOT NULL, text TEXT NOT NULL) STRICT",
+// Of an older file, what came after its version is carried out when it is opened.
+struct SchemaStep {
+  std::int64_t since;
+  const char* statement;
+};
+constexpr SchemaStep schema[] = {
+    {1, "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"},
+    {1,
+     "CREATE TABLE weights (steer TEXT NOT NULL, position INTEGER NOT NULL, pool TEXT NOT NULL, weight REAL "
+     "NOT NULL,"
+     " who TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (steer, position)) STRICT, WITHOUT ROWID"},
+    {1, "CREATE TABLE layouts (steer TEXT PRIMARY KEY, layout TEXT NOT NULL) STRICT, WITHOUT ROWID"},
+    {1,
+     "CREATE TABLE words (address TEXT PRIMARY KEY, word TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT "
+     "NULL,"
+     " since INTEGER NOT NULL, until INTEGER) STRICT, WITHOUT ROWID"},
+    {2,
+     "CREATE TABLE health (address TEXT NOT NULL, port INTEGER NOT NULL, host TEXT NOT NULL, probe TEXT NOT "
+     "NULL, verdict TEXT NOT NULL,"
+     " since INTEGER NOT NULL, serving_since INTEGER NOT NULL, successes INTEGER NOT NULL, failures INTEGER "
+     "NOT NULL,"
+     " falls INTEGER NOT NULL, held_until INTEGER NOT NULL, warm_since INTEGER NOT NULL, share REAL NOT NULL,"
+     " success INTEGER NOT NULL, detail TEXT NOT NULL, took INTEGER NOT NULL, at INTEGER NOT NULL,"
+     " PRIMARY KEY (address, port, host, probe)) STRICT, WITHOUT ROWID"},
+    {2,
+     "CREATE TABLE schedule (address TEXT NOT NULL, at INTEGER NOT NULL, word TEXT NOT NULL, who TEXT NOT "
+     "NULL,"
+     " reason TEXT NOT NULL, since INTEGER NOT NULL, length INTEGER, PRIMARY KEY (address, at)) STRICT, "
+     "WITHOUT "
+     "ROWID"},
+    {1,
+     "CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, kind TEXT NOT "
+     "NULL,"
+     " subject TEXT NOT NULL, text TEXT NOT NULL) STRICT"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -138,7 +161,7 @@ void sync_each_commit(const Database& database) { execute(database, "PRAGMA sync
 // One transaction: a process that is killed in here leaves an empty database, and that is created again.
 void create_schema(const Database& database) {
   execute(database, "BEGIN IMMEDIATE");
-  for (const char* statement : schema) execute(database, statement);
+  for (const auto& step : schema) execute(database, step.statement);
   const auto key = random_key();
   execute(database, "INSERT INTO meta VALUES ('sticky_key', ?)", std::span<const std::uint8_t>(key));
   // A pragma takes no bound values.
@@ -147,13 +170,22 @@ void create_schema(const Database& database) {
   execute(database, "COMMIT");
 }
 
-enum class Origin : std::uint8_t { empty, ours, newer, foreign };
+void upgrade_schema(const Database& database, std::int64_t from) {
+  execute(database, "BEGIN IMMEDIATE");
+  for (const auto& step : schema)
+    if (step.since > from) execute(database, step.statement);
+  set_schema_version(database);
+  execute(database, "COMMIT");
+}
+
+enum class Origin : std::uint8_t { empty, ours, older, newer, foreign };
 
 Origin origin_of(const Database& database) {
   const auto application = read_integer(database, "PRAGMA application_id");
   const auto version = read_integer(database, "PRAGMA user_version");
   if (application == application_id && version > schema_version) return Origin::newer;
   if (application == application_id && version == schema_version) return Origin::ours;
+  if (application == application_id && version > 0) return Origin::older;
   const bool empty =
       application == 0 && version == 0 && read_integer(database, "SELECT count(*) FROM sqlite_schema") == 0;
   return empty ? Origin::empty : Origin::foreign;
@@ -188,6 +220,7 @@ Result<Database> prepare(const std::string& path) {
     switch (origin) {
       case Origin::empty:
       case Origin::ours:
+      case Origin::older:
         break;
       case Origin::newer:
         return Error{
@@ -204,6 +237,7 @@ Result<Database> prepare(const std::string& path) {
     if (health != "ok") return damaged(path, health);
     set_up(database);
     if (origin == Origin::empty) create_schema(database);
+    if (origin == Origin::older) upgrade_schema(database, read_integer(database, "PRAGMA user_version"));
     return database;
   } catch (const Failure& failure) {
     return to_error(failure, path, "open");
@@ -265,6 +299,69 @@ std::vector<EndpointWord> load_words(const Database& database) {
   return words;
 }
 
+health::Verdict to_verdict(const std::string& text) {
+  const auto verdict = health::parse_verdict(text);
+  if (!verdict) throw Failure{SQLITE_CORRUPT, fmt::format("unknown verdict '{}' of an endpoint", text)};
+  return *verdict;
+}
+
+std::vector<HealthSeen> load_health(const Database& database) {
+  std::vector<HealthSeen> all;
+  Statement row(database,
+                "SELECT address, port, host, probe, verdict, since, serving_since, successes, failures, "
+                "falls, held_until,"
+                " warm_since, share, success, detail, took, at FROM health");
+  while (row.next()) {
+    HealthSeen seen{to_destination(row.text(0)),
+                    static_cast<std::uint16_t>(row.integer(1)),
+                    row.text(2),
+                    row.text(3),
+                    {}};
+    auto& state = seen.state;
+    state.verdict = to_verdict(row.text(4));
+    state.since = to_time(row.integer(5));
+    state.serving_since = to_time(row.integer(6));
+    state.successes = static_cast<unsigned>(row.integer(7));
+    state.failures = static_cast<unsigned>(row.integer(8));
+    state.falls = static_cast<unsigned>(row.integer(9));
+    state.held_until = to_time(row.integer(10));
+    state.warm_since = to_time(row.integer(11));
+    state.share = row.real(12);
+    state.last.success = row.integer(13) != 0;
+    state.last.detail = row.text(14);
+    state.last.took = Duration(row.integer(15));
+    state.last_at = to_time(row.integer(16));
+    all.push_back(std::move(seen));
+  }
+  return all;
+}
+
+Time load_health_until(const Database& database) {
+  Statement row(database, "SELECT value FROM meta WHERE key = 'health_until'");
+  std::int64_t number = 0;
+  const auto octets = row.next() ? row.text(0) : std::string();
+  if (octets.size() == sizeof number) std::memcpy(&number, octets.data(), sizeof number);
+  return to_time(number);
+}
+
+// What a scheduled word is called that takes back another.
+constexpr std::string_view word_auto = "auto";
+
+std::vector<ScheduledWord> load_schedule(const Database& database) {
+  std::vector<ScheduledWord> scheduled;
+  Statement row(database,
+                "SELECT address, at, word, who, reason, since, length FROM schedule ORDER BY address, at");
+  while (row.next()) {
+    const auto word = row.text(2);
+    const auto length = row.optional_integer(6);
+    scheduled.push_back({to_destination(row.text(0)), to_time(row.integer(1)),
+                         word == word_auto ? std::nullopt : std::optional(to_word(word)), row.text(3),
+                         row.text(4), to_time(row.integer(5)),
+                         length ? std::optional(Duration(*length)) : std::nullopt});
+  }
+  return scheduled;
+}
+
 HashKey load_sticky_key(const Database& database) {
   const auto octets = read_text(database, "SELECT value FROM meta WHERE key = 'sticky_key'");
   HashKey key{};
@@ -316,6 +413,49 @@ void write(const Database& database, const EndpointWord& change) {
 
 void write(const Database& database, const EndpointWordTaken& change) {
   execute(database, "DELETE FROM words WHERE address = ?", wire::to_text(change.destination));
+}
+
+void write(const Database& database, const HealthSeen& seen) {
+  const auto& state = seen.state;
+  execute(database,
+          "REPLACE INTO health (address, port, host, probe, verdict, since, serving_since, successes, "
+          "failures, falls,"
+          " held_until, warm_since, share, success, detail, took, at)"
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          wire::to_text(seen.destination), std::int64_t{seen.port}, seen.host, seen.check,
+          std::string_view(health::to_text(state.verdict)), to_number(state.since),
+          to_number(state.serving_since), std::int64_t{state.successes}, std::int64_t{state.failures},
+          std::int64_t{state.falls}, to_number(state.held_until), to_number(state.warm_since), state.share,
+          std::int64_t{state.last.success ? 1 : 0}, state.last.detail, state.last.took.count(),
+          to_number(state.last_at));
+}
+
+void write(const Database& database, const HealthForgotten&) { execute(database, "DELETE FROM health"); }
+
+void write(const Database& database, const HealthSeenUntil& seen) {
+  const auto number = to_number(seen.at);
+  std::array<std::uint8_t, sizeof number> octets;
+  std::memcpy(octets.data(), &number, sizeof number);
+  execute(database, "REPLACE INTO meta VALUES ('health_until', ?)", std::span<const std::uint8_t>(octets));
+}
+
+void write(const Database& database, const ScheduledWord& change) {
+  const auto length = change.length ? std::optional<std::int64_t>(change.length->count()) : std::nullopt;
+  execute(
+      database,
+      "REPLACE INTO schedule (address, at, word, who, reason, since, length) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      wire::to_text(change.destination), to_number(change.at),
+      change.word ? std::string_view(to_text(*change.word)) : word_auto, change.by, change.reason,
+      to_number(change.since), length);
+}
+
+void write(const Database& database, const ScheduledWordDone& change) {
+  execute(database, "DELETE FROM schedule WHERE address = ? AND at = ?", wire::to_text(change.destination),
+          to_number(change.at));
+}
+
+void write(const Database& database, const ScheduleTaken& change) {
+  execute(database, "DELETE FROM schedule WHERE address = ?", wire::to_text(change.destination));
 }
 
 void append(const Database& database, const std::vector<Event>& events) {
@@ -382,7 +522,8 @@ Result<Store> Store::open(const std::string& folder) {
 Result<Saved> Store::load() {
   try {
     const auto& database = data_->database;
-    return Saved{load_weights(database), load_layouts(database), load_words(database),
+    return Saved{load_weights(database),   load_layouts(database), load_words(database),
+                 load_schedule(database),  load_health(database),  load_health_until(database),
                  load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");

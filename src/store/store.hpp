@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/hash.hpp"
 #include "base/result.hpp"
+#include "health/endpoint.hpp"
 #include "wire/destination.hpp"
 
 namespace sluice::store {
@@ -52,6 +53,38 @@ struct EndpointWordTaken {
   wire::Destination destination;
 };
 
+// A word that is to be said later. There is one for an endpoint and a moment: another one takes its place.
+struct ScheduledWord {
+  wire::Destination destination;
+  Time at{};
+  std::optional<Word> word;  // none: the word that is in force then is taken back
+  std::string by, reason;
+  Time since{};                    // when it was scheduled
+  std::optional<Duration> length;  // from `at` on; none: until it is taken back
+};
+// It was carried out.
+struct ScheduledWordDone {
+  wire::Destination destination;
+  Time at{};
+};
+// All that were scheduled for an endpoint are taken back.
+struct ScheduleTaken {
+  wire::Destination destination;
+};
+// The health of what is probed; one of these takes the place of the one before.
+struct HealthSeen {
+  wire::Destination destination;
+  std::uint16_t port = 0;
+  std::string host, check;
+  health::State state;
+};
+// Of all that is probed.
+struct HealthForgotten {};
+// Until when the daemon was there to see it, at least.
+struct HealthSeenUntil {
+  Time at{};
+};
+
 // Something that happened. Ids grow by one; the newest `events_max` are kept.
 struct Event {
   std::int64_t id = 0;  // set by commit()
@@ -63,12 +96,17 @@ struct Event {
 };
 inline constexpr std::int64_t events_max = 10'000;
 
-using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken>;
+using Change =
+    std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken, ScheduledWord,
+                 ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten, HealthSeenUntil>;
 
 struct Saved {
   std::vector<WeightOverride> weights;
   std::vector<LayoutChange> layouts;
   std::vector<EndpointWord> words;
+  std::vector<ScheduledWord> scheduled;  // by endpoint, and then by time
+  std::vector<HealthSeen> health;
+  Time health_until{};
   HashKey sticky_key{};  // made at random when the store was created
 };
 
@@ -77,7 +115,7 @@ class Store {
  public:
   // Opens or creates FOLDER/sluice.db; the folder is created with mode 0700 when it is missing. Fails when
   // another daemon has the store open (an exclusive lock on FOLDER/lock that ends with the process), when the
-  // database is damaged, or was written by a newer version.
+  // database is damaged, or was written by a newer version. One of an older version is brought up to date.
   static Result<Store> open(const std::string& folder);
 
   Store(Store&&) noexcept;

@@ -6,12 +6,14 @@ import sys
 
 import compare
 import fleet
+import health
 import latency
 import million
 import workers
 from common import harness
 
-MEASUREMENTS = {"compare": compare, "latency": latency, "workers": workers, "million": million, "fleet": fleet}
+MEASUREMENTS = {"compare": compare, "latency": latency, "workers": workers, "million": million, "fleet": fleet,
+                "health": health}
 
 
 def parse(arguments):
@@ -31,7 +33,7 @@ def main():
     sandbox = harness.Sandbox("bench")
     try:
         figures = MEASUREMENTS[options.measurement].run(options, sandbox)
-        if options.json:
+        if options.json and figures is not None:
             with open(options.json, "w", encoding="utf-8") as out:
                 json.dump({options.measurement: figures}, out, indent=1)
     finally:

@@ -72,6 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 4:
       if (const auto duration = parse_duration(text)) to_text(*duration);
+      if (const auto time = parse_moment(text, Time{})) to_text(*time);
       break;
     case 5:
       zone::parse_period(text, 0x7FFFFFFF);

@@ -10,6 +10,7 @@
 #include <ldns/ldns.h>
 
 #include "../unit/wire/messages.hpp"
+#include "base/text.hpp"
 #include "reply_text.hpp"
 
 namespace sluice::query_cases {
@@ -80,10 +81,44 @@ steer::Candidate candidate_of(std::string word) {
   return candidate;
 }
 
+double percent(const std::string& text) {
+  const auto part = parse_percent(text);
+  if (!part) throw Mistake("'" + text + "' is not a percentage");
+  return *part;
+}
+
 PoolText pool_of(const std::vector<std::string>& words) {
-  PoolText pool{.name = words.at(1), .candidates = {}};
-  for (std::size_t i = 2; i < words.size(); ++i) pool.candidates.push_back(candidate_of(words[i]));
+  PoolText pool{.name = words.at(1), .candidates = {}, .rules = {}};
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    const auto [key, value] = pair_of(words[i]);
+    if (key == "min_healthy") {
+      pool.rules.min_healthy = percent(value);
+    } else if (key == "fail_open") {
+      pool.rules.fail_open = value == "all" ? config::FailOpen::all : config::FailOpen::others;
+    } else if (key == "ttl_max") {
+      pool.rules.ttl_max = number(value);
+    } else {
+      pool.candidates.push_back(candidate_of(words[i]));
+    }
+  }
   return pool;
+}
+
+// The pools NAME,NAME of a steer, in the order in which they stand by; those that it does not have get the
+// weight 0.
+void stand_by(SteerText& steer, std::string names) {
+  std::replace(names.begin(), names.end(), ',', ' ');
+  unsigned place = 0;
+  for (const auto& name : words_of(names)) {
+    auto& pools = steer.input.pools;
+    auto found =
+        std::find_if(pools.begin(), pools.end(), [&](const auto& pool) { return pool.pool == name; });
+    if (found == pools.end()) {
+      found = pools.insert(pools.end(), {name, static_cast<AnswerCounter>(pools.size())});
+      steer.weights.push_back(0);
+    }
+    found->standby = ++place;
+  }
 }
 
 SteerText steer_of(const std::vector<std::string>& words) {
@@ -91,10 +126,17 @@ SteerText steer_of(const std::vector<std::string>& words) {
   auto& input = steer.input;
   input.name = name_of(words.at(1));
   input.ttl = 30;
+  double cap = 1;
   for (std::size_t i = 2; i < words.size(); ++i) {
     const auto [key, value] = pair_of(words[i]);
     if (key == "ttl") {
       input.ttl = number(value);
+    } else if (key == "ttl_min") {
+      input.ttl_min = number(value);
+    } else if (key == "standby") {
+      stand_by(steer, value);
+    } else if (key == "cap") {
+      cap = percent(value);
     } else if (key == "answers") {
       input.answers = number(value);
     } else if (key == "method") {
@@ -108,6 +150,7 @@ SteerText steer_of(const std::vector<std::string>& words) {
       steer.weights.push_back(number(value));
     }
   }
+  for (auto& pool : input.pools) pool.cap = cap;
   return steer;
 }
 

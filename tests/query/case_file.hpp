@@ -7,6 +7,8 @@
 //   end
 //   pool v1 192.0.2.1 192.0.2.2*3 192.0.2.3!down 2001:db8::1!drained
 //   pool cdn edge.cdn.example. backup.cdn.example.*2!down
+//   pool v2 192.0.2.4 192.0.2.5!down min_healthy=60% fail_open=all ttl_max=5
+//   steer two.example. v1=1 standby=v2,v3 cap=50% ttl_min=10       cap: of every pool, when it takes over
 //   steer www.example. v1=95 v2=5 ttl=30 answers=2 method=sticky subnet4=24 subnet6=56
 //   policy identity=ns1 version=1.0 cookie=00112233445566778899aabbccddeeff cookies=required now=1559731985
 //
@@ -50,6 +52,7 @@ struct ZoneText {
 struct PoolText {
   std::string name;
   std::vector<steer::Candidate> candidates;
+  steer::PoolRules rules;
 };
 
 struct SteerText {

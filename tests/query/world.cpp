@@ -35,7 +35,8 @@ std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
   std::unique_ptr<World> world(new World(setup.steers.size()));
   auto& block = *world->block_;
   for (const auto& pool : setup.pools)
-    if (!block.publish_pool(pool.name, pool.candidates)) return error = "the block is full", nullptr;
+    if (!block.publish_pool(pool.name, pool.candidates, pool.rules))
+      return error = "the block is full", nullptr;
 
   std::vector<steer::Offset> entries;
   for (const auto& steer : setup.steers) {

@@ -44,14 +44,14 @@ std::string key_text(EVP_PKEY* key, const std::string& pass_phrase) {
 
 }  // namespace
 
-CertificateText make_certificate(const std::string& name, const std::string& pass_phrase) {
+CertificateText make_certificate(const std::string& name, const std::string& pass_phrase, Validity validity) {
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
   const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), X509_free);
   require(key && certificate, "memory");
   X509_set_version(certificate.get(), X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -a_day);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), a_day);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), a_day * validity.begin);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), a_day * validity.end);
   X509_set_pubkey(certificate.get(), key.get());
   X509_NAME* subject = X509_get_subject_name(certificate.get());
   X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,

@@ -9,9 +9,15 @@ struct CertificateText {
   std::string certificate, key;  // PEM
 };
 
+// From when to when a certificate is valid, in days from now.
+struct Validity {
+  int begin = -1, end = 1;
+};
+
 // Self-signed, P-256, for `name` and the addresses 127.0.0.1 and ::1. With a pass phrase the key is
 // encrypted.
-CertificateText make_certificate(const std::string& name, const std::string& pass_phrase = {});
+CertificateText make_certificate(const std::string& name, const std::string& pass_phrase = {},
+                                 Validity validity = {});
 
 // The two as files in a folder of its own, which goes with it.
 class CertificateFiles {

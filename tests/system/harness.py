@@ -255,6 +255,10 @@ file = "shop.example.zone"
                     return endpoint
         raise Failure(f"status does not show {address}")
 
+    def events(self):
+        """The newest ones, oldest first."""
+        return json.loads(self.ctl("--json", "events", "--limit", "200"))["events"]
+
     def api(self):
         return Api(self.socket_path)
 
@@ -283,9 +287,10 @@ class Api(http.client.HTTPConnection):
 
 
 class Nginx:
-    """A web server at one address: one process, so that killing it ends it at once. /healthz says 200."""
+    """A web server at one address: one process, so that killing it ends it at once. /healthz says 200. With `tls` it speaks HTTPS
+    by the certificate TLS.pem and its key TLS.key."""
 
-    def __init__(self, sandbox, address, port):
+    def __init__(self, sandbox, address, port, tls=None):
         self.sandbox = sandbox
         self.address = address
         self.port = port
@@ -305,7 +310,7 @@ http {{
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
   server {{
-    listen {address}:{port};
+    listen {address}:{port}{f" ssl; ssl_certificate {tls}.pem; ssl_certificate_key {tls}.key" if tls else ""};
     location = /healthz {{ return 200 "ok\\n"; }}
     location / {{ return 404; }}
   }}

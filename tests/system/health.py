@@ -1,5 +1,6 @@
 """Dead addresses leave the answers and come back, with real web servers that are really killed."""
 
+import signal
 import socket
 import threading
 import time
@@ -26,6 +27,7 @@ interval = "{int(INTERVAL_S * 1000)}ms"
 timeout = "250ms"
 rise = {RISE}
 fall = {FALL}
+hold_down = "0s"
 {path}
 [pool.v1]
 check = "web"
@@ -112,8 +114,42 @@ def the_share_of_a_dead_pool_goes_to_the_living(sandbox):
 
 
 @test
+def a_small_pool_takes_a_part_of_a_dead_great_one_and_standby_takes_the_rest(sandbox):
+    """v2 is sized for 5 %: it comes to half of the answers, and no further."""
+    port = free_port(("127.0.0.1",) + ADDRESSES)
+    servers = {address: Nginx(sandbox, address, port) for address in ADDRESSES}
+    for server in servers.values():
+        server.start()
+    sluice = Sluice(sandbox, config(port).replace("v1 = 90, v2 = 10 }", 'v1 = 95, v2 = 5 }\nstandby = ["dr"]')
+                    + '[pool.dr]\nendpoints = ["127.0.3.1"]\n')
+    sluice.start()
+    poll("all endpoints up", lambda: all(sluice.endpoint(address)["health"] == "up" for address in ADDRESSES))
+    given = {address for reply in ask_many(sluice.port, [WWW] * 1000) for address in addresses(reply)}
+    expect_equal("addresses while all is well", given, set(ADDRESSES))
+
+    servers["127.0.1.1"].kill()
+    servers["127.0.1.2"].kill()
+    poll("v1 down", lambda: not sluice.status()["pools"][0]["alive"])
+
+    def check_shares(wanted):
+        replies = [addresses(reply) for reply in ask_many(sluice.port, [WWW] * 4000)]
+        shares = {address: 100 * sum(reply == [address] for reply in replies) / len(replies) for address in wanted}
+        expect(all(abs(shares[address] - share) < 5 for address, share in wanted.items()), f"shares are {shares}, wanted {wanted}")
+
+    check_shares({"127.0.1.1": 0, "127.0.1.2": 0, "127.0.2.1": 50, "127.0.3.1": 50})
+    expect_equal("the rule", sluice.status()["steers"][0]["rule"], "dead pools' shares moved; standby pools help out")
+    sluice.ctl("endpoint", "down", "127.0.3.1")
+    check_shares({"127.0.1.1": 25, "127.0.1.2": 25, "127.0.2.1": 50, "127.0.3.1": 0})
+    expect_equal("the rule without standby", sluice.status()["steers"][0]["rule"],
+                 "dead pools' shares moved; the others may take no more: dead pools answer as if healthy")
+
+
+@test
 def when_all_is_dead_the_answer_is_as_if_all_were_healthy(sandbox):
     sluice, servers = start(sandbox)
+    # One pool after the other: were all to fail at once, the checker would be the suspect.
+    servers["127.0.2.1"].kill()
+    poll("127.0.2.1 down", lambda: sluice.endpoint("127.0.2.1")["health"] == "down")
     for server in servers.values():
         server.kill()
     with Asker(sluice.port) as asker:
@@ -190,3 +226,41 @@ def a_server_that_accepts_and_says_nothing_is_dead(sandbox):
         poll("127.0.1.1 down", lambda: sluice.endpoint("127.0.1.1")["health"] == "down")
     finally:
         silent.close()
+
+@test
+def when_all_fails_at_once_nothing_is_pruned(sandbox):
+    sluice, servers = start(sandbox)
+    for server in servers.values():
+        server.process.signal(signal.SIGSTOP)
+    try:
+        poll("the checker is suspected", lambda: sluice.status()["checker"]["suspected_since"])
+        for _ in range(2 * FALL):
+            seen = sluice.endpoint("127.0.1.1")["last"]["at"]
+            poll("another probe", lambda: sluice.endpoint("127.0.1.1")["last"]["at"] != seen)
+        expect_equal("verdicts", {sluice.endpoint(address)["health"] for address in ADDRESSES}, {"up"})
+        expect("suspect" in sluice.status()["warnings"][0], "status has no warning")
+    finally:
+        for server in servers.values():
+            server.process.signal(signal.SIGCONT)
+    poll("it is trusted again", lambda: not sluice.status()["checker"]["suspected_since"])
+    kinds = [event["kind"] for event in sluice.events()]
+    expect("checker.suspected" in kinds and "checker.trusted" in kinds, f"events: {kinds}")
+    expect_equal("verdicts", {sluice.endpoint(address)["health"] for address in ADDRESSES}, {"up"})
+
+
+@test
+def health_is_kept_over_a_restart(sandbox):
+    sluice, servers = start(sandbox)
+    servers["127.0.1.2"].kill()
+    poll("127.0.1.2 down", lambda: sluice.endpoint("127.0.1.2")["health"] == "down")
+    since = sluice.endpoint("127.0.1.2")["since"]
+    poll("it is stored", lambda: any(event["kind"] == "endpoint.down" for event in sluice.events()))
+    sluice.process.kill()
+    servers["127.0.1.2"].start()
+    sluice.start()
+    # Known from before: it has to rise, and the first success does not decide.
+    endpoint = sluice.endpoint("127.0.1.2")
+    expect(endpoint["since"] == since or endpoint["health"] == "up", f"forgotten: {endpoint}")
+    poll("127.0.1.2 up", lambda: sluice.endpoint("127.0.1.2")["health"] == "up")
+    ups = [event for event in sluice.events() if event["kind"] == "endpoint.up" and event["subject"] == "127.0.1.2"]
+    expect("2 successes in a row" in ups[-1]["text"], f"came up by {ups[-1]['text']}")

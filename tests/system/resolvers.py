@@ -61,7 +61,7 @@ def read_case_file(path):
                 apex = words[1].lower().rstrip(".") or "."
                 world.zones[apex] = ""
             elif words[:1] == ["pool"]:
-                world.pools.append((words[1], [re.sub(r"[*!].*", "", word) for word in words[2:]]))
+                world.pools.append((words[1], [re.sub(r"[*!].*", "", word) for word in words[2:] if "=" not in word]))
             elif words[:1] == ["steer"]:
                 world.steers.append((words[1].lower(), dict(word.split("=") for word in words[2:])))
     world.steers = [(name, options) for name, options in world.steers if name not in reached_from(world, name)]

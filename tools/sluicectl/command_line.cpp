@@ -66,6 +66,12 @@ std::string value_label(ParamType type) {
       return "DURATION";
     case ParamType::number:
       return "NUMBER";
+    case ParamType::time:
+      return "TIME";
+    case ParamType::percent:
+      return "PERCENT";
+    case ParamType::state:
+      return "STATE";
   }
   return {};
 }
@@ -313,6 +319,12 @@ std::optional<std::string> read_value(const Param& param, const std::vector<std:
       value = number;
       return std::nullopt;
     }
+    case ParamType::time:
+    case ParamType::percent:
+    case ParamType::state:
+      value = words[0];
+      if (control::has_type(value, param.type)) return std::nullopt;
+      return fmt::format("'{}' is not {}", words[0], control::expectation(param.type));
   }
   return std::nullopt;
 }
@@ -338,6 +350,8 @@ std::variant<ApiCall, Ending> read_call(const CommandRow& row, const Command& co
   call.watch = given(leaf, "--watch") != nullptr;
   call.follow = given(leaf, "--follow") != nullptr;
   call.wait = row.id == CommandId::endpoint_drain && given(leaf, "--wait");
+  if (call.wait && call.arguments.contains("at"))
+    return usage_error(command, "--wait and --at cannot be given together");
   return call;
 }
 

@@ -1,13 +1,14 @@
 #include "render.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
 
+#include "endpoint_text.hpp"
+#include "reply.hpp"
 #include "table.hpp"
 
 namespace sluice::ctl {
@@ -15,64 +16,6 @@ namespace {
 
 namespace json = boost::json;
 using namespace std::chrono_literals;
-
-// ---- looking into a reply ----
-
-const json::value& member(const json::value& value, std::string_view key) {
-  static const json::value null;
-  const auto* object = value.if_object();
-  const auto* found = object ? object->if_contains(key) : nullptr;
-  return found ? *found : null;
-}
-
-std::string text(const json::value& value, std::string_view key) {
-  const auto* found = member(value, key).if_string();
-  return found ? printable(*found) : "";
-}
-
-double number(const json::value& value, std::string_view key) {
-  const auto& found = member(value, key);
-  return found.is_number() ? found.to_number<double>() : 0;
-}
-
-bool flag(const json::value& value, std::string_view key) {
-  const auto* found = member(value, key).if_bool();
-  return found && *found;
-}
-
-const json::array& list(const json::value& value, std::string_view key) {
-  static const json::array none;
-  const auto* found = member(value, key).if_array();
-  return found ? *found : none;
-}
-
-std::optional<Time> time(const json::value& value, std::string_view key) {
-  return parse_time(text(value, key));
-}
-
-std::string age(const json::value& value, std::string_view key, Time now) {
-  const auto at = time(value, key);
-  return at ? age_text(now - *at) : "";
-}
-
-// ---- small texts ----
-
-std::string percent(double share) { return fmt::format("{:.1f}%", share * 100); }
-std::string plain_number(double value) { return fmt::format("{:.10g}", value); }
-
-std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
-  return fmt::format("{}", fmt::join(parts, separator));
-}
-
-std::string clock_text(Time at) { return to_text(at).substr(11, 8); }  // "12:00:00"
-
-// "2026-01-31 12:00:00"
-std::string date_text(const json::value& value, std::string_view key) {
-  const auto at = time(value, key);
-  if (!at) return text(value, key);
-  const auto full = to_text(*at);
-  return full.substr(0, 10) + " " + full.substr(11, 8);
-}
 
 // ---- status: the head ----
 
@@ -149,48 +92,6 @@ std::string steer_text(const json::value& steer, Time now, Style style) {
 
 // ---- status: the endpoints ----
 
-Cell state_cell(const json::value& endpoint) {
-  const auto health = text(endpoint, "health");
-  const bool serving = flag(endpoint, "serving");
-  const auto& word = member(endpoint, "word");
-  const auto kind = text(word, "word");
-  if (kind == "drain") return {fmt::format("drained ({})", health), Colour::warning};
-  if (kind == "up") return {fmt::format("held up ({})", health), Colour::warning};
-  if (kind == "down") return {fmt::format("held down ({})", health), Colour::warning};
-  if (health == "up") return {serving ? "up" : "up, unused", serving ? Colour::good : Colour::none};
-  return {health + (serving ? ", in answers" : ""), health == "down" ? Colour::bad : Colour::warning};
-}
-
-// How far the other verdict is: "1 of 3 failures".
-std::string progress_text(const json::value& endpoint) {
-  const auto health = text(endpoint, "health");
-  const double failures = number(endpoint, "failures"), successes = number(endpoint, "successes");
-  if (health != "down" && failures > 0)
-    return fmt::format("{} of {} failures", plain_number(failures), plain_number(number(endpoint, "fall")));
-  if (health != "up" && successes > 0)
-    return fmt::format("{} of {} successes", plain_number(successes), plain_number(number(endpoint, "rise")));
-  return "";
-}
-
-std::string last_check_text(const json::value& endpoint, bool checked, Time now) {
-  if (!checked) return "not checked";
-  const auto& last = member(endpoint, "last");
-  if (!last.is_object()) return "no check has ended yet";
-  auto result = fmt::format("{}, {}ms, {} ago", text(last, "detail"), plain_number(number(last, "took_ms")),
-                            age(last, "at", now));
-  if (const auto progress = progress_text(endpoint); !progress.empty()) result += ", " + progress;
-  return result;
-}
-
-// "by root, 5m left: kernel upgrade"
-std::string word_text(const json::value& word, Time now) {
-  auto result = "by " + text(word, "by");
-  if (const auto until = time(word, "until"))
-    result += fmt::format(", {} left", age_text(std::max(*until - now, Duration{0})));
-  if (const auto reason = text(word, "reason"); !reason.empty()) result += ": " + reason;
-  return result;
-}
-
 void add_endpoint(Table& table, const Cell& pool, const json::value& endpoint, bool checked, Time now) {
   const auto& word = member(endpoint, "word");
   const double weight = number(endpoint, "weight");
@@ -198,7 +99,9 @@ void add_endpoint(Table& table, const Cell& pool, const json::value& endpoint, b
       text(endpoint, "address") + (weight == 1 ? "" : fmt::format(" weight {}", plain_number(weight)));
   const auto since = word.is_object() ? age(word, "since", now) : age(endpoint, "since", now);
   table.add({pool, {address}, state_cell(endpoint), {since}, {last_check_text(endpoint, checked, now)}});
-  if (word.is_object()) table.add({{""}, {""}, {""}, {""}, {word_text(word, now)}});
+  auto add_line = [&](std::string line) { table.add({{""}, {""}, {""}, {""}, {std::move(line)}}); };
+  if (word.is_object()) add_line(word_text(word, now));
+  for (const auto& scheduled : list(endpoint, "scheduled")) add_line(scheduled_text(scheduled));
 }
 
 std::string pools_text(const json::value& status, Time now, Style style) {
@@ -230,51 +133,7 @@ std::string shares_text(const json::array& pools, Style style) {
   return pools.empty() ? "" : table.text(2, style.colours, style.width);
 }
 
-// ---- times ----
-
-std::optional<int> digits(std::string_view text, std::size_t from, std::size_t count) {
-  int value = 0;
-  if (from + count > text.size()) return std::nullopt;
-  const char* const first = text.data() + from;
-  const auto [rest, error] = std::from_chars(first, first + count, value);
-  if (error != std::errc{} || rest != first + count || value < 0) return std::nullopt;
-  return value;
-}
-
-// ".250Z", "Z"
-std::optional<Duration> fraction(std::string_view text) {
-  if (text == "Z") return 0ms;
-  const auto milliseconds = digits(text, 1, 3);
-  if (text.size() != 5 || text.front() != '.' || text.back() != 'Z' || !milliseconds) return std::nullopt;
-  return Duration(*milliseconds);
-}
-
 }  // namespace
-
-std::optional<Time> parse_time(std::string_view text) {
-  constexpr std::string_view shape = "0000-00-00T00:00:00";
-  if (text.size() <= shape.size()) return std::nullopt;
-  for (const std::size_t i : {4U, 7U, 10U, 13U, 16U})
-    if (text[i] != shape[i]) return std::nullopt;
-  const auto year = digits(text, 0, 4), month = digits(text, 5, 2), day = digits(text, 8, 2);
-  const auto hour = digits(text, 11, 2), minute = digits(text, 14, 2), second = digits(text, 17, 2);
-  const auto rest = fraction(text.substr(shape.size()));
-  if (!year || !month || !day || !hour || !minute || !second || !rest) return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(*year),
-                                         std::chrono::month(static_cast<unsigned>(*month)),
-                                         std::chrono::day(static_cast<unsigned>(*day))};
-  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
-  return Time(std::chrono::sys_days(date)) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) +
-         std::chrono::seconds(*second) + *rest;
-}
-
-std::string age_text(Duration age) {
-  if (age < 1s) return "0s";
-  if (age < 1min) return fmt::format("{}s", age / 1s);
-  if (age < 1h) return fmt::format("{}m", age / 1min);
-  if (age < 48h) return fmt::format("{}h", age / 1h);
-  return fmt::format("{}d", age / 24h);
-}
 
 std::string render_status(const json::value& reply, Style style) {
   const auto now = time(reply, "now").value_or(Time{});
@@ -297,10 +156,36 @@ std::string render_events(const json::value& reply, Style style) {
 std::string render_change(const json::value& reply, Time now, Style style) {
   auto result = (flag(reply, "dry_run") ? "dry run, nothing is changed: " : "") + text(reply, "text") + "\n";
   result += shares_text(list(reply, "pools"), style);
+  for (const auto& endpoint : list(reply, "endpoints")) result += "  " + text(endpoint, "text") + "\n";
   if (const auto until = cached_until(reply); until && *until > now)
     result += fmt::format("caches may hold it until {} UTC, for {}\n", clock_text(*until),
                           to_text(std::chrono::ceil<std::chrono::seconds>(*until - now)));
   return result;
+}
+
+std::string render_check_run(const json::value& reply, Style style) {
+  if (flag(reply, "dry_run")) return "dry run, nothing is probed: " + text(reply, "text") + "\n";
+  Table table({{"CHECK"}, {"TYPE"}, {"ASKED"}, {"RESULT"}, {"TOOK", Side::right}, {"TEXT"}});
+  for (const auto& probe : list(reply, "probes")) {
+    const auto& success = member(probe, "success");
+    const auto error = text(probe, "error");
+    const bool ended = success.is_bool();
+    const auto port = plain_number(number(probe, "port"));
+    auto detail = ended ? text(probe, "detail") : error;
+    if (const auto word = text(probe, "word"); !word.empty()) detail += fmt::format(" (it says {})", word);
+    if (const auto& share = member(probe, "share"); share.is_number() && share.to_number<double>() < 1)
+      detail += fmt::format(" (it wants {} of its weight)", percent(share.to_number<double>()));
+    table.add({{text(probe, "check")},
+               {text(probe, "type")},
+               {text(probe, "asked") + (member(probe, "port").is_null() ? "" : " port " + port)},
+               !ended && error.empty() ? Cell{"no result in time", Colour::warning}
+               : !ended                ? Cell{"could not be run", Colour::warning}
+               : success.get_bool()    ? Cell{"success", Colour::good}
+                                       : Cell{"failure", Colour::bad},
+               {ended ? plain_number(number(probe, "took_ms")) + "ms" : ""},
+               {detail}});
+  }
+  return table.text(0, style.colours, 0);  // the reason of a failure is what was asked for: it is not cut off
 }
 
 std::string render_version(const json::value& reply) {
@@ -309,6 +194,13 @@ std::string render_version(const json::value& reply) {
 }
 
 std::optional<Time> cached_until(const json::value& reply) { return time(reply, "cached_until"); }
+
+std::vector<std::string> addresses_of(const json::value& reply) {
+  std::vector<std::string> addresses;
+  if (const auto address = text(reply, "address"); !address.empty()) addresses.push_back(address);
+  for (const auto& endpoint : list(reply, "endpoints")) addresses.push_back(text(endpoint, "address"));
+  return addresses;
+}
 
 bool is_drained(const json::value& status, std::string_view address) {
   for (const auto& pool : list(status, "pools"))

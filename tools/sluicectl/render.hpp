@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/json/value.hpp>
 
@@ -18,12 +19,6 @@ struct Style {
   std::size_t width = 100;  // columns
 };
 
-// "2026-01-31T12:00:00.250Z", as the daemon writes times; nothing for anything else.
-std::optional<Time> parse_time(std::string_view text);
-
-// "now", "12s", "3m", "5h", "2d": one unit is enough to judge an age.
-std::string age_text(Duration age);
-
 std::string render_status(const boost::json::value& reply, Style style);
 
 // Each event is a line; nothing for none.
@@ -33,11 +28,20 @@ std::string render_events(const boost::json::value& reply, Style style);
 // address.
 std::string render_change(const boost::json::value& reply, Time now, Style style);
 
+// Why a client gets what it gets.
+std::string render_explain(const boost::json::value& reply, Style style);
+
+// What the probes of `check run` brought, each a line.
+std::string render_check_run(const boost::json::value& reply, Style style);
+
 // The line about the daemon in `version`.
 std::string render_version(const boost::json::value& reply);
 
 // When no cache can hold the address any more, of a drain's reply; nothing when none holds it.
 std::optional<Time> cached_until(const boost::json::value& reply);
+
+// The endpoints that a change was about.
+std::vector<std::string> addresses_of(const boost::json::value& reply);
 
 // Whether a status says that the address is drained.
 bool is_drained(const boost::json::value& status, std::string_view address);

@@ -26,6 +26,7 @@ using control::CommandRow;
 
 constexpr Duration read_timeout = 5s;      // the daemon answers reads from memory
 constexpr Duration change_timeout = 30s;   // a change waits for the disk, a reload for all zones
+constexpr Duration probe_timeout = 90s;    // a check may take a minute, and the daemon adds some for waiting
 constexpr Duration poll_period = 30s;      // of events --follow
 constexpr Duration redraw_period = 1s;     // of status --watch, and between attempts when the daemon is away
 constexpr unsigned follow_limit = 10'000;  // all that the daemon keeps, so that following leaves none out
@@ -41,6 +42,7 @@ ExitCode exit_code(const Error& error) {
     case ErrorCode::invalid:
     case ErrorCode::not_found:
     case ErrorCode::refused:
+    case ErrorCode::forbidden:
       return ExitCode::refused;
   }
   return ExitCode::refused;
@@ -56,7 +58,10 @@ Duration timeout_of(const ApiCall& call) {
   const auto* wait = call.arguments.if_contains("wait");
   const auto duration =
       wait && wait->is_string() ? parse_duration(wait->get_string()) : Result<Duration>(0ms);
-  return (call.row->changes ? change_timeout : read_timeout) + (duration ? *duration : 0ms);
+  const auto usual = call.row->id == CommandId::check_run ? probe_timeout
+                     : call.row->changes                  ? change_timeout
+                                                          : read_timeout;
+  return usual + (duration ? *duration : 0ms);
 }
 
 // The body of the daemon's reply, or its refusal, or why there is none.
@@ -166,22 +171,25 @@ void wait_until(Time end) {
 }
 
 // Somebody else may have taken the drain back while we waited: then the address is not out of the caches.
-ExitCode confirm_drained(const Target& target, const std::string& address) {
+ExitCode confirm_drained(const Target& target, const std::vector<std::string>& addresses) {
   const auto status = ask(target, simple_call(CommandId::status));
   if (!status) return fail(status.error());
-  if (is_drained(*status, address)) return ExitCode::done;
-  complain(fmt::format("{} is not drained any more: the drain ended or was taken back", address));
-  return ExitCode::refused;
+  for (const auto& address : addresses) {
+    if (is_drained(*status, address)) continue;
+    complain(fmt::format("{} is not drained any more: the drain ended or was taken back", address));
+    return ExitCode::refused;
+  }
+  return ExitCode::done;
 }
 
-ExitCode wait_for_caches(const Invocation& invocation, const json::value& reply, Style) {
+ExitCode wait_for_caches(const Invocation& invocation, const json::value& reply) {
   const auto until = cached_until(reply);
   if (until) wait_until(*until);
-  const auto* object = reply.if_object();
-  const auto* address = object ? object->if_contains("address") : nullptr;
-  const auto code = confirm_drained(
-      invocation.target, address && address->is_string() ? std::string(address->get_string()) : "");
-  if (code == ExitCode::done && !invocation.json) print("no cache that honours the TTL holds it any more\n");
+  const auto addresses = addresses_of(reply);
+  const auto code = confirm_drained(invocation.target, addresses);
+  if (code == ExitCode::done && !invocation.json)
+    print(fmt::format("no cache that honours the TTL holds {} any more\n",
+                      addresses.size() == 1 ? "it" : "them"));
   return code;
 }
 
@@ -220,7 +228,7 @@ ExitCode run_change(const Invocation& invocation, const ApiCall& call, Style sty
   if (!reply) return fail(reply.error());
   print(invocation.json ? pretty(*reply) : render_change(*reply, wall_now(), style));
   std::fflush(stdout);
-  if (call.wait && !call.dry_run) return wait_for_caches(invocation, *reply, style);
+  if (call.wait && !call.dry_run) return wait_for_caches(invocation, *reply);
   return ExitCode::done;
 }
 
@@ -234,6 +242,14 @@ ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style)
       return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
         print(as_json ? pretty(reply) : render_events(reply, s));
       });
+    case CommandId::explain:
+      return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
+        print(as_json ? pretty(reply) : render_explain(reply, s));
+      });
+    case CommandId::check_run:
+      return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
+        print(as_json ? pretty(reply) : render_check_run(reply, s));
+      });
     case CommandId::version:
       return show_version(invocation, call);
     case CommandId::metrics:
@@ -245,6 +261,7 @@ ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style)
     case CommandId::endpoint_up:
     case CommandId::endpoint_down:
     case CommandId::endpoint_auto:
+    case CommandId::check_report:
     case CommandId::reload:
       return run_change(invocation, call, style);
   }

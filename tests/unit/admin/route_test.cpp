@@ -31,6 +31,12 @@ json::value example(control::ParamType type) {
       return "10m";
     case control::ParamType::number:
       return 7U;
+    case control::ParamType::time:
+      return "+10m";
+    case control::ParamType::percent:
+      return "75%";
+    case control::ParamType::state:
+      return "drain";
   }
   return nullptr;
 }
@@ -72,8 +78,12 @@ TEST_CASE("every row of the command table has its route") {
     CHECK(request.who == "root");
     CHECK(request.dry_run == row.changes);
 
+    CHECK_FALSE(request.token.has_value());
+
     const auto read_only = route({row.method, target, text, true, "192.0.2.1"});
     CHECK(std::holds_alternative<Refusal>(read_only) == row.changes);
+    const auto with_token = route({row.method, target, text, true, "192.0.2.1", "Bearer open"});
+    CHECK(std::holds_alternative<Refusal>(with_token) == (row.changes && !row.with_token));
   }
 }
 
@@ -122,6 +132,12 @@ TEST_CASE("requests and what they mean") {
        "400 'after' has to be a whole number that is not negative"},
       {"not a duration", "GET", "/v1/events?wait=5x", "",
        "400 'wait' has to be a duration such as \"30s\" or \"10m\""},
+      {"not a time", "PUT", "/v1/endpoint/a/up", R"({"at":"tomorrow"})",
+       "400 'at' has to be a time such as \"2026-12-01T02:00:00Z\" or \"+10m\""},
+      {"not a part", "PUT", "/v1/check/self/report/a", R"({"state":"up","share":"75"})",
+       "400 'share' has to be a part such as \"75%\""},
+      {"not a state", "PUT", "/v1/check/self/report/a", R"({"state":"sideways"})",
+       "400 'state' has to be \"up\", \"down\" or \"drain\""},
       {"dry_run of a read", "GET", "/v1/status?dry_run=true", "", "400 'status' takes no argument 'dry_run'"},
       {"dry_run is a word", "PUT", weights, R"({"weights":{"v1":1},"dry_run":"no"})",
        "400 'dry_run' has to be true or false"},
@@ -164,6 +180,41 @@ TEST_CASE("changes on a read-only listener") {
         "403 'weight set' is a change, and changes are accepted only on the Unix socket");
   CHECK(outcome({"PUT", "/v1/steer/a/weights?dry_run=true", R"({"weights":{"v1":1}})", true, "192.0.2.1"})
             .starts_with("403 "));
+}
+
+TEST_CASE("a report over a read-only listener needs a token, which is handed on") {
+  struct Row {
+    const char* name;
+    const char* authorization;
+    const char* token;  // null: refused
+  };
+  const Row rows[] = {
+      {"none", "", nullptr},
+      {"another scheme", "Basic b3Blbg==", nullptr},
+      {"a scheme that only begins like it", "Bearers open", nullptr},
+      {"no token", "Bearer", nullptr},
+      {"an empty token", "Bearer ", nullptr},
+      {"a token", "Bearer open", "open"},
+      {"letter case of the scheme", "bEARER Open", "Open"},
+      {"several blanks", "Bearer   open", "open"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    const auto routed = route({"PUT", "/v1/check/self/report/192.0.2.1", R"({"state":"up"})", true,
+                               "192.0.2.1", row.authorization});
+    if (row.token != nullptr) {
+      REQUIRE(std::holds_alternative<control::Request>(routed));
+      CHECK(std::get<control::Request>(routed).token == row.token);
+      continue;
+    }
+    REQUIRE(std::holds_alternative<Refusal>(routed));
+    CHECK(std::get<Refusal>(routed).status == boost::beast::http::status::unauthorized);
+    CHECK(std::get<Refusal>(routed).challenge == "Bearer");
+  }
+  // Over the socket nothing of it is looked at.
+  const auto local =
+      route({"PUT", "/v1/check/self/report/192.0.2.1", R"({"state":"up"})", false, "root", "Bearer x"});
+  CHECK_FALSE(std::get<control::Request>(local).token.has_value());
 }
 
 TEST_CASE("the OpenAPI description has an operation for each row") {

@@ -75,6 +75,22 @@ TEST_CASE("TCP reads, and changes nothing") {
   CHECK(client.ask("GET", "/v1/status").status == 200);  // a refusal does not cost the connection
 }
 
+TEST_CASE("TCP takes a report from who has a token") {
+  RunningServer server;
+  Client client(server.port());
+  const std::string head =
+      "PUT /v1/check/self/report/192.0.2.1 HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n";
+  client.send(head + "\r\n{\"state\":\"up\"}");
+  const auto refused = client.receive();
+  CHECK(refused.status == 401);
+  CHECK(has_field(refused, "WWW-Authenticate: Bearer"));
+  client.send(head + "Authorization: Bearer open\r\n\r\n{\"state\":\"up\"}");
+  const auto reply = client.receive();
+  CHECK(reply.status == 200);
+  CHECK(json::parse(reply.body).at("words") == json::value("check report"));
+  CHECK(reply.body.find("open") == std::string::npos);
+}
+
 TEST_CASE("refusals of the director") {
   struct Row {
     ErrorCode code;
@@ -84,6 +100,7 @@ TEST_CASE("refusals of the director") {
   const Row rows[] = {{ErrorCode::invalid, 400, "invalid"},
                       {ErrorCode::not_found, 404, "not_found"},
                       {ErrorCode::refused, 409, "refused"},
+                      {ErrorCode::forbidden, 403, "forbidden"},
                       {ErrorCode::unavailable, 503, "unavailable"}};
   for (const auto& row : rows) {
     CAPTURE(row.text);

@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include "../../support/certificate.hpp"
+#include "config/pattern.hpp"
 #include "config/schema.hpp"
 #include "support.hpp"
 
@@ -68,6 +70,25 @@ Config loaded(std::string_view text, const std::string& file = "sluice.toml") {
 }
 
 wire::Name name(std::string_view text) { return *wire::Name::parse(text); }
+
+// What a check of http or https without other keys becomes.
+Check default_check(const std::string& its_name, CheckType type) {
+  Check check;
+  check.name = its_name;
+  check.type = type;
+  check.interval = 2s;
+  check.timeout = 1s;
+  check.rise = 2;
+  check.fall = 3;
+  check.clear = 6;
+  check.hold_down = 10s;
+  check.hold_down_max = 5min;
+  check.port = type == CheckType::https ? 443 : 80;
+  check.method = "GET";
+  check.path = "/";
+  check.expect = {{200, 299}};
+  return check;
+}
 
 // A folder that is removed at the end of the test.
 class Folder {
@@ -206,16 +227,17 @@ TEST_CASE("every key lands in its place") {
   CHECK(config.zones[1].file == "/etc/example.zone");
 
   REQUIRE(config.checks.size() == 2);
-  CHECK(config.checks[0] == Check{.name = "web",
-                                  .type = CheckType::http,
-                                  .interval = 500ms,
-                                  .timeout = 250ms,
-                                  .rise = 1,
-                                  .fall = 100,
-                                  .port = 8080,
-                                  .path = "/healthz?full",
-                                  .host = "www.shop.example:8080",
-                                  .expect = {{204, 204}, {200, 200}, {300, 399}}});
+  auto web = default_check("web", CheckType::http);
+  web.interval = 500ms;
+  web.timeout = 250ms;
+  web.rise = 1;
+  web.fall = 100;
+  web.clear = 200;
+  web.port = 8080;
+  web.path = "/healthz?full";
+  web.host = "www.shop.example:8080";
+  web.expect = {{204, 204}, {200, 200}, {300, 399}};
+  CHECK(config.checks[0] == web);
   CHECK(config.checks[1].name == "port");
   CHECK(config.checks[1].type == CheckType::tcp);
   CHECK(config.checks[1].port == 443);
@@ -243,6 +265,26 @@ TEST_CASE("every key lands in its place") {
   CHECK(config.steers[1].pools[0].weight == 1e-3);
 }
 
+TEST_CASE("an exec check has a command, and a port if it wants one") {
+  const auto config = loaded(std::string(head) + R"(
+[check.db]
+type = "exec"
+command = ["/bin/sh", "-c", "two\nlines", ""]
+timeout = "2s"
+[check.port]
+type = "exec"
+command = ["/bin/sh"]
+port = 5432
+)");
+  const auto* check = config.find_check("db");
+  REQUIRE(check);
+  CHECK(check->type == CheckType::exec);
+  CHECK(check->command == std::vector<std::string>{"/bin/sh", "-c", "two\nlines", ""});
+  CHECK(check->port == 0);
+  CHECK(check->timeout == 2s);
+  CHECK(config.find_check("port")->port == 5432);
+}
+
 TEST_CASE("what is absent has its default") {
   const auto config =
       loaded(std::string(head) +
@@ -255,16 +297,7 @@ TEST_CASE("what is absent has its default") {
   CHECK(!config.admin.http);
 
   REQUIRE(config.checks.size() == 2);
-  CHECK(config.checks[0] == Check{.name = "web",
-                                  .type = CheckType::http,
-                                  .interval = 2s,
-                                  .timeout = 1s,
-                                  .rise = 2,
-                                  .fall = 3,
-                                  .port = 80,
-                                  .path = "/",
-                                  .host = "",
-                                  .expect = {{200, 299}}});
+  CHECK(config.checks[0] == default_check("web", CheckType::http));
   CHECK(config.checks[1].timeout == 200ms);  // never longer than the interval
 
   REQUIRE(config.steers.size() == 1);
@@ -273,6 +306,125 @@ TEST_CASE("what is absent has its default") {
   CHECK(config.steers[0].method == Method::random);
   CHECK(config.steers[0].subnet_v4 == 24);
   CHECK(config.steers[0].subnet_v6 == 56);
+}
+
+TEST_CASE("checks of each type, and what is probed instead of an endpoint") {
+  const auto config =
+      loaded(std::string(head) +
+             "[check.safe]\ntype = \"https\"\nmethod = \"POST\"\nsni = \"www.shop.example\"\nverify = false\n"
+             "headers = { X-Probe = \"1\", Accept = \"text/plain; q=1\" }\nbody_regex = \"^ok\\\\b\"\n"
+             "address = \"192.0.2.99\"\n"
+             "[check.load]\ntype = \"agent\"\nport = 9000\naddress = \"agents.shop.example\"\n"
+             "[check.told]\ntype = \"push\"\ninterval = \"10s\"\ntoken = \"aB3-._~+/==\"\n"
+             "[check.told2]\ntype = \"push\"\nexpiry = \"1m\"\n"
+             "[pool.v1]\ncheck = \"safe\"\nendpoints = [{ address = \"192.0.2.1\", check_address = "
+             "\"2001:db8::1\" }, "
+             "{ address = \"192.0.2.2\", check_address = \"a.example\", check_port = 65535 }]\n");
+  REQUIRE(config.checks.size() == 4);
+  auto safe = default_check("safe", CheckType::https);
+  safe.method = "POST";
+  safe.sni = "www.shop.example";
+  safe.verify = false;
+  safe.headers = {{"X-Probe", "1"}, {"Accept", "text/plain; q=1"}};
+  safe.body_regex = "^ok\\b";
+  safe.address = *parse_address("192.0.2.99");
+  CHECK(config.checks[0] == safe);
+  CHECK(config.checks[1].type == CheckType::agent);
+  CHECK(config.checks[1].port == 9000);
+  CHECK(config.checks[1].address == wire::parse_host("agents.shop.example").value());
+  CHECK(config.checks[2].type == CheckType::push);
+  CHECK(config.checks[2].expiry == 30s);
+  CHECK(config.checks[2].token == "aB3-._~+/==");
+  CHECK(config.checks[3].expiry == 1min);
+  CHECK(config.checks[3].token.empty());
+  const auto& endpoints = config.pools[0].endpoints;
+  CHECK(endpoints[0].check_address == *parse_address("2001:db8::1"));
+  CHECK(endpoints[0].check_port == 0);
+  CHECK(endpoints[1].check_address == wire::parse_host("a.example").value());
+  CHECK(endpoints[1].check_port == 65535);
+}
+
+TEST_CASE("a check is no other one for where it stands") {
+  const std::string check = "[check.web]\ntype = \"https\"\nca = \"";
+  const Folder folder;
+  const auto file = folder.write("ca.pem", test::make_certificate("ca.example").certificate);
+  const auto before = loaded(std::string(head) + check + file + "\"\n");
+  const auto after = loaded(std::string(head) + "\n\n" + check + file + "\"\n");
+  CHECK(before.checks[0].authorities.text().starts_with("-----BEGIN CERTIFICATE"));
+  CHECK(before.checks[0].ca_at.line != after.checks[0].ca_at.line);
+  CHECK(before.checks[0] == after.checks[0]);
+  folder.write("ca.pem", test::make_certificate("ca.example").certificate);
+  CHECK(before.checks[0] != loaded(std::string(head) + check + file + "\"\n").checks[0]);
+}
+
+TEST_CASE("authorities that cannot be read") {
+  const Folder folder;
+  const auto good = test::make_certificate("ca.example");
+  auto damaged = good.certificate;
+  damaged.replace(damaged.size() / 2, 8, "!!!!!!!!");
+  const struct {
+    const char* name;
+    std::string content;
+    const char* error;
+  } rows[] = {
+      {"empty", "", "there is no PEM certificate in it"},
+      {"a key", good.key, "there is no PEM certificate in it"},
+      {"damaged", damaged, "certificate 1 in it is damaged: bad base64 decode"},
+      {"the second is damaged", good.certificate + damaged,
+       "certificate 2 in it is damaged: bad base64 decode"},
+      {"too large", std::string((1 << 20) + 1, 'x'), "the file is larger than 1048576 octets"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(std::string(row.name));
+    const auto file = folder.write("ca.pem", row.content);
+    CHECK(text_of(load_after_head("[check.web]\ntype = \"https\"\nca = \"" + file + "\"\n").errors) ==
+          fmt::format("7:6: ca: {}: {}\n", file, row.error));
+  }
+}
+
+TEST_CASE("a token may stand in a file of its own, and no message shows it") {
+  const Folder folder;
+  const struct {
+    const char* content;
+    const char* token;  // null: refused
+  } rows[] = {{"hush123", "hush123"},  {" hush=\r\n", "hush="}, {"", nullptr}, {"hush hush", nullptr},
+              {"hush\u00E4", nullptr}, {"hu=sh", nullptr},      {"=", nullptr}};
+  for (const auto& row : rows) {
+    CAPTURE(std::string(row.content));
+    const auto file = folder.write("token", row.content);
+    const auto result = load_after_head("[check.told]\ntype = \"push\"\ntoken_file = \"" + file + "\"\n");
+    CHECK(result.config.has_value() == (row.token != nullptr));
+    if (row.token) CHECK(result.config->checks[0].token == row.token);
+    CHECK(text_of(result.errors).find("hush") == std::string::npos);
+    if (!row.token)
+      CHECK(text_of(result.errors).starts_with("7:14: token_file: " + file + ": expected a token"));
+  }
+}
+
+TEST_CASE("where a pattern occurs") {
+  const struct {
+    const char* pattern;
+    std::string text;
+    bool occurs, whatever_follows;
+  } rows[] = {
+      {"ok", "all ok.", true, true},
+      {"ok", "all ok", true, false},  // it ends where the text does: not looked at further
+      {"ok", "no", false, false},
+      {"^ok$", "ok", true, false},
+      {"^ok\\b", "ok", true, false},
+      {"^ok\\b", "ok!", true, true},
+      {"o.*k", "o\nk", false, false},
+      {"(?s)o.*k", "o\nk ", true, true},
+      {"\\x00k", std::string("\0k ", 3), true, true},
+      {"k", "\xFF\xFEk\xFF", true, true},
+      {"(x+x+)+y", std::string(10'000, 'x'), false, false},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(std::string(row.pattern));
+    const auto pattern = Pattern::compile(row.pattern).value();
+    CHECK(pattern.occurs_in(row.text) == row.occurs);
+    CHECK(pattern.occurs_whatever_follows(row.text) == row.whatever_follows);
+  }
 }
 
 TEST_CASE("connections and TLS") {

@@ -131,15 +131,12 @@ const Case bad_values[] = {
      "7:6: [key.\"XFR\"] is the same name as [key.\"xfr\"] at 5:6\n"},
 
     {"check: no type", "[check.web]\nrise = 1\n",
-     "5:1: [check.web] has no 'type'; expected \"tcp\" or \"http\"\n"},
-    {"check: type planned", "[check.web]\ntype = \"https\"\n",
-     "6:8: type: \"https\" is not supported yet; expected \"tcp\" or \"http\"\n"},
-    {"check: type planned, too", "[check.web]\ntype = \"exec\"\n",
-     "6:8: type: \"exec\" is not supported yet; expected \"tcp\" or \"http\"\n"},
+     "5:1: [check.web] has no 'type'; expected \"tcp\", \"http\", \"https\", \"agent\", \"push\" or "
+     "\"exec\"\n"},
     {"check: type unknown", "[check.web]\ntype = \"HTTP\"\n",
-     "6:8: type: expected \"tcp\" or \"http\", got \"HTTP\"\n"},
+     "6:8: type: expected \"tcp\", \"http\", \"https\", \"agent\", \"push\" or \"exec\", got \"HTTP\"\n"},
     {"check: type is a boolean", "[check.web]\ntype = true\n",
-     "6:8: type: expected \"tcp\" or \"http\", got a boolean\n"},
+     "6:8: type: expected \"tcp\", \"http\", \"https\", \"agent\", \"push\" or \"exec\", got a boolean\n"},
     {"check: interval without a unit", "[check.web]\ntype = \"http\"\ninterval = 2\n",
      "7:12: interval: expected a duration such as \"2s\", got an integer\n"},
     {"check: interval with a strange unit", "[check.web]\ntype = \"http\"\ninterval = \"2 parsecs\"\n",
@@ -175,9 +172,9 @@ const Case bad_values[] = {
      "5:1: [check.web] has no 'port'; a tcp check needs one, 1 to 65535\n"},
     {"check: tcp with the keys of http",
      "[check.web]\ntype = \"tcp\"\nport = 1\npath = \"/\"\nhost = \"a\"\nexpect = 200\n",
-     "8:1: 'path' is for checks of type \"http\", this one is \"tcp\"\n"
-     "9:1: 'host' is for checks of type \"http\", this one is \"tcp\"\n"
-     "10:1: 'expect' is for checks of type \"http\", this one is \"tcp\"\n"},
+     "8:1: 'path' is for checks of type \"http\" or \"https\", this one is \"tcp\"\n"
+     "9:1: 'host' is for checks of type \"http\" or \"https\", this one is \"tcp\"\n"
+     "10:1: 'expect' is for checks of type \"http\" or \"https\", this one is \"tcp\"\n"},
     {"check: path without a slash", "[check.web]\ntype = \"http\"\npath = \"healthz\"\n",
      "7:8: path: expected a path that begins with \"/\", got \"healthz\"\n"},
     {"check: path with a space", "[check.web]\ntype = \"http\"\npath = \"/a b\"\n",
@@ -214,7 +211,114 @@ const Case bad_values[] = {
      "\"200-600\"\n"},
     {"check: expect nothing", "[check.web]\ntype = \"http\"\nexpect = []\n",
      "7:10: expect: expected at least one, got none\n"},
+    {"check: exec without a command", "[check.db]\ntype = \"exec\"\n",
+     "5:1: [check.db] has no 'command'; expected an array of a program's path and its arguments such as "
+     "[\"/usr/bin/pg_isready\", \"--quiet\"]\n"},
+    {"check: exec with a shell's line", "[check.db]\ntype = \"exec\"\ncommand = \"/bin/true; rm x\"\n",
+     "7:11: command: expected an array of a program's path and its arguments such as "
+     "[\"/usr/bin/pg_isready\", \"--quiet\"], got a string\n"},
+    {"check: exec with nothing", "[check.db]\ntype = \"exec\"\ncommand = []\n",
+     "7:11: command: expected at least one, got none\n"},
+    {"check: exec with a number and a zero octet",
+     "[check.db]\ntype = \"exec\"\ncommand = [\"/bin/sh\", 7, \"a\\u0000b\"]\n",
+     "7:23: command: expected a string, got an integer\n"
+     "7:26: command: expected at most 4095 octets, and none of them 0, got \"a\\u0000b\"\n"},
+    {"check: exec of a relative path", "[check.db]\ntype = \"exec\"\ncommand = [\"check\"]\n",
+     "7:12: command: expected an absolute path such as \"/usr/bin/pg_isready\" first, got \"check\"\n"},
+    {"check: exec of what is not there", "[check.db]\ntype = \"exec\"\ncommand = [\"/nonexistent/check\"]\n",
+     "7:12: command: /nonexistent/check cannot be executed: No such file or directory\n"},
+    {"check: exec of what is no program", "[check.db]\ntype = \"exec\"\ncommand = [\"/etc/passwd\", \"x\"]\n",
+     "7:12: command: /etc/passwd cannot be executed: Permission denied\n"},
+    {"check: exec of a folder", "[check.db]\ntype = \"exec\"\ncommand = [\"/bin/\"]\n",
+     "7:12: command: /bin/ is no file\n"},
+    {"check: command of another type", "[check.db]\ntype = \"http\"\ncommand = [\"/bin/sh\"]\n",
+     "7:1: 'command' is for checks of type \"exec\", this one is \"http\"\n"},
 
+    {"check: agent without a port", "[check.web]\ntype = \"agent\"\n",
+     "5:1: [check.web] has no 'port'; an agent check needs one, 1 to 65535\n"},
+    {"check: push with the keys of probes",
+     "[check.web]\ntype = \"push\"\nport = 1\ntimeout = \"1s\"\naddress = \"192.0.2.1\"\n",
+     "7:1: 'port' is for checks of type \"tcp\", \"http\", \"https\", \"agent\" or \"exec\", this one is "
+     "\"push\"\n"
+     "8:1: 'timeout' is for checks of type \"tcp\", \"http\", \"https\", \"agent\" or \"exec\", this one is "
+     "\"push\"\n"
+     "9:1: 'address' is for checks of type \"tcp\", \"http\", \"https\", \"agent\" or \"exec\", this one is "
+     "\"push\"\n"},
+    {"check: http with the keys of https and push",
+     "[check.web]\ntype = \"http\"\nverify = true\nca = \"/nonexistent\"\nsni = \"a\"\nexpiry = \"1s\"\n"
+     "token = \"hush\"\n",
+     "7:1: 'verify' is for checks of type \"https\", this one is \"http\"\n"
+     "8:1: 'ca' is for checks of type \"https\", this one is \"http\"\n"
+     "9:1: 'sni' is for checks of type \"https\", this one is \"http\"\n"
+     "10:1: 'expiry' is for checks of type \"push\", this one is \"http\"\n"
+     "11:1: 'token' is for checks of type \"push\", this one is \"http\"\n"},
+    {"check: address that is none", "[check.web]\ntype = \"http\"\naddress = \"a b\"\n",
+     "7:11: address: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such as "
+     "\"edge.cdn.example.\", got \"a b\"\n"},
+    {"check: address that no server has", "[check.web]\ntype = \"http\"\naddress = \"224.0.0.1\"\n",
+     "7:11: address: \"224.0.0.1\" is a multicast address\n"},
+    {"check: method that is none", "[check.web]\ntype = \"http\"\nmethod = \"GET /\"\n",
+     "7:10: method: expected a method such as \"GET\" or \"HEAD\", got \"GET /\"\n"},
+    {"check: method CONNECT", "[check.web]\ntype = \"http\"\nmethod = \"CONNECT\"\n",
+     "7:10: method: expected a method such as \"GET\" or \"HEAD\", got \"CONNECT\"\n"},
+    {"check: headers that are ours",
+     "[check.web]\ntype = \"http\"\n[check.web.headers]\nHOST = \"a\"\nconnection = \"close\"\n"
+     "Content-Length = \"0\"\nTransfer-Encoding = \"chunked\"\n",
+     "8:1: headers: 'HOST': the key 'host' is for it\n"
+     "9:1: headers: 'connection': it is set by us, as a probe has no body and one request to a connection\n"
+     "10:1: headers: 'Content-Length': it is set by us, as a probe has no body and one request to a "
+     "connection\n"
+     "11:1: headers: 'Transfer-Encoding': it is set by us, as a probe has no body and one request to a "
+     "connection\n"},
+    {"check: headers that are none",
+     "[check.web]\ntype = \"http\"\n[check.web.headers]\n\"a b\" = \"1\"\n\"\" = \"2\"\nA = 3\n"
+     "B = \"hush\\r\\nC: d\"\na = \"4\"\nAccept = \"5\"\naccept = \"6\"\n",
+     "8:1: headers: 'a b': expected the name of a header field such as Accept\n"
+     "9:1: headers: '': expected the name of a header field such as Accept\n"
+     "10:5: headers: 'A': expected a string, got an integer\n"
+     "11:5: headers: 'B': expected a text without control characters\n"
+     "14:1: headers: 'accept' is given twice, first at 13:1\n"},
+    {"check: headers as an array", "[check.web]\ntype = \"http\"\nheaders = [\"A: b\"]\n",
+     "7:11: headers: expected a table of header fields such as { Accept = \"text/plain\" }, got an array\n"},
+    {"check: two bodies", "[check.web]\ntype = \"http\"\nbody = \"ok\"\nbody_regex = \"ok\"\n",
+     "8:14: 'body' and 'body_regex' exclude each other\n"},
+    {"check: body of HEAD", "[check.web]\ntype = \"http\"\nbody = \"ok\"\nmethod = \"HEAD\"\n",
+     "7:8: body: a response to HEAD has no body\n"},
+    {"check: empty body", "[check.web]\ntype = \"http\"\nbody = \"\"\n",
+     "7:8: body: expected a text that is not empty, got \"\"\n"},
+    {"check: a pattern that is none", "[check.web]\ntype = \"http\"\nbody_regex = \"(ok\"\n",
+     "7:14: body_regex: not a regular expression: missing ): (ok\n"},
+    {"check: a pattern that looks back", "[check.web]\ntype = \"http\"\nbody_regex = '(a)\\1'\n",
+     "7:14: body_regex: not a regular expression: invalid escape sequence: \\1\n"},
+    {"check: a pattern that is too large", "[check.web]\ntype = \"http\"\nbody_regex = '[\\pL\\pN]{300}'\n",
+     "7:14: body_regex: not a regular expression: pattern too large - compile failed\n"},
+    {"check: verify as text", "[check.web]\ntype = \"https\"\nverify = \"no\"\n",
+     "7:10: verify: expected true or false, got a string\n"},
+    {"check: no such authorities", "[check.web]\ntype = \"https\"\nca = \"/nonexistent/ca.pem\"\n",
+     "7:6: ca: /nonexistent/ca.pem: cannot read the file: No such file or directory\n"},
+    {"check: authorities that nobody asks",
+     "[check.web]\ntype = \"https\"\nca = \"/nonexistent/ca.pem\"\nverify = false\n",
+     "7:6: 'ca' is of no use with verify = false\n"},
+    {"check: sni with a port", "[check.web]\ntype = \"https\"\nsni = \"a.example:443\"\n",
+     "7:7: sni: expected a host name such as \"www.shop.example\", got \"a.example:443\"\n"},
+    {"check: sni that is an address", "[check.web]\ntype = \"https\"\nsni = \"192.0.2.1\"\n",
+     "7:7: sni: expected a host name such as \"www.shop.example\", got \"192.0.2.1\"\n"},
+    {"check: token with a space", "[check.web]\ntype = \"push\"\ntoken = \"hush hush\"\n",
+     "7:9: token: expected a token of letters, digits and \"-._~+/\" (RFC 6750, 2.1)\n"},
+    {"check: two tokens", "[check.web]\ntype = \"push\"\ntoken = \"hush\"\ntoken_file = \"/nonexistent\"\n",
+     "8:14: 'token' and 'token_file' exclude each other\n"},
+    {"check: no such token file", "[check.web]\ntype = \"push\"\ntoken_file = \"/nonexistent\"\n",
+     "7:14: token_file: /nonexistent: cannot read the file: No such file or directory\n"},
+
+    {"pool: what is probed",
+     "[pool.v1]\nendpoints = [{ address = \"192.0.2.1\", check_address = \"x\", check_port = 0 },\n"
+     "{ address = \"192.0.2.2\", check_address = \"0.0.0.0\", check_port = \"80\" }]\n",
+     "6:55: check_address: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name "
+     "such "
+     "as \"edge.cdn.example.\", got \"x\"\n"
+     "6:73: check_port: expected 1 to 65535, got 0\n"
+     "7:42: check_address: \"0.0.0.0\" is the unspecified address, not that of a server\n"
+     "7:66: check_port: expected an integer, got a string\n"},
     {"pool: no endpoints", "[pool.v1]\n",
      "5:1: [pool.v1] has no 'endpoints'; expected an array of addresses such as [\"192.0.2.1\", { address = "
      "\"2001:db8::1\", weight = 2 }], or of host names such as [\"edge.example.\", { host = "
@@ -260,7 +364,7 @@ const Case bad_values[] = {
      "6:55: unknown key 'wieght' of an endpoint; did you mean 'weight'?\n"
      "6:81: endpoints: expected an IP address such as \"192.0.2.1\" or \"2001:db8::1\", got 3\n"
      "6:86: endpoints: an endpoint needs an address or a host\n"
-     "6:88: unknown key 'foo' of an endpoint; known are address, host and weight\n"},
+     "6:88: unknown key 'foo' of an endpoint; known are address, host, weight, check_address, check_port\n"},
     {"pool: weights of endpoints",
      "[pool.v1]\nendpoints = [{ address = \"192.0.2.1\", weight = -1 },\n{ address = \"192.0.2.2\", weight = "
      "nan },\n"
@@ -467,6 +571,13 @@ TEST_CASE("lists have limits") {
   check_first_errors(
       fmt::format("[admin]\nsocket = \"{}\"\n", std::string(4096, 'a')),
       fmt::format("6:10: socket: expected at most 4095 octets, got \"{}...\"\n", std::string(100, 'a')));
+  std::string arguments, long_arguments;
+  for (int i = 0; i < 64; ++i) arguments += ", \"\"";
+  for (int i = 0; i < 9; ++i) long_arguments += fmt::format(", \"{}\"", std::string(4000, 'a'));
+  check_first_errors(fmt::format("[check.db]\ntype = \"exec\"\ncommand = [\"/bin/sh\"{}]\n", arguments),
+                     "7:11: command: expected at most 64, got 65\n");
+  check_first_errors(fmt::format("[check.db]\ntype = \"exec\"\ncommand = [\"/bin/sh\"{}]\n", long_arguments),
+                     "7:11: command: expected at most 32768 octets in all, got 36007\n");
 }
 
 TEST_CASE("errors carry the file's name as it was given") {

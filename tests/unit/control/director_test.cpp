@@ -2,6 +2,7 @@
 // given.
 #include "control/director.hpp"
 
+#include <chrono>
 #include <fstream>
 #include <future>
 #include <thread>
@@ -12,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "control/publisher.hpp"
 #include "support.hpp"
@@ -36,10 +38,12 @@ struct Files {
 // One life of a daemon's inside. The control thread is a real one.
 class Life {
  public:
-  explicit Life(const Files& files) {
+  // `change` is what no file can say.
+  explicit Life(const Files& files, const std::function<void(config::Config&)>& change = {}) {
     logger().set_level(spdlog::level::warn);
     auto loaded = load(files.folder / "sluice.toml", block_steer_ids);
     REQUIRE(loaded.loaded.has_value());
+    if (change) change(loaded.loaded->config);
     auto store = store::Store::open(files.folder / "state");
     REQUIRE(store.has_value());
     const auto saved = store->load();
@@ -51,6 +55,8 @@ class Life {
         .counters = counters_,
         .listen = {},
         .set_targets = [this](const std::vector<probe::Target>& targets) { targets_.push_back(targets); },
+        .probe_now = [this](probe::Target target,
+                            auto done) { probed_now_.emplace_back(std::move(target), done); },
         .ready = [this] { ready_.set_value(); }};
     director_.emplace(control_.get_executor(), std::move(*loaded.loaded), std::move(*store), *saved,
                       std::move(outlets));
@@ -107,6 +113,10 @@ class Life {
   }
 
   std::vector<std::vector<probe::Target>>& targets() { return targets_; }
+
+  // To be looked at on the control thread.
+  using ProbeDone = std::function<void(Result<health::ProbeResult>)>;
+  std::vector<std::pair<probe::Target, ProbeDone>>& probed_now() { return probed_now_; }
   Director& director() { return *director_; }
 
  private:
@@ -119,6 +129,7 @@ class Life {
   boost::asio::io_context control_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{control_.get_executor()};
   std::vector<std::vector<probe::Target>> targets_;
+  std::vector<std::pair<probe::Target, ProbeDone>> probed_now_;
   std::promise<void> ready_;
   std::optional<Director> director_;
   std::thread thread_;
@@ -166,18 +177,26 @@ TEST_CASE("verdicts leave and enter the answers") {
       if (target.destination == address(endpoint))
         life.director().probe_result(target, {success, "given", Duration{1}});
     life.on_control([] {});
+    life.on_control([] {});  // what results come to is published in the turn after theirs
   };
   report("192.0.2.20", false);
   report("192.0.2.10", false);
   for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") == 11);
   report("192.0.2.11", false);
+  // One after the other: were all to fail with no success in between, the checker would be the suspect.
+  report("192.0.2.20", true);
   report("2001:db8::10", false);
+  report("192.0.2.20", true);
+  report("192.0.2.20", false);
   // All dead: as if healthy.
   bool seen[32] = {};
   for (int i = 0; i < 2000; ++i) seen[life.answered("www.shop.example")] = true;
   CHECK((seen[10] && seen[11] && seen[20]));
+  // The canary is sized for 5 %: of a dead pool's share it gets what makes it ten times as much.
   report("192.0.2.20", true);
-  for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") == 20);
+  int canary = 0;
+  for (int i = 0; i < 2000; ++i) canary += life.answered("www.shop.example") == 20;
+  CHECK(canary == doctest::Approx(1000).epsilon(0.1));
 }
 
 TEST_CASE("a drained address is not answered while a dead one is left") {
@@ -293,6 +312,246 @@ TEST_CASE("answers are counted by name and pool, from the last change of weights
   REQUIRE(life.ask(CommandId::weight_set, R"({"name": "api.shop.example", "weights": {"plain": 2}})")
               .has_value());
   CHECK(life.ask(CommandId::status).value().at("steers").at(1).at("pools").at(0).at("answers") == 0);
+}
+
+TEST_CASE("a pattern takes all that match out of the answers, or none") {
+  const Files files;
+  Life life(files);
+  life.start();
+  const auto reply = life.ask(CommandId::endpoint_drain, R"({"address": "192.0.2.1*"})").value();
+  CHECK(reply.at("endpoints").as_array().size() == 2);
+  CHECK(reply.at("cached_until").is_string());
+  for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") == 20);
+  CHECK_FALSE(life.ask(CommandId::endpoint_drain, R"({"address": "10.*"})").has_value());
+}
+
+TEST_CASE("a scheduled word is said when it is due, in this life or the next one") {
+  const Files files;
+  auto drained = [](Life& life, std::size_t endpoint) {
+    const auto status = life.ask(CommandId::status).value();
+    return status.at("pools").at(0).at("endpoints").at(endpoint).at("word").is_object();
+  };
+  {
+    Life life(files);
+    life.start();
+    REQUIRE(life.ask(CommandId::endpoint_drain, R"({"address": "192.0.2.10", "at": "+1ms"})").has_value());
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!drained(life, 0) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    CHECK(drained(life, 0));
+    REQUIRE(life.ask(CommandId::endpoint_drain, R"({"address": "192.0.2.11", "at": "+1h"})").has_value());
+  }
+  {
+    // As if an hour had passed before the next start.
+    auto store = store::Store::open(files.folder / "state").value();
+    auto scheduled = store.load().value().scheduled;
+    REQUIRE(scheduled.size() == 1);
+    std::vector<store::Event> events;
+    const auto planned = scheduled[0].at;
+    scheduled[0].at = wall_now() - std::chrono::hours(1);
+    REQUIRE(store.commit({store::ScheduledWordDone{scheduled[0].destination, planned}, scheduled[0]}, events)
+                .has_value());
+  }
+  Life life(files);
+  life.start();
+  CHECK(drained(life, 1));
+  const auto events = life.ask(CommandId::events).value();
+  bool told = false;
+  for (const auto& event : events.at("events").as_array())
+    told = told || event.at("text").as_string().find("when sluiced did not run") != std::string_view::npos;
+  CHECK(told);
+}
+
+TEST_CASE("a check that is run once says what came back, and changes nothing") {
+  const Files files;
+  Life life(files);
+  life.start();
+  std::promise<Reply> promise;
+  auto future = promise.get_future();
+  life.director().submit(request(CommandId::check_run, R"({"address": "192.0.2.10"})"),
+                         [&](Reply reply) { promise.set_value(std::move(reply)); });
+  life.on_control([&] {
+    REQUIRE(life.probed_now().size() == 1);
+    CHECK(life.probed_now()[0].first.destination == address("192.0.2.10"));
+    life.probed_now()[0].second(health::ProbeResult{false, "connection refused", Duration{1}});
+  });
+  REQUIRE(future.wait_for(patience) == std::future_status::ready);
+  const auto reply = future.get().value();
+  CHECK(reply.at("probes").at(0).at("success") == false);
+  CHECK(reply.at("probes").at(0).at("detail") == "connection refused");
+  const auto status = life.ask(CommandId::status).value();
+  CHECK(status.at("pools").at(0).at("endpoints").at(0).at("health") == "up");
+  CHECK(life.ask(CommandId::check_run, R"({"address": "192.0.2.11"})", true).has_value());
+  life.on_control([&] { CHECK(life.probed_now().size() == 1); });  // a dry run probes nothing
+}
+
+TEST_CASE("runs of checks have a limit, and end with the daemon") {
+  const Files files;
+  std::vector<std::future<Reply>> replies;
+  {
+    Life life(files);
+    life.start();
+    for (int i = 0; i < 17; ++i) {
+      auto promise = std::make_shared<std::promise<Reply>>();
+      replies.push_back(promise->get_future());
+      life.director().submit(request(CommandId::check_run, R"({"address": "192.0.2.10"})"),
+                             [promise](Reply reply) { promise->set_value(std::move(reply)); });
+    }
+    life.on_control([] {});
+    REQUIRE(replies.back().wait_for(patience) == std::future_status::ready);
+    CHECK(replies.back().get().error().code == ErrorCode::refused);
+    replies.pop_back();
+  }
+  for (auto& reply : replies) CHECK(reply.get().error().message == "the daemon is stopping");
+}
+
+void make_push(config::Config& config) {
+  config.checks[0].type = config::CheckType::push;
+  config.checks[0].expiry = std::chrono::milliseconds(1);
+  config.checks[0].interval = std::chrono::milliseconds(1);
+  config.checks[0].token = "open sesame";
+}
+
+TEST_CASE("a service that reports itself is up, and down when it falls silent") {
+  const Files files;
+  Life life(files, make_push);
+  life.start();
+  CHECK(life.targets().front().empty());  // nothing is probed
+  auto health = [&] {
+    const auto status = life.ask(CommandId::status).value();
+    const auto& endpoint = status.at("pools").at(1).at("endpoints").at(0);
+    return endpoint.at("health").as_string() == "up" || endpoint.at("last").is_null()
+               ? std::string(endpoint.at("health").as_string())
+               : std::string(endpoint.at("health").as_string()) + " " +
+                     std::string(endpoint.at("last").at("detail").as_string()).substr(0, 13);
+  };
+  auto await_health = [&](const std::string& wanted) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (health() != wanted && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    CHECK(health() == wanted);
+  };
+  await_health("down no report for");
+  const std::string report = R"({"check": "web", "address": "192.0.2.20", "state": "up"})";
+  auto over_tcp = request(CommandId::check_report, report);
+  over_tcp.token = "guessed";
+  std::promise<Reply> promise;
+  life.director().submit(over_tcp, [&](Reply reply) { promise.set_value(std::move(reply)); });
+  CHECK(promise.get_future().get().error().code == ErrorCode::forbidden);
+  CHECK(life.ask(CommandId::check_report, report).value().at("text") == "192.0.2.20, check web: reported up");
+  const auto events = boost::json::serialize(life.ask(CommandId::events).value());
+  CAPTURE(events);
+  CHECK(events.find("192.0.2.20 is up by check web (one success): reported up") != std::string::npos);
+  CHECK(events.find("sesame") == std::string::npos);
+  await_health("down no report for");
+}
+
+// --- explain ---
+
+boost::json::value explained(Life& life, const std::string& arguments) {
+  auto reply = life.ask(CommandId::explain, arguments);
+  if (!reply) return boost::json::string(reply.error().message);
+  return *reply;
+}
+
+TEST_CASE("an explanation of a name by chance has shares, and reasons against endpoints") {
+  const Files files;
+  Life life(files);
+  life.start();
+  REQUIRE(life.ask(CommandId::endpoint_drain, R"({"address": "192.0.2.11"})").has_value());
+  const auto reply = explained(life, R"({"name": "www.shop.example"})");
+  CHECK(reply.at("kind") == "steered");
+  CHECK(reply.at("slot").is_null());
+  CHECK(reply.at("rule") == "weights");
+  CHECK(reply.at("ttl_s").to_number<int>() == 30);
+  CHECK(reply.at("ttl_rule") == "the name's ttl");
+  const auto& v1 = reply.at("pools").at(0);
+  CHECK(v1.at("state") == "alive");
+  CHECK(v1.at("now_share").to_number<double>() == doctest::Approx(0.95).epsilon(0.001));
+  CHECK(v1.at("endpoints").at(0).at("pool_share").to_number<double>() == 1);
+  CHECK(v1.at("endpoints").at(0).at("why_not").is_null());
+  CHECK(v1.at("endpoints").at(1).at("why_not") == "drained by root");
+  CHECK(v1.at("endpoints").at(2).at("why_not") == "it has an IPv6 address");
+  const auto six = explained(life, R"({"name": "www.shop.example", "type": "aaaa"})");
+  CHECK(six.at("pools").at(0).at("endpoints").at(2).at("pool_share").to_number<double>() == 1);
+  CHECK(six.at("pools").at(1).at("state") == "no address of this family");
+}
+
+TEST_CASE("an explanation of a sticky name says what the client is answered") {
+  const Files files;
+  auto text = config_text;
+  text.replace(text.find("ttl = \"30s\""), 11, "ttl = \"30s\"\nmethod = \"sticky\"");
+  text.replace(text.find("v1 = 95, v2 = 5"), 15, "v1 = 50, v2 = 50");
+  files.write("sluice.toml", text);
+  Life life(files);
+  life.start();
+  const auto of_client = R"({"name": "www.shop.example", "client": "127.0.0.1"})";
+  auto slot = explained(life, of_client).at("slot");
+  CHECK(slot.at("of") == "the address 127.0.0.1");
+  CHECK(slot.at("pool") == slot.at("answered_by"));
+  CHECK(slot.at("pool_state") == "alive");
+  const auto answered = [&] { return "192.0.2." + std::to_string(life.answered("www.shop.example")); };
+  CHECK(slot.at("answer").at(0) == boost::json::value(answered()));
+  const auto pool = std::string(slot.at("pool").as_string());
+
+  REQUIRE(life.ask(CommandId::endpoint_down, R"({"reason": "disk", "address": "pool:)" + pool + "\"}")
+              .has_value());
+  slot = explained(life, of_client).at("slot");
+  CHECK(slot.at("pool") == boost::json::value(pool));
+  CHECK(slot.at("pool_state") == "taken out");
+  CHECK(slot.at("answered_by") != boost::json::value(pool));
+  const auto whole = explained(life, of_client);
+  for (const auto& one : whole.at("pools").as_array())
+    if (one.at("pool") == boost::json::value(pool))
+      CHECK(one.at("endpoints").at(0).at("why_not") == "held down by root: disk");
+  CHECK(slot.at("answer").at(0) == boost::json::value(answered()));
+
+  // A subnet is cut to what the name tells apart; all of its addresses have one slot.
+  const auto narrow =
+      explained(life, R"({"name": "www.shop.example", "client": "198.51.100.128/25"})").at("slot");
+  const auto wide =
+      explained(life, R"({"name": "www.shop.example", "client": "198.51.100.0/24"})").at("slot");
+  CHECK(narrow.at("of") == "the prefix 198.51.100.0/24");
+  CHECK(narrow.at("number") == wide.at("number"));
+}
+
+TEST_CASE("explanations of what is not steered, or is by another name") {
+  const Files files;
+  files.write("shop.example.zone",
+              zone_text +
+                  "alias IN CNAME www\nfar IN CNAME www.elsewhere.example.\nloop IN CNAME loop\n"
+                  "sub IN NS ns.elsewhere.example.\n");
+  auto text = config_text + "[steer.\"*.preview.shop.example\"]\npools = { v2 = 1 }\n";
+  files.write("sluice.toml", text);
+  Life life(files);
+  life.start();
+  struct Row {
+    const char* name;
+    const char* kind;
+    const char* text;
+  };
+  const Row rows[] = {
+      {"ns.shop.example", "plain", "1 A record of the zone file, TTL 3600s"},
+      {"shop.example", "plain", "it has no A record: the answer is empty"},
+      {"nobody.shop.example", "missing", "there is no such name: the answer is NXDOMAIN"},
+      {"a.sub.shop.example", "delegated", "it is delegated to other servers: the answer is a referral"},
+      {"www.elsewhere.example", "elsewhere", "no zone of ours has this name: the answer is REFUSED"},
+      {"far.shop.example", "elsewhere", "it leads out of our zones: the resolver goes on by itself"},
+      {"loop.shop.example", "plain", "a chain of CNAMEs that does not end"},
+      {"alias.shop.example", "steered", ""},
+      {"a.preview.shop.example", "steered", ""},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    const auto reply = explained(life, std::string(R"({"name": ")") + row.name + "\"}");
+    CHECK(reply.at("kind") == boost::json::value(row.kind));
+    CHECK(reply.at("text") == boost::json::value(row.text));
+  }
+  CHECK(explained(life, R"({"name": "alias.shop.example"})").at("via").at(0) == "www.shop.example.");
+  const auto wildcard = explained(life, R"({"name": "a.preview.shop.example"})");
+  CHECK(wildcard.at("wildcard") == true);
+  CHECK(wildcard.at("steer") == "*.preview.shop.example.");
+  for (const auto* arguments : {R"({"name": "a..b"})", R"({"name": "www.shop.example", "type": "MX"})",
+                                R"({"name": "www.shop.example", "client": "192.0.2.1/33"})"})
+    CHECK(explained(life, arguments).is_string());
 }
 
 }  // namespace

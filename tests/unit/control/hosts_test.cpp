@@ -1,6 +1,9 @@
 // Endpoints that are hosts, through the model, the status and the metrics.
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
+#include "control/words.hpp"
 #include "support.hpp"
 
 namespace sluice::control {
@@ -20,7 +23,8 @@ ttl = "40s"
 wire::Destination host(std::string_view text) { return wire::parse_host(text).value(); }
 
 void probe(Model& model, std::string_view endpoint, bool success) {
-  model.apply_probe(host(endpoint), model.config().checks[0], {success, "", Duration(1)}, at(0));
+  const auto& check = model.config().checks[0];
+  model.apply_probe({host(endpoint), check.port, "", check.name}, {success, "", Duration(1)}, at(0));
 }
 
 // "edge.cdn.example. up in answers", one a line
@@ -96,11 +100,15 @@ TEST_CASE("metrics name hosts") {
 TEST_CASE("health of a host is its own, and is forgotten with it") {
   Model model(parsed(hosts_config));
   probe(model, "edge.cdn.example", true);
-  CHECK(model.health().size() == 1);
+  const auto probed = [&] {
+    return std::count_if(model.health().begin(), model.health().end(),
+                         [](const auto& entry) { return entry.second.state.last_at != Time{}; });
+  };
+  CHECK(probed() == 1);
   auto text = hosts_config;
   text.replace(text.find("edge.cdn.example"), 16, "other.cdn.exampl");
-  model.replace_config(parsed(text));
-  CHECK(model.health().empty());
+  model.replace_config(parsed(text), at(1));
+  CHECK(probed() == 0);
 }
 
 }  // namespace

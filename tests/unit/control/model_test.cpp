@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "control/words.hpp"
 #include "support.hpp"
 
 namespace sluice::control {
@@ -11,7 +12,8 @@ namespace {
 const config::Steer& www(const Model& model) { return *model.config().find_steer(name("www.shop.example")); }
 
 void probe(Model& model, std::string_view endpoint, bool success, Time now = at(0)) {
-  model.apply_probe(address(endpoint), *model.config().find_check("web"),
+  const auto& web = *model.config().find_check("web");
+  model.apply_probe({address(endpoint), web.port, "", web.name},
                     {success, success ? "ok" : "refused", Duration{1}}, now);
 }
 
@@ -117,12 +119,12 @@ TEST_CASE("run-time weights outlive a config with other pools") {
   auto text = config_text;
   SUBCASE("a pool that was added has its config's weight") {
     text.replace(text.find("v1 = 95, v2 = 5"), 15, "v1 = 95, plain = 3, v2 = 5");
-    model.replace_config(parsed(text));
+    model.replace_config(parsed(text), at(0));
     CHECK(model.weights(www(model)) == std::vector<double>{0, 3, 7});
   }
   SUBCASE("when only pools at 0 remain, the config's weights hold") {
     text.replace(text.find("v1 = 95, v2 = 5"), 15, "v1 = 95");
-    model.replace_config(parsed(text));
+    model.replace_config(parsed(text), at(0));
     CHECK(model.weights(www(model)) == std::vector<double>{95});
   }
   take(model, settle_layouts(model));
@@ -147,8 +149,8 @@ TEST_CASE("an endpoint is usable by its check, or by the operator's word") {
   CHECK(decision.cached_for == Duration(30'000));  // www's TTL
   CHECK(model.next_expiry() == at(600));
 
-  CHECK(expire_words(model, at(599)).changes.empty());
-  take(model, expire_words(model, at(600)));
+  CHECK(due_words(model, at(599), at(0)).changes.empty());
+  take(model, due_words(model, at(600), at(0)));
   CHECK(usable(model, "v1", "192.0.2.10"));
   CHECK_FALSE(model.next_expiry());
 }
@@ -165,8 +167,11 @@ TEST_CASE("health of endpoints that left the config is forgotten") {
   probe(model, "192.0.2.20", true);
   auto text = config_text;
   text.replace(text.find("\"192.0.2.20\""), 12, "\"192.0.2.21\"");
-  model.replace_config(parsed(text));
-  CHECK(model.health().empty());
+  model.replace_config(parsed(text), at(1));
+  CHECK(usable(model, "v2", "192.0.2.21") == false);
+  text = config_text;
+  model.replace_config(parsed(text), at(2));
+  CHECK_FALSE(usable(model, "v2", "192.0.2.20"));
 }
 
 // --- status ---
@@ -181,8 +186,9 @@ TEST_CASE("status says the shares after health and the rule that made them") {
   const Row rows[] = {
       {"all up", true, true, 0.95, 0.05, "weights"},
       {"canary dead", true, false, 1, 0, "IPv4: dead pools' shares moved; IPv6: weights"},
-      {"stable dead", false, true, 0, 1,
-       "IPv4: dead pools' shares moved; IPv6: all pools dead: answering as if healthy"},
+      {"stable dead", false, true, 0.5, 0.5,
+       "IPv4: dead pools' shares moved; the others may take no more: dead pools answer as if healthy; "
+       "IPv6: all pools dead: answering as if healthy"},
       {"all dead", false, false, 0.95, 0.05, "all pools dead: answering as if healthy"},
   };
   for (const auto& row : rows) {

@@ -26,6 +26,7 @@ type = "tcp"
 port = 80
 rise = 1
 fall = 1
+hold_down = "0s"
 )";
 
 inline const std::string config_text = config_head + R"(

@@ -62,6 +62,18 @@ TEST_CASE("failures in words") {
       {"endless line", Stage::responding, http::error::buffer_overflow, "response header longer than 64 KiB"},
       {"no version", Stage::responding, http::error::bad_version, "not HTTP"},
       {"a bad field", Stage::responding, http::error::bad_value, "not HTTP"},
+      {"deadline in the handshake", Stage::securing, boost::beast::error::timeout,
+       "timeout after 1s while shaking hands (TLS)"},
+      {"end in the handshake", Stage::securing, asio::error::eof, "connection closed in the TLS handshake"},
+      {"deadline in the body", Stage::body, boost::beast::error::timeout,
+       "timeout after 1s while reading the response's body"},
+      {"end in the body", Stage::body, http::error::partial_message,
+       "connection closed within the response's body"},
+      {"a broken body", Stage::body, http::error::bad_chunk, "the response's body is broken"},
+      {"deadline with an agent", Stage::listening, boost::beast::error::timeout,
+       "timeout after 1s while waiting for the agent's line"},
+      {"an agent's reset", Stage::listening, asio::error::connection_reset,
+       "connection closed before the agent's line had an end"},
       {"another one", Stage::connecting, asio::error::access_denied, "Permission denied"},
   };
   for (const auto& row : rows) {
@@ -84,6 +96,44 @@ TEST_CASE("what we lack ourselves says nothing about the endpoint") {
     REQUIRE_FALSE(result.has_value());
     CHECK(result.error().code == ErrorCode::unavailable);
   }
+}
+
+TEST_CASE("no network is the endpoint's failure when a router says so, and ours when we have no route") {
+  Attempt attempt{Stage::connecting, asio::error::network_unreachable, std::nullopt, 5ms};
+  CHECK(judge(web_check(), attempt)->detail == "network unreachable");
+  attempt.without_route = true;
+  REQUIRE_FALSE(judge(web_check(), attempt).has_value());
+  CHECK(judge(web_check(), attempt).error().message == "this machine has no route to the address");
+  CHECK(has_route(*parse_address("127.0.0.1")));
+}
+
+TEST_CASE("connecting has a deadline of its own when the timeout is long") {
+  auto check = web_check();
+  check.timeout = 60s;
+  const auto text = [&](Stage stage) {
+    return judge(check, {stage, boost::beast::error::timeout, std::nullopt, 0ms})->detail;
+  };
+  CHECK(text(Stage::connecting) == "timeout after 5s while connecting");
+  CHECK(text(Stage::responding) == "timeout after 1m while waiting for a response");
+}
+
+TEST_CASE("bodies") {
+  auto check = web_check();
+  const auto judged = [&](BodyFinding finding) {
+    Attempt attempt{Stage::done, {}, 200, 0ms};
+    attempt.body = finding;
+    return *judge(check, attempt);
+  };
+  check.body = "it is \x1B[1mok";
+  CHECK(judged(BodyFinding::found).success);
+  CHECK(judged(BodyFinding::found).detail == "200 OK");
+  CHECK_FALSE(judged(BodyFinding::missing).success);
+  CHECK(judged(BodyFinding::missing).detail == "status 200, but its body has not 'it is [1mok'");
+  CHECK(judged(BodyFinding::not_in_begin).detail ==
+        "status 200, but the first 64 KiB of its body have not 'it is [1mok'");
+  check.body.clear();
+  check.body_regex = "^ok$";
+  CHECK(judged(BodyFinding::missing).detail == "status 200, but its body has not a match of '^ok$'");
 }
 
 TEST_CASE("statuses") {
@@ -132,6 +182,74 @@ TEST_CASE("the Host field") {
     target.check.port = row.port;
     target.check.host = row.host;
     CHECK(host_field(target) == row.field);
+  }
+}
+
+TEST_CASE("the name that a certificate has to be for") {
+  const struct {
+    const char* destination;
+    const char* host;
+    const char* sni;
+    std::string name;
+  } rows[] = {
+      {"192.0.2.1", "", "", "192.0.2.1"},
+      {"2001:db8::1", "", "", "2001:db8::1"},
+      {"edge.cdn.example.", "", "", "edge.cdn.example"},
+      {"edge.cdn.example.", "www.shop.example", "", "www.shop.example"},
+      {"192.0.2.1", "www.shop.example.:8443", "", "www.shop.example"},
+      {"192.0.2.1", "[2001:db8::2]:8443", "", "2001:db8::2"},
+      {"192.0.2.1", "www.shop.example", "inner.shop.example", "inner.shop.example"},
+  };
+  for (const auto& row : rows) {
+    Target target{*wire::parse_destination(row.destination), web_check()};
+    target.check.type = config::CheckType::https;
+    target.check.port = 8443;
+    target.check.host = row.host;
+    target.check.sni = row.sni;
+    CHECK(certificate_name(target) == row.name);
+  }
+}
+
+TEST_CASE("the target of an endpoint") {
+  using config::CheckType;
+  const struct {
+    const char* name;
+    CheckType type;
+    const char *endpoint, *own_address, *address, *host;  // empty: none
+    std::uint16_t own_port;
+    const char *destination, *expected_host;
+    std::uint16_t expected_port;
+  } rows[] = {
+      {"nothing else", CheckType::http, "192.0.2.1", "", "", "", 0, "192.0.2.1", "", 80},
+      {"the check's address", CheckType::http, "192.0.2.1", "", "192.0.2.9", "", 0, "192.0.2.9", "192.0.2.1",
+       80},
+      {"its own", CheckType::http, "192.0.2.1", "a.example", "192.0.2.9", "", 0, "a.example", "192.0.2.1",
+       80},
+      {"its own port", CheckType::http, "192.0.2.1", "", "", "", 81, "192.0.2.1", "", 81},
+      {"both", CheckType::http, "2001:db8::1", "192.0.2.9", "", "", 81, "192.0.2.9", "[2001:db8::1]:81", 81},
+      {"a host", CheckType::http, "b.example.", "192.0.2.9", "", "", 0, "192.0.2.9", "b.example", 80},
+      {"the check's Host field", CheckType::http, "192.0.2.1", "192.0.2.9", "", "c.example", 0, "192.0.2.9",
+       "c.example", 80},
+      {"itself as the other one", CheckType::http, "192.0.2.1", "192.0.2.1", "192.0.2.9", "", 0, "192.0.2.1",
+       "", 80},
+      {"no Host field without HTTP", CheckType::tcp, "192.0.2.1", "192.0.2.9", "", "", 0, "192.0.2.9", "",
+       80},
+      {"an agent", CheckType::agent, "192.0.2.1", "", "192.0.2.9", "", 81, "192.0.2.9", "", 81},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(std::string(row.name));
+    auto check = web_check();
+    check.type = row.type;
+    check.host = row.host;
+    if (*row.address) check.address = *wire::parse_destination(row.address);
+    config::Endpoint endpoint{*wire::parse_destination(row.endpoint)};
+    if (*row.own_address) endpoint.check_address = *wire::parse_destination(row.own_address);
+    endpoint.check_port = row.own_port;
+    const auto target = target_of(endpoint, check);
+    CHECK(target.destination == *wire::parse_destination(row.destination));
+    check.host = row.expected_host;
+    check.port = row.expected_port;
+    CHECK(target.check == check);
   }
 }
 

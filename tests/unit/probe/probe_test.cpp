@@ -4,109 +4,40 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include "base/log.hpp"
-#include "probe/cadence.hpp"
-#include "probe/prober.hpp"
+#include "support.hpp"
 
 using namespace sluice;
 using namespace sluice::probe;
 using namespace std::chrono_literals;
-namespace asio = boost::asio;
-using asio::ip::tcp;
 
 namespace {
 
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-
-// Never reached but by a defect: the tests wait for what they expect and not for time to pass.
-constexpr auto guard = 30s;
-
-void run_until(asio::io_context& io, const std::function<bool()>& done) {
-  const auto end = Clock::now() + guard;
-  while (!done()) {
-    REQUIRE(Clock::now() < end);
-    io.restart();
-    io.run_one_for(100ms);
-  }
-}
-
-// ---- Servers
-// ---------------------------------------------------------------------------------------------------
-
-// What a server does with a connection; the connection is closed when it returns.
-using Behaviour = asio::awaitable<void> (*)(tcp::socket&);
-
-// Listens on a port of its own; a server without a behaviour lets the kernel accept, and never looks at it.
-class Server {
- public:
-  Server(asio::io_context& io, const char* address, Behaviour behaviour, int backlog = 4096)
-      : acceptor_(io), endpoint_(asio::ip::make_address(address), 0) {
-    acceptor_.open(endpoint_.protocol());
-    acceptor_.bind(endpoint_);
-    acceptor_.listen(backlog);
-    endpoint_ = acceptor_.local_endpoint();
-    if (behaviour != nullptr) asio::co_spawn(io, accept(acceptor_, behaviour), asio::detached);
-  }
-  std::uint16_t port() const { return endpoint_.port(); }
-  tcp::endpoint endpoint() const { return endpoint_; }
-
- private:
-  static asio::awaitable<void> accept(tcp::acceptor& acceptor, Behaviour behaviour) {
-    for (;;) {
-      auto [failure, socket] = co_await acceptor.async_accept(as_result);
-      if (failure) co_return;
-      asio::co_spawn(acceptor.get_executor(), serve(std::move(socket), behaviour), asio::detached);
-    }
-  }
-  static asio::awaitable<void> serve(tcp::socket socket, Behaviour behaviour) {
-    co_await behaviour(socket);
-    boost::system::error_code ignored;
-    socket.shutdown(tcp::socket::shutdown_both, ignored);
-  }
-
-  tcp::acceptor acceptor_;
-  tcp::endpoint endpoint_;
-};
-
 std::string last_request;
 
-asio::awaitable<void> read_request(tcp::socket& socket) {
-  std::string request;
-  co_await asio::async_read_until(socket, asio::dynamic_buffer(request), "\r\n\r\n", as_result);
-  last_request = request;
-}
-
-asio::awaitable<void> write_text(tcp::socket& socket, std::string text) {
-  co_await asio::async_write(socket, asio::buffer(text), as_result);
-}
+asio::awaitable<void> keep_request(tcp::socket& socket) { last_request = co_await read_request(socket); }
 
 asio::awaitable<void> close_at_once(tcp::socket&) { co_return; }
 
 asio::awaitable<void> say_nothing(tcp::socket& socket) {
-  co_await read_request(socket);
-  co_await read_request(socket);  // ends when the prober closes
+  co_await keep_request(socket);
+  co_await keep_request(socket);  // ends when the prober closes
 }
 
 template <const char* text>
 asio::awaitable<void> respond(tcp::socket& socket) {
-  co_await read_request(socket);
+  co_await keep_request(socket);
   co_await write_text(socket, text);
 }
 
@@ -123,13 +54,26 @@ constexpr char bad_field[] = "HTTP/1.1 200 OK\r\nthis is no field\r\n\r\n";
 constexpr char half_header[] = "HTTP/1.1 200 OK\r\nContent-Le";
 constexpr char binary[] = "\x15\x03\x01\x02\x02\x16";
 
-asio::awaitable<void> hints_forever(tcp::socket& socket) {
+asio::awaitable<void> reset_in_header(tcp::socket& socket) {
+  co_await keep_request(socket);
+  co_await write_text(socket, half_header);
+  reset(socket);
+}
+
+// Once the prober has gone, so that the answer is late however slow we are.
+asio::awaitable<void> respond_late(tcp::socket& socket) {
+  co_await keep_request(socket);
   co_await read_request(socket);
+  co_await write_text(socket, ok);
+}
+
+asio::awaitable<void> hints_forever(tcp::socket& socket) {
+  co_await keep_request(socket);
   for (int i = 0; i < 100; ++i) co_await write_text(socket, "HTTP/1.1 103 Early Hints\r\n\r\n");
 }
 
 asio::awaitable<void> endless_header(tcp::socket& socket) {
-  co_await read_request(socket);
+  co_await keep_request(socket);
   co_await write_text(socket, "HTTP/1.1 200 OK\r\n");
   const std::string field = "X-Filler: " + std::string(1000, 'x') + "\r\n";
   for (;;) {
@@ -139,7 +83,7 @@ asio::awaitable<void> endless_header(tcp::socket& socket) {
 }
 
 asio::awaitable<void> endless_line(tcp::socket& socket) {
-  co_await read_request(socket);
+  co_await keep_request(socket);
   const std::string part(1000, 'H');
   co_await write_text(socket, "HTTP/1.1 200 ");
   for (;;) {
@@ -149,7 +93,7 @@ asio::awaitable<void> endless_line(tcp::socket& socket) {
 }
 
 asio::awaitable<void> octet_by_octet(tcp::socket& socket) {
-  co_await read_request(socket);
+  co_await keep_request(socket);
   socket.set_option(tcp::no_delay(true));
   asio::steady_timer timer(socket.get_executor());
   for (const char octet : std::string(ok)) {
@@ -160,7 +104,7 @@ asio::awaitable<void> octet_by_octet(tcp::socket& socket) {
 }
 
 asio::awaitable<void> trickle_forever(tcp::socket& socket) {
-  co_await read_request(socket);
+  co_await keep_request(socket);
   co_await write_text(socket, "HTTP/1.1 200 OK\r\nX-Slow: ");
   asio::steady_timer timer(socket.get_executor());
   for (boost::system::error_code failure; !failure;) {
@@ -171,38 +115,8 @@ asio::awaitable<void> trickle_forever(tcp::socket& socket) {
   }
 }
 
-// ---- Targets
-// ---------------------------------------------------------------------------------------------------
-
-Target make_target(config::CheckType type, const std::string& address, std::uint16_t port) {
-  Target target;
-  target.destination = *parse_address(address);
-  target.check.name = "web";
-  target.check.type = type;
-  target.check.interval = 10min;  // the first probe comes at once; most tests want no second one
-  target.check.timeout = 10s;
-  target.check.port = port;
-  target.check.path = "/healthz?deep=1";
-  target.check.expect = {{200, 299}};
-  return target;
-}
-Target http_target(const Server& server) {
-  return make_target(config::CheckType::http, server.endpoint().address().to_string(), server.port());
-}
-Target tcp_target(const Server& server) {
-  return make_target(config::CheckType::tcp, server.endpoint().address().to_string(), server.port());
-}
-
-health::ProbeResult first_result(asio::io_context& io, const Target& target) {
-  std::vector<health::ProbeResult> results;
-  Prober prober(io.get_executor(), [&](const Target& probed, const health::ProbeResult& result) {
-    CHECK(probed == target);
-    results.push_back(result);
-  });
-  prober.set_targets({target});
-  run_until(io, [&] { return !results.empty(); });
-  return results.front();
-}
+Target http_target(const Server& server) { return make_target(config::CheckType::http, server.endpoint()); }
+Target tcp_target(const Server& server) { return make_target(config::CheckType::tcp, server.endpoint()); }
 
 }  // namespace
 
@@ -237,10 +151,13 @@ TEST_CASE("what a server does, and what the probe says") {
       {"a field that is none", http, respond<bad_field>, 10s, false, "not HTTP"},
       {"an endless header", http, endless_header, 10s, false, "response header longer than 64 KiB"},
       {"an endless line", http, endless_line, 10s, false, "response header longer than 64 KiB"},
-      {"silence", http, say_nothing, 500ms, false, "timeout after 500ms while waiting for a response"},
-      {"nobody accepts", http, nullptr, 500ms, false, "timeout after 500ms while waiting for a response"},
-      {"a header that never ends, slowly", http, trickle_forever, 500ms, false,
-       "timeout after 500ms while waiting for a response"},
+      {"reset half way", http, reset_in_header, 10s, false, "connection closed within the response's header"},
+      {"answered after the timeout", http, respond_late, 100ms, false,
+       "timeout after 100ms while waiting for a response"},
+      {"silence", http, say_nothing, 100ms, false, "timeout after 100ms while waiting for a response"},
+      {"nobody accepts", http, nullptr, 100ms, false, "timeout after 100ms while waiting for a response"},
+      {"a header that never ends, slowly", http, trickle_forever, 100ms, false,
+       "timeout after 100ms while waiting for a response"},
   };
   for (const std::string address : {"127.0.0.1", "::1"}) {
     for (const auto& row : rows) {
@@ -263,7 +180,7 @@ TEST_CASE("a port that nobody listens on") {
   tcp::acceptor bound(io, tcp::v4());
   bound.bind({asio::ip::address_v4::loopback(), 0});  // keeps others from taking the port
   for (const auto type : {config::CheckType::tcp, config::CheckType::http}) {
-    const auto result = first_result(io, make_target(type, "127.0.0.1", bound.local_endpoint().port()));
+    const auto result = first_result(io, make_target(type, bound.local_endpoint()));
     CHECK_FALSE(result.success);
     CHECK(result.detail == "connection refused");
   }
@@ -328,6 +245,96 @@ TEST_CASE("the request") {
   target.check.host = "www.shop.example";
   CHECK(first_result(io, target).success);
   CHECK(last_request.find("\r\nHost: www.shop.example\r\n") != std::string::npos);
+}
+
+TEST_CASE("the method and further fields of the request") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", respond<ok>);
+  auto target = http_target(server);
+  target.check.method = "POST";
+  target.check.headers = {{"X-Probe", "1"}, {"user-agent", "me"}};
+  CHECK(first_result(io, target).success);
+  CHECK(last_request ==
+        "POST /healthz?deep=1 HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server.port()) +
+            "\r\nX-Probe: 1\r\nuser-agent: me\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  target.check.method = "PURGE";
+  CHECK(first_result(io, target).success);
+  CHECK(last_request.starts_with("PURGE /healthz?deep=1 HTTP/1.1\r\n"));
+  CHECK(last_request.find("Content-Length") == std::string::npos);
+}
+
+TEST_CASE("another address is asked, and the request is for the endpoint all the same") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", respond<ok>);
+  auto check = http_target(server).check;
+  check.address = *parse_address("127.0.0.1");
+  const auto target = target_of({*parse_address("192.0.2.1")}, check);
+  CHECK(target.destination == *parse_address("127.0.0.1"));
+  CHECK(first_result(io, target).success);
+  CHECK(last_request.find("\r\nHost: 192.0.2.1:" + std::to_string(server.port()) + "\r\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("one check at two ports of one address is two targets, and twice the same is one") {
+  asio::io_context io;
+  const Server good(io, "127.0.0.1", nullptr);
+  tcp::acceptor bound(io, tcp::v4());
+  bound.bind({asio::ip::address_v4::loopback(), 0});  // and does not listen
+  const auto other = make_target(config::CheckType::tcp, bound.local_endpoint());
+  std::vector<std::uint16_t> up, down;
+  Prober prober(io.get_executor(), [&](const Target& target, const health::ProbeResult& result) {
+    (result.success ? up : down).push_back(target.check.port);
+  });
+  prober.set_targets({tcp_target(good), other, tcp_target(good)});
+  run_until(io, [&] { return up.size() + down.size() >= 2; });
+  io.restart();
+  io.poll();
+  CHECK(up == std::vector{good.port()});
+  CHECK(down == std::vector{other.check.port});
+}
+
+TEST_CASE("a probe that somebody asks for") {
+  asio::io_context io;
+  const Server good(io, "127.0.0.1", respond<ok>), bad(io, "127.0.0.1", respond<unavailable>);
+  int others = 0;
+  Prober prober(io.get_executor(), [&](const Target&, const health::ProbeResult&) { ++others; });
+  std::vector<std::string> said;
+  const auto note = [&](const Result<health::ProbeResult>& result) {
+    said.push_back(result ? result->detail : "cannot: " + result.error().message);
+  };
+  prober.probe_now(http_target(good), note);
+  CHECK(said.empty());
+  run_until(io, [&] { return !said.empty(); });
+  CHECK(said.back() == "200 OK");
+  prober.probe_now(http_target(bad), note);
+  run_until(io, [&] { return said.size() == 2; });
+  CHECK(said.back() == "status 503, expected 200-299");
+  auto push = http_target(good);
+  push.check.type = config::CheckType::push;
+  prober.probe_now(push, note);
+  run_until(io, [&] { return said.size() == 3; });
+  CHECK(said.back() == "cannot: a push check is not probed: the service reports to us");
+  CHECK(others == 0);
+}
+
+TEST_CASE("no more probes are asked for than there may be, and each is told when the prober stops") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  std::size_t stopped = 0, refused = 0;
+  const auto note = [&](const Result<health::ProbeResult>& result) {
+    REQUIRE(!result);
+    ++(result.error().code == ErrorCode::refused ? refused : stopped);
+  };
+  {
+    Prober prober(io.get_executor(), [](const Target&, const health::ProbeResult&) {});
+    for (std::size_t i = 0; i < probes_asked_max + 3; ++i) prober.probe_now(http_target(server), note);
+    run_until(io, [&] { return refused == 3; });
+    CHECK(stopped == 0);
+  }
+  CHECK(stopped == probes_asked_max);
+  io.restart();
+  io.poll();
+  CHECK(stopped == probes_asked_max);
 }
 
 TEST_CASE("probes come again and again, not faster than the interval, and see a change") {
@@ -529,10 +536,16 @@ TEST_CASE("running out of descriptors is not the endpoint's failure" * doctest::
   auto target = tcp_target(server);
   target.check.interval = 10ms;
   std::vector<health::ProbeResult> results;
-  Prober prober(io.get_executor(),
-                [&](const Target&, const health::ProbeResult& result) { results.push_back(result); });
+  std::string trouble;
+  Prober prober(
+      io.get_executor(), [&](const Target&, const health::ProbeResult& result) { results.push_back(result); },
+      [&](const Target& lacking, const std::string& reason) {
+        CHECK(lacking == target);
+        trouble = reason;
+      });
   prober.set_targets({target});
   run_until(io, [&] { return !results.empty(); });
+  CHECK(trouble.empty());
   results.clear();
   const KeptLog log;
   {
@@ -540,6 +553,7 @@ TEST_CASE("running out of descriptors is not the endpoint's failure" * doctest::
     run_until(io, [&] { return !log.text().empty(); });
     for (int i = 0; i < 10; ++i) io.run_one_for(1s);  // some more rounds
     CHECK(results.empty());
+    CHECK(trouble == "Too many open files");
   }
   run_until(io, [&] { return !results.empty(); });
   CHECK(results.front().success);
@@ -549,4 +563,30 @@ TEST_CASE("running out of descriptors is not the endpoint's failure" * doctest::
           "[warning] probe: check 'web' of 127.0.0.1 could not be run: Too many open files; its last result "
           "stands") != std::string::npos);
   CHECK(std::count(text.begin(), text.end(), '\n') == 1);
+}
+
+TEST_CASE("without a route of our own nothing is said about the endpoint") {
+  std::string trouble;
+  int results = 0;
+  bool own_network = false;
+  const KeptLog log;
+  // The namespace is the thread's alone, and goes with it.
+  std::thread([&] {
+    own_network = unshare(CLONE_NEWNET) == 0;
+    if (!own_network) return;
+    asio::io_context io;
+    Prober prober(
+        io.get_executor(), [&](const Target&, const health::ProbeResult&) { ++results; },
+        [&](const Target&, const std::string& reason) { trouble = reason; });
+    prober.set_targets(
+        {make_target(config::CheckType::tcp, tcp::endpoint(asio::ip::make_address("192.0.2.1"), 80))});
+    const auto end = Clock::now() + guard;
+    while (results == 0 && trouble.empty() && Clock::now() < end) io.run_one_for(100ms);
+  }).join();
+  if (!own_network) {
+    MESSAGE("not tested: a network namespace of our own needs root");
+    return;
+  }
+  CHECK(results == 0);
+  CHECK(trouble == "this machine has no route to the address");
 }

@@ -63,6 +63,21 @@ TEST_CASE("words and what they mean") {
       {"a value that begins with a dash",
        {"endpoint", "down", "::1", "--reason", "-x"},
        R"(endpoint down {"address":"::1","reason":"-x"} @ state/admin.sock)"},
+      {"a pattern, later",
+       {"endpoint", "drain", "192.0.2.*", "--at", "+10m", "--for", "1h"},
+       R"(endpoint drain {"address":"192.0.2.*","at":"+10m","for":"1h"} @ state/admin.sock)"},
+      {"auto, later",
+       {"endpoint", "auto", "pool:v1", "--at", "2026-12-01T02:00:00Z"},
+       R"(endpoint auto {"address":"pool:v1","at":"2026-12-01T02:00:00Z"} @ state/admin.sock)"},
+      {"explain",
+       {"explain", "www.example", "--client", "192.0.2.0/24", "--type", "AAAA"},
+       R"(explain {"name":"www.example","client":"192.0.2.0/24","type":"AAAA"} @ state/admin.sock)"},
+      {"run a check",
+       {"check", "run", "::1", "--check", "web"},
+       R"(check run {"address":"::1","check":"web"} @ state/admin.sock)"},
+      {"report",
+       {"check", "report", "self", "::1", "up", "--share", "75%", "--text", "warm"},
+       R"(check report {"check":"self","address":"::1","state":"up","share":"75%","text":"warm"} @ state/admin.sock)"},
       {"events",
        {"events", "--limit", "5", "--after", "7", "--wait", "1m", "--follow"},
        R"(events {"after":7,"limit":5,"wait":"1m"} follow @ state/admin.sock)"},
@@ -86,8 +101,9 @@ TEST_CASE("words and what they mean") {
 
       {"nothing",
        {},
-       "2: sluicectl: a command is missing; expected one of: status, weight, endpoint, events, reload, "
-       "version, metrics, config"},
+       "2: sluicectl: a command is missing; expected one of: status, weight, endpoint, explain, check, "
+       "events, "
+       "reload, version, metrics, config"},
       {"half a command",
        {"weight"},
        "2: sluicectl: a command is missing; expected one of: weight set, weight reset"},
@@ -133,10 +149,25 @@ TEST_CASE("words and what they mean") {
       {"dry run of a read", {"status", "--dry-run"}, "2: sluicectl: status: unknown option '--dry-run'"},
       {"wait where there is nothing to wait for",
        {"endpoint", "up", "::1", "--wait"},
-       "2: sluicectl: endpoint up: unknown option '--wait'"},
+       "2: sluicectl: endpoint up: unknown option '--wait'; did you mean '--at'?"},
       {"not a duration",
        {"endpoint", "up", "::1", "--for", "5"},
        "2: sluicectl: endpoint up: '5' is not a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\""},
+      {"not a time",
+       {"endpoint", "up", "::1", "--at", "2026-12-01"},
+       "2: sluicectl: endpoint up: '2026-12-01' is not a time such as \"2026-12-01T02:00:00Z\" or \"+10m\""},
+      {"undrain has no time",
+       {"endpoint", "undrain", "::1", "--at", "+1m"},
+       "2: sluicectl: endpoint undrain: unknown option '--at'"},
+      {"wait for what is not yet",
+       {"endpoint", "drain", "::1", "--at", "+1m", "--wait"},
+       "2: sluicectl: endpoint drain: --wait and --at cannot be given together"},
+      {"not a state",
+       {"check", "report", "self", "::1", "sideways"},
+       "2: sluicectl: check report: 'sideways' is not \"up\", \"down\" or \"drain\""},
+      {"not a part",
+       {"check", "report", "self", "::1", "up", "--share", "75"},
+       "2: sluicectl: check report: '75' is not a part such as \"75%\""},
       {"not a number", {"events", "--limit", "1.5"}, "2: sluicectl: events: '1.5' is not a whole number"},
       {"an empty name", {"status", ""}, "2: sluicectl: status: NAME is empty"},
       {"socket and url",
@@ -180,7 +211,8 @@ TEST_CASE("usage errors show what was expected") {
   const auto parsed = parse(Words{"endpoint", "drain"}, std::nullopt);
   CHECK(std::get<Ending>(parsed).text ==
         "sluicectl: endpoint drain: ADDRESS is missing\n"
-        "usage: sluicectl endpoint drain ADDRESS [--for DURATION] [--reason TEXT] [--wait] [--dry-run]\n");
+        "usage: sluicectl endpoint drain ADDRESS [--at TIME] [--for DURATION] [--reason TEXT] [--wait] "
+        "[--dry-run]\n");
 }
 
 // One way for each parameter to be typed.
@@ -206,6 +238,15 @@ Words typed(const control::CommandRow& row) {
         break;
       case control::ParamType::number:
         words.push_back("18446744073709551615");
+        break;
+      case control::ParamType::time:
+        words.push_back("2026-12-01T03:00:00+01:00");
+        break;
+      case control::ParamType::percent:
+        words.push_back("12.5%");
+        break;
+      case control::ParamType::state:
+        words.push_back("drain");
         break;
     }
     // The server takes only ASCII in paths and queries.

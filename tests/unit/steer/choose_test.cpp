@@ -169,6 +169,29 @@ TEST_CASE("what is in force is what some query may be answered") {
   }
 }
 
+TEST_CASE("what a pool gives out, and each address' part of it") {
+  World world;
+  world.pool("v1", {up("192.0.2.1", 3), up("192.0.2.2"), drained("192.0.2.3"), up("2001:db8::1")});
+  world.pool("v2", {down("192.0.2.4")});
+  world.steer("www.example.", {{"v1", 1}, {"v2", 1}}, 2);
+  const auto& table = world.table("www.example.");
+  const auto v1 = pool_in_force(world.block, table, 0, Family::v4);
+  CHECK(v1.counter == 0);
+  CHECK(v1.grade == Grade::alive);
+  REQUIRE(v1.parts.size() == 2);
+  CHECK(v1.parts[0].record.rdata == std::vector<std::uint8_t>{192, 0, 2, 1});
+  CHECK(v1.parts[0].share == 0.75);
+  CHECK(v1.parts[1].share == 0.25);
+  CHECK(pool_in_force(world.block, table, 1, Family::v4).grade == Grade::dead);
+  CHECK_FALSE(pool_in_force(world.block, table, 1, Family::v6).grade.has_value());
+
+  const auto records = records_of(world.choose("www.example.", {0, 0, 0}, Family::v4));
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].rdata == std::vector<std::uint8_t>{192, 0, 2, 1});
+  CHECK(records[1].rdata == std::vector<std::uint8_t>{192, 0, 2, 2});
+  CHECK(records_of(Choice{}).empty());
+}
+
 TEST_CASE("a pool that was never published or has no endpoints answers nothing") {
   World world;
   world.pool("empty", {});
@@ -310,28 +333,6 @@ TEST_CASE("paired draws leave the shares as they are") {
     double total = 0;
     for (const unsigned count : counts) total += count;
     CHECK(chi_square(counts, total / 256) < 400);
-  }
-}
-
-TEST_CASE("shares after health go to the best grade, in proportion") {
-  constexpr auto alive = Grade::alive, dead = Grade::dead, taken_out = Grade::taken_out;
-  struct Row {
-    const char* what;
-    std::vector<Rated> pools;
-    std::vector<double> shares;
-  };
-  const Row rows[] = {
-      {"all alive", {{0.75, alive}, {0.25, alive}}, {0.75, 0.25}},
-      {"one dead", {{0.5, dead}, {0.375, alive}, {0.125, alive}}, {0, 0.75, 0.25}},
-      {"all dead", {{0.75, dead}, {0.25, dead}}, {0.75, 0.25}},
-      {"taken out beside dead", {{0.75, taken_out}, {0.25, dead}}, {0, 1}},
-      {"all taken out", {{0.75, taken_out}, {0.25, taken_out}}, {0.75, 0.25}},
-      {"no address keeps its share", {{0.5, {}}, {0.25, dead}, {0.25, alive}}, {0.5, 0, 0.5}},
-      {"a pool at 0 helps nobody", {{1, dead}, {0, alive}}, {1, 0}},
-  };
-  for (const auto& row : rows) {
-    CAPTURE(row.what);
-    CHECK(shares_after_health(row.pools) == row.shares);
   }
 }
 

@@ -85,5 +85,45 @@ TEST_CASE("no reader ever sees a torn or reused answer or table") {
   CHECK(readings[1].good);
 }
 
+TEST_CASE("pools that fail and come back while draws are redirected: every draw has an answer") {
+  constexpr unsigned count = 6;
+  World world(1, std::size_t{64} << 10);
+  std::vector<World::Weight> weights;
+  for (unsigned i = 0; i < count; ++i) {
+    weights.push_back({"p" + std::to_string(i), i + 2 < count ? 1.0 + i : 0});
+    world.pool(weights.back().pool, {up("192.0.2.1")});
+  }
+  SteerInput steer = world.input("www.example", weights);
+  for (unsigned i = 0; i < count; ++i) steer.pools[i].cap = 0.3;
+  steer.pools[count - 2].standby = 2;
+  steer.pools[count - 1].standby = 1;
+  world.publish(steer);
+
+  std::atomic<unsigned> read_count{0};
+  std::atomic<bool> stop{false}, good{true};
+  std::thread reading([&] {
+    Quiescence::Reader reader(world.quiescence);
+    const Table& table = world.table("www.example");
+    for (unsigned at = 1; !stop.load(std::memory_order_relaxed);) {
+      const Quiescence::Section section(reader);
+      for (unsigned batch = 0; batch < 16; ++batch, ++read_count) {
+        at = at * 1664525 + 1013904223;
+        const auto choice = choose(world.block, table, Draw::from_bits(at * 0x9E3779B97F4A7C15), Family::v4);
+        if (choice.counter >= count || first_of(choice.answer) != "192.0.2.1") good = false;
+      }
+    }
+  });
+  const Candidate states[] = {up("192.0.2.1"), down("192.0.2.1"), drained("192.0.2.1")};
+  for (unsigned number = 0; number < 6000 || read_count < 6000; ++number) {
+    const unsigned pool = number * 2654435761U >> 8;
+    const PoolRules rules{.fail_open = number % 5 == 0 ? config::FailOpen::all : config::FailOpen::others};
+    while (!world.block.publish_pool(weights[pool % count].pool, {&states[pool / count % 3], 1}, rules))
+      std::this_thread::yield();
+  }
+  stop = true;
+  reading.join();
+  CHECK(good);
+}
+
 }  // namespace
 }  // namespace sluice::steer

@@ -94,6 +94,11 @@ std::string show(const Saved& saved) {
     text += fmt::format("word {} {} by {} ({}) since {} until {}\n", to_text(where), to_text(word), by,
                         reason, to_text(since), until ? to_text(*until) : "taken back");
   }
+  for (const auto& [where, at, word, by, reason, since, length] : saved.scheduled) {
+    text += fmt::format("at {} {} {} for {} by {} ({}) since {}\n", to_text(at), to_text(where),
+                        word ? to_text(*word) : "auto", length ? to_text(*length) : "ever", by, reason,
+                        to_text(since));
+  }
   return text;
 }
 
@@ -134,6 +139,11 @@ const std::vector<Change> example_changes = {
     EndpointWord{address("192.0.2.11"), Word::up, "root", "", at_second(4), at_second(4) + 1ms},
     EndpointWord{address("2001:db8::10"), Word::down, "", "it's \"odd\"; DROP TABLE words", at_second(5),
                  at_second(9)},
+    ScheduledWord{address("192.0.2.10"), at_second(90), Word::down, "root", "disk swap", at_second(6), 10min},
+    ScheduledWord{address("192.0.2.10"), at_second(80) + 1ms, std::nullopt, "ana", "", at_second(6),
+                  std::nullopt},
+    ScheduledWord{address("2001:db8::10"), at_second(80), Word::drain, "root", "", at_second(6),
+                  std::nullopt},
 };
 
 }  // namespace
@@ -197,16 +207,21 @@ TEST_CASE("a change replaces or takes back what was there") {
   const Folder folder;
   auto store = open_store(folder.state());
   REQUIRE(commit(store, example_changes));
-  REQUIRE(commit(store,
-                 {WeightOverride{"www.shop.example.", {{"alpha", 2}}, "ana", at_second(20)},
-                  WeightReset{"api.shop.example."}, WeightReset{"never.set.example."},
-                  LayoutChange{"www.shop.example.", "alpha:0-127"},
-                  EndpointWord{address("192.0.2.10"), Word::up, "ana", "back", at_second(21), std::nullopt},
-                  EndpointWordTaken{address("192.0.2.11")}, EndpointWordTaken{address("2001:db8::10")}}));
+  REQUIRE(commit(
+      store,
+      {WeightOverride{"www.shop.example.", {{"alpha", 2}}, "ana", at_second(20)},
+       WeightReset{"api.shop.example."}, WeightReset{"never.set.example."},
+       LayoutChange{"www.shop.example.", "alpha:0-127"},
+       EndpointWord{address("192.0.2.10"), Word::up, "ana", "back", at_second(21), std::nullopt},
+       EndpointWordTaken{address("192.0.2.11")}, EndpointWordTaken{address("2001:db8::10")},
+       ScheduledWord{address("192.0.2.10"), at_second(90), Word::up, "ana", "", at_second(21), std::nullopt},
+       ScheduledWordDone{address("192.0.2.10"), at_second(80) + 1ms},
+       ScheduledWordDone{address("192.0.2.10"), at_second(80)}, ScheduleTaken{address("2001:db8::10")}}));
   CHECK(show(store) ==
         "weights www.shop.example. by ana since 2027-01-15T08:00:20.000Z: alpha=0x1p+1\n"
         "layout www.shop.example.: alpha:0-127\n"
-        "word 192.0.2.10 up by ana (back) since 2027-01-15T08:00:21.000Z until taken back\n");
+        "word 192.0.2.10 up by ana (back) since 2027-01-15T08:00:21.000Z until taken back\n"
+        "at 2027-01-15T08:01:30.000Z 192.0.2.10 up for ever by ana () since 2027-01-15T08:00:21.000Z\n");
 }
 
 TEST_CASE("two stores have different sticky keys") {
@@ -310,9 +325,9 @@ TEST_CASE("what cannot be opened is refused with a reason, and left as it is") {
   const Row rows[] = {
       {"a newer version",
        [&](const Folder& folder) {
-         existing(folder), alter(folder.file("sluice.db"), "PRAGMA user_version = 2");
+         existing(folder), alter(folder.file("sluice.db"), "PRAGMA user_version = 99");
        },
-       ErrorCode::refused, "was written by a newer version (its schema is 2, this one knows 1)"},
+       ErrorCode::refused, "was written by a newer version (its schema is 99, this one knows "},
       {"another program's database",
        [&](const Folder& folder) { empty(folder), alter(folder.file("sluice.db"), "CREATE TABLE t (x)"); },
        ErrorCode::refused, "is a database of another program"},
@@ -376,6 +391,21 @@ TEST_CASE("what cannot be opened is refused with a reason, and left as it is") {
     if (is_file) CHECK(fs::file_size(folder.file("sluice.db")) == size);
     if (fs::exists(folder.beside("target"))) CHECK(fs::file_size(folder.beside("target")) == 0);
   }
+}
+
+TEST_CASE("the database of the first version is brought up to date, and keeps what it had") {
+  const Folder folder;
+  std::string before;
+  {
+    auto store = open_store(folder.state());
+    REQUIRE(commit(store, {example_changes.begin(), example_changes.begin() + 6}, {"first"}));
+    before = show(store);
+  }
+  alter(folder.file("sluice.db"), "DROP TABLE schedule; DROP TABLE health; PRAGMA user_version = 1");
+  auto store = open_store(folder.state());
+  CHECK(show(store) == before);
+  REQUIRE(commit(store, example_changes));
+  CHECK(store.load()->scheduled.size() == 3);
 }
 
 TEST_CASE("a parent folder that is missing is not made up") {

@@ -1,0 +1,26 @@
+// What a request's arguments say, which check_arguments() has let pass, and errors about what they name.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "control/commands.hpp"
+
+namespace sluice::control {
+
+// Empty when it is not given.
+std::string text_argument(const Request& request, std::string_view name);
+
+// None when it is not given.
+std::optional<Duration> duration_argument(const Request& request, std::string_view name);
+std::optional<std::uint64_t> number_argument(const Request& request, std::string_view name);
+
+// `what` says that `name` does not exist; the nearest of the known ones, or all of a few, are added.
+Error unknown(std::string what, std::string_view name, const std::vector<std::string>& known);
+
+}  // namespace sluice::control

@@ -1,0 +1,434 @@
+#include "control/words.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include "base/text.hpp"
+#include "control/arguments.hpp"
+
+namespace sluice::control {
+namespace {
+
+using Endpoints = std::vector<wire::Destination>;
+
+// --- what ADDRESS stands for ---
+
+struct Addressed {
+  std::string text;     // as it was written
+  Endpoints endpoints;  // each once, in the config's order; at least one
+  bool several;         // by how it was written: the reply then lists them
+};
+
+constexpr std::string_view pool_prefix = "pool:";
+
+bool is_pattern(std::string_view text) { return text.find_first_of("*?[") != std::string_view::npos; }
+
+// In the config's order.
+Endpoints all_endpoints(const config::Config& config) {
+  Endpoints endpoints;
+  std::set<wire::Destination> seen;
+  for (const auto& pool : config.pools)
+    for (const auto& endpoint : pool.endpoints)
+      if (seen.insert(endpoint.destination).second) endpoints.push_back(endpoint.destination);
+  return endpoints;
+}
+
+std::vector<std::string> texts(const Endpoints& endpoints) {
+  std::vector<std::string> result;
+  for (const auto& endpoint : endpoints) result.push_back(to_text(endpoint));
+  return result;
+}
+
+// A host's final dot may be left out, as everywhere.
+bool matches(const std::string& pattern, std::string text) {
+  constexpr int flags = FNM_NOESCAPE | FNM_CASEFOLD;
+  if (fnmatch(pattern.c_str(), text.c_str(), flags) == 0) return true;
+  if (!text.ends_with('.')) return false;
+  text.pop_back();
+  return fnmatch(pattern.c_str(), text.c_str(), flags) == 0;
+}
+
+Result<Addressed> find_by_pattern(const config::Config& config, const std::string& pattern) {
+  Addressed addressed{pattern, {}, true};
+  const auto all = all_endpoints(config);
+  std::copy_if(all.begin(), all.end(), std::back_inserter(addressed.endpoints),
+               [&](const wire::Destination& endpoint) { return matches(pattern, to_text(endpoint)); });
+  if (!addressed.endpoints.empty()) return addressed;
+  constexpr std::ptrdiff_t shown_max = 8;
+  const auto known = texts(all);
+  const auto shown = std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(known.size()), shown_max);
+  auto message = fmt::format("no endpoint matches '{}'", pattern);
+  if (shown > 0)
+    message += fmt::format("; there is {}", fmt::join(known.begin(), known.begin() + shown, ", "));
+  if (known.size() > shown_max) message += fmt::format(", and {} more", known.size() - shown_max);
+  return Error{ErrorCode::not_found, std::move(message)};
+}
+
+Result<Addressed> find_by_pool(const config::Config& config, const std::string& text) {
+  const auto name = text.substr(pool_prefix.size());
+  const auto* pool = config.find_pool(name);
+  if (pool == nullptr) {
+    std::vector<std::string> known;
+    for (const auto& one : config.pools) known.push_back(one.name);
+    return unknown(fmt::format("there is no pool '{}'", name), name, known);
+  }
+  Addressed addressed{text, {}, true};
+  for (const auto& endpoint : pool->endpoints) addressed.endpoints.push_back(endpoint.destination);
+  return addressed;
+}
+
+Result<Addressed> find_endpoints(const Model& model, const Request& request) {
+  const auto& config = model.config();
+  const auto text = text_argument(request, "address");
+  if (text.starts_with(pool_prefix)) return find_by_pool(config, text);
+  if (is_pattern(text)) return find_by_pattern(config, text);
+  const auto endpoint = find_endpoint(model, text);
+  if (!endpoint) return endpoint.error();
+  return Addressed{text, {*endpoint}, false};
+}
+
+// --- what is said ---
+
+const char* past_tense(store::Word word) {
+  switch (word) {
+    case store::Word::drain:
+      return "drained";
+    case store::Word::up:
+      return "held up";
+    case store::Word::down:
+      return "held down";
+  }
+  return "";
+}
+
+const char* kind_of(std::optional<store::Word> word) {
+  if (!word) return "endpoint.auto";
+  switch (*word) {
+    case store::Word::drain:
+      return "endpoint.drain";
+    case store::Word::up:
+      return "endpoint.up";
+    case store::Word::down:
+      return "endpoint.down";
+  }
+  return "";
+}
+
+std::string in_brackets(const std::string& reason) {
+  return reason.empty() ? "" : fmt::format(" ({})", reason);
+}
+
+std::string counted(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+bool takes_out(std::optional<store::Word> word) { return word && *word != store::Word::up; }
+
+// The time until which a cache may hold an answer given at `now`: the longest TTL of the names that can hand
+// one of the endpoints out.
+Duration longest_ttl(const config::Config& config, const Endpoints& endpoints) {
+  std::set<std::string_view> pools;
+  for (const auto& endpoint : endpoints)
+    for (const auto* pool : config.pools_with(endpoint)) pools.insert(pool->name);
+  Duration longest{};
+  for (const auto& steer : config.steers) {
+    const bool hands_out = std::any_of(steer.pools.begin(), steer.pools.end(),
+                                       [&](const auto& part) { return pools.contains(part.pool); });
+    if (hands_out) longest = std::max(longest, steer.ttl);
+  }
+  return longest;
+}
+
+// What the operator should know before the word has its effect: pools that are left with nothing to hand out.
+std::string emptied_pools(const Model& model, const Endpoints& endpoints) {
+  const std::set<wire::Destination> taken(endpoints.begin(), endpoints.end());
+  std::string note;
+  for (const auto& pool : model.config().pools) {
+    const bool concerned =
+        std::any_of(pool.endpoints.begin(), pool.endpoints.end(),
+                    [&](const auto& endpoint) { return taken.contains(endpoint.destination); });
+    if (!concerned) continue;
+    const auto candidates = model.candidates(pool);
+    const bool others = std::any_of(candidates.begin(), candidates.end(), [&](const auto& candidate) {
+      return candidate.usable && candidate.weight > 0 && !taken.contains(candidate.destination);
+    });
+    if (!others) note += fmt::format("; pool {} has no other endpoint that serves", pool.name);
+  }
+  return note;
+}
+
+// --- how it is told ---
+
+// What becomes of one endpoint.
+struct Outcome {
+  wire::Destination endpoint;
+  bool changed = false;
+  std::string text;  // what follows its address
+};
+
+boost::json::object told(const Model& model, const Outcome& outcome, const std::string& note) {
+  boost::json::array pools;
+  for (const auto* pool : model.config().pools_with(outcome.endpoint)) pools.emplace_back(pool->name);
+  return {{"address", to_text(outcome.endpoint)},
+          {"changed", outcome.changed},
+          {"text", fmt::format("{} {}{}", to_text(outcome.endpoint), outcome.text, note)},
+          {"pools", std::move(pools)}};
+}
+
+// "2 endpoints drained until ..., 1 endpoint is not drained"
+std::string summary(const std::vector<Outcome>& outcomes) {
+  std::vector<std::pair<std::string_view, std::size_t>> counts;  // in the order of the outcomes
+  for (const auto& outcome : outcomes) {
+    const auto found = std::find_if(counts.begin(), counts.end(),
+                                    [&](const auto& count) { return count.first == outcome.text; });
+    if (found == counts.end()) {
+      counts.emplace_back(outcome.text, 1);
+    } else {
+      ++found->second;
+    }
+  }
+  std::string text;
+  for (const auto& [what, count] : counts)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", counted(count, "endpoint"), what);
+  return text;
+}
+
+boost::json::object reply_of(const Model& model, const Addressed& addressed,
+                             const std::vector<Outcome>& outcomes, const std::string& note) {
+  auto reply = told(model, outcomes.front(), note);
+  if (addressed.several) {
+    boost::json::array endpoints;
+    for (const auto& outcome : outcomes) endpoints.push_back(told(model, outcome, ""));
+    const bool changed =
+        std::any_of(outcomes.begin(), outcomes.end(), [](const auto& one) { return one.changed; });
+    reply = {{"pattern", addressed.text},
+             {"changed", changed},
+             {"text", summary(outcomes) + note},
+             {"endpoints", std::move(endpoints)}};
+  }
+  reply["cached_until"] = nullptr;
+  return reply;
+}
+
+store::Event event_of(const Request& request, const Outcome& outcome, const char* kind,
+                      const std::string& note, Time now) {
+  const auto address = to_text(outcome.endpoint);
+  return {0, now, request.who, kind, address, fmt::format("{} {}{}", address, outcome.text, note)};
+}
+
+// --- at a later time ---
+
+// None: at once.
+Result<std::optional<Time>> moment_of(const Request& request, Time now) {
+  const auto text = text_argument(request, "at");
+  if (text.empty()) return std::optional<Time>();
+  const auto at = parse_moment(text, now);
+  if (!at) return at.error();
+  if (*at < now)
+    return Error{ErrorCode::refused, fmt::format("{} is over; it is {} now", to_text(*at), to_text(now))};
+  if (*at - now > schedule_ahead_max)
+    return Error{ErrorCode::refused, fmt::format("{} is more than ten years ahead", to_text(*at))};
+  return std::optional(*at);
+}
+
+std::string scheduled_text(const store::ScheduledWord& scheduled) {
+  auto text =
+      fmt::format("will be {} at {}", scheduled.word ? past_tense(*scheduled.word) : "left to its check",
+                  to_text(scheduled.at));
+  if (scheduled.length) text += fmt::format(" for {}", to_text(*scheduled.length));
+  return text + in_brackets(scheduled.reason);
+}
+
+bool has_room(const Model& model, const wire::Destination& endpoint, Time at) {
+  const auto& scheduled = model.scheduled(endpoint);
+  return scheduled.size() < scheduled_max || scheduled.contains(at);
+}
+
+Result<Decision> schedule(const Model& model, const Request& request, const Addressed& addressed,
+                          std::optional<store::Word> word, Time at, Time now) {
+  const auto note = takes_out(word) ? emptied_pools(model, addressed.endpoints) : "";
+  Decision decision;
+  std::vector<Outcome> outcomes;
+  for (const auto& endpoint : addressed.endpoints) {
+    if (!has_room(model, endpoint, at))
+      return Error{ErrorCode::refused,
+                   fmt::format("{} has {} scheduled words already, and no more are kept; `endpoint "
+                               "auto` takes all of them back",
+                               to_text(endpoint), scheduled_max)};
+    store::ScheduledWord scheduled{endpoint,
+                                   at,
+                                   word,
+                                   request.who,
+                                   text_argument(request, "reason"),
+                                   now,
+                                   duration_argument(request, "for")};
+    outcomes.push_back({endpoint, true, scheduled_text(scheduled)});
+    decision.events.push_back(
+        event_of(request, outcomes.back(), "endpoint.schedule", addressed.several ? "" : note, now));
+    decision.changes.emplace_back(std::move(scheduled));
+  }
+  decision.reply = reply_of(model, addressed, outcomes, note);
+  decision.reply["at"] = to_text(at);
+  return decision;
+}
+
+// --- taking back ---
+
+// What `auto` does, or `undrain` when there is a word `only`.
+Outcome take_back(const Model& model, const wire::Destination& endpoint, std::optional<store::Word> only,
+                  Decision& decision) {
+  const auto* said = model.word(endpoint);
+  if (only && (said == nullptr || said->word != *only))
+    return {endpoint, false, fmt::format("is not {}", past_tense(*only))};
+  const auto scheduled = only ? 0 : model.scheduled(endpoint).size();
+  std::string text = said == nullptr ? "is left to its check already" : "is left to its check again";
+  if (said != nullptr) decision.changes.emplace_back(store::EndpointWordTaken{endpoint});
+  if (scheduled > 0) {
+    decision.changes.emplace_back(store::ScheduleTaken{endpoint});
+    text += fmt::format("; {} taken back", counted(scheduled, "scheduled word"));
+  }
+  return {endpoint, said != nullptr || scheduled > 0, std::move(text)};
+}
+
+// --- what is due ---
+
+std::string over_text(store::Word word) {
+  return fmt::format("is left to its check again: the time for which it was {} is over", past_tense(word));
+}
+
+// One endpoint's words as time goes by. What was due several times over comes to one change.
+class Passing {
+ public:
+  Passing(const Model& model, const wire::Destination& endpoint, Time now, Time started)
+      : endpoint_(endpoint), now_(now), started_(started) {
+    if (const auto* said = model.word(endpoint)) before_ = after_ = *said;
+  }
+
+  void carry_out(const store::ScheduledWord& due, Decision& decision) {
+    decision.changes.emplace_back(store::ScheduledWordDone{endpoint_, due.at});
+    // A word that was said after it was due, while the store could not be written.
+    if (after_ && after_->since > due.at) return;
+    end_by(due.at, decision);
+    add_event(due, decision);
+    after_.reset();
+    if (!due.word) return;
+    const auto until = due.length ? std::optional(due.at + *due.length) : std::nullopt;
+    after_ = store::EndpointWord{endpoint_, *due.word, due.by, due.reason, due.at, until};
+  }
+
+  void finish(Decision& decision) {
+    end_by(now_, decision);
+    if (after_ && (!before_ || before_->since != after_->since || before_->word != after_->word))
+      decision.changes.emplace_back(*after_);
+    if (before_ && !after_) decision.changes.emplace_back(store::EndpointWordTaken{endpoint_});
+  }
+
+ private:
+  void end_by(Time time, Decision& decision) {
+    if (!after_ || !after_->until || *after_->until > time) return;
+    const auto address = to_text(endpoint_);
+    decision.events.push_back(
+        {0, now_, after_->by, kind_of({}), address, fmt::format("{} {}", address, over_text(after_->word))});
+    after_.reset();
+  }
+
+  void add_event(const store::ScheduledWord& due, Decision& decision) const {
+    const auto address = to_text(endpoint_);
+    auto text =
+        fmt::format("{} {}", address, due.word ? past_tense(*due.word) : "is left to its check again");
+    if (due.length) text += fmt::format(" until {}", to_text(due.at + *due.length));
+    text += in_brackets(due.reason);
+    text += fmt::format(", as was said at {}", to_text(due.since));
+    if (due.at < started_)
+      text += fmt::format("; it was due at {}, when sluiced did not run", to_text(due.at));
+    decision.events.push_back({0, now_, due.by, kind_of(due.word), address, std::move(text)});
+  }
+
+  const wire::Destination& endpoint_;
+  const Time now_, started_;
+  std::optional<store::EndpointWord> before_, after_;
+};
+
+}  // namespace
+
+Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now) {
+  const auto addressed = find_endpoints(model, request);
+  if (!addressed) return addressed.error();
+  const auto at = moment_of(request, now);
+  if (!at) return at.error();
+  if (*at) return schedule(model, request, *addressed, word, **at, now);
+
+  const auto length = duration_argument(request, "for");
+  const auto until = length ? std::optional(now + *length) : std::nullopt;
+  const auto reason = text_argument(request, "reason");
+  const auto note = takes_out(word) ? emptied_pools(model, addressed->endpoints) : "";
+  auto text = std::string(past_tense(word));
+  if (until) text += fmt::format(" until {}", to_text(*until));
+  text += in_brackets(reason);
+
+  Decision decision;
+  std::vector<Outcome> outcomes;
+  for (const auto& endpoint : addressed->endpoints) {
+    outcomes.push_back({endpoint, true, text});
+    decision.events.push_back(
+        event_of(request, outcomes.back(), kind_of(word), addressed->several ? "" : note, now));
+    decision.changes.emplace_back(store::EndpointWord{endpoint, word, request.who, reason, now, until});
+  }
+  decision.reply = reply_of(model, *addressed, outcomes, note);
+  if (takes_out(word)) decision.cached_for = longest_ttl(model.config(), addressed->endpoints);
+  return decision;
+}
+
+Result<Decision> take_word(const Model& model, const Request& request, std::optional<store::Word> only,
+                           Time now) {
+  const auto addressed = find_endpoints(model, request);
+  if (!addressed) return addressed.error();
+  const auto at = moment_of(request, now);
+  if (!at) return at.error();
+  if (*at) return schedule(model, request, *addressed, {}, **at, now);
+
+  Decision decision;
+  std::vector<Outcome> outcomes;
+  for (const auto& endpoint : addressed->endpoints) {
+    outcomes.push_back(take_back(model, endpoint, only, decision));
+    if (outcomes.back().changed)
+      decision.events.push_back(
+          event_of(request, outcomes.back(), only ? "endpoint.undrain" : "endpoint.auto", "", now));
+  }
+  if (only && decision.changes.empty()) {
+    const auto what = addressed->several ? fmt::format("none of what '{}' stands for", addressed->text)
+                                         : to_text(addressed->endpoints.front());
+    return Error{ErrorCode::refused,
+                 fmt::format("{} is {}{}", what, addressed->several ? "" : "not ", past_tense(*only))};
+  }
+  decision.reply = reply_of(model, *addressed, outcomes, "");
+  return decision;
+}
+
+Decision due_words(const Model& model, Time now, Time started) {
+  std::vector<const store::ScheduledWord*> due;
+  std::map<wire::Destination, Passing> passing;
+  auto of = [&](const wire::Destination& endpoint) -> Passing& {
+    return passing.try_emplace(endpoint, model, endpoint, now, started).first->second;
+  };
+  for (const auto& [endpoint, scheduled] : model.schedule())
+    for (const auto& [at, word] : scheduled)
+      if (at <= now) due.push_back(&word);
+  std::stable_sort(due.begin(), due.end(), [](const auto* a, const auto* b) { return a->at < b->at; });
+
+  Decision decision;
+  for (const auto* word : due) of(word->destination).carry_out(*word, decision);
+  for (const auto& [endpoint, word] : model.words())
+    if (word.until && *word.until <= now) of(endpoint);
+  for (auto& [endpoint, one] : passing) one.finish(decision);
+  return decision;
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,83 @@
+#include "health/suspicion.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::health {
+namespace {
+
+// What fails alone may well be dead.
+constexpr std::size_t broken_pools_min = 2, failed_min = 2;
+
+}  // namespace
+
+void Suspicion::set_pools(std::size_t targets, const std::vector<std::vector<Id>>& pools) {
+  pools_of_.assign(targets, {});
+  sound_.assign(targets, false);
+  pools_.assign(pools.size(), {});
+  sound_pools_ = broken_pools_ = 0;
+  failed_.clear();
+  for (std::size_t pool = 0; pool < pools.size(); ++pool)
+    for (const Id target : pools[pool]) pools_of_[target].push_back(static_cast<Id>(pool));
+}
+
+void Suspicion::assume_sound(Id target) { make_sound(target); }
+
+void Suspicion::make_sound(Id target) {
+  if (sound_[target]) return;
+  sound_[target] = true;
+  for (const Id pool : pools_of_[target])
+    if (++pools_[pool].sound == 1) ++sound_pools_;
+}
+
+// They are bad by themselves: something else is well.
+void Suspicion::forget_failed() {
+  for (const Id target : failed_) {
+    sound_[target] = false;
+    for (const Id pool : pools_of_[target]) {
+      pools_[pool].failed = 0;
+      if (--pools_[pool].sound == 0) --sound_pools_;
+    }
+  }
+  failed_.clear();
+  broken_pools_ = 0;
+  window_ = {};
+}
+
+bool Suspicion::is_suspect(Time now) const {
+  if (broken_pools_ < broken_pools_min || failed_.size() < failed_min) return false;
+  return broken_pools_ == sound_pools_ || now - first_failure_ >= window_;
+}
+
+Suspicion::Turn Suspicion::result(Id target, bool success, Duration interval, Duration timeout, Time now) {
+  if (success) {
+    forget_failed();
+    make_sound(target);
+    return std::exchange(suspected_since_, std::nullopt) ? Turn::ended : Turn::none;
+  }
+  if (sound_[target] && failed_.insert(target).second) {
+    if (failed_.size() == 1) first_failure_ = now;
+    for (const Id pool : pools_of_[target])
+      if (++pools_[pool].failed == pools_[pool].sound) ++broken_pools_;
+  }
+  if (failed_.contains(target)) window_ = std::max(window_, interval + timeout);
+  if (suspected_since_ || !is_suspect(now)) return Turn::none;
+  suspected_since_ = now;
+  return Turn::began;
+}
+
+Suspicion::Turn Suspicion::trouble(std::string reason, Time now) {
+  last_trouble_ = now;
+  trouble_reason_ = std::move(reason);
+  if (trouble_since_) return Turn::none;
+  trouble_since_ = now;
+  return Turn::began;
+}
+
+Suspicion::Turn Suspicion::trouble_over(Time now) {
+  if (!trouble_since_ || now - last_trouble_ < trouble_quiet) return Turn::none;
+  trouble_since_.reset();
+  return Turn::ended;
+}
+
+}  // namespace sluice::health

@@ -1,0 +1,215 @@
+// Health in the model: what results come to in answers, what is held while the checker is the suspect, what
+// is kept over a restart.
+#include <string>
+
+#include <doctest/doctest.h>
+
+#include "control/model.hpp"
+#include "control/status.hpp"
+#include "control/words.hpp"
+#include "support.hpp"
+
+namespace sluice::control {
+namespace {
+
+const std::string health_config = R"(
+[server]
+listen = ["127.0.0.1:53"]
+[zone."shop.example"]
+file = "shop.example.zone"
+[check.web]
+type = "tcp"
+port = 80
+interval = "2s"
+timeout = "1s"
+rise = 2
+fall = 3
+slow_start = "16s"
+[pool.v1]
+check = "web"
+endpoints = ["192.0.2.10", "192.0.2.11"]
+[pool.v2]
+check = "web"
+endpoints = ["192.0.2.20"]
+[pool.both]
+check = "web"
+endpoints = ["192.0.2.10", "192.0.2.20"]
+[steer."www.shop.example"]
+pools = { v1 = 95, v2 = 5 }
+)";
+
+HealthKey key(std::string_view endpoint) { return {address(endpoint), 80, "", "web"}; }
+
+Model::Seen probe(Model& model, std::string_view endpoint, bool success, int second) {
+  return model.apply_probe(key(endpoint),
+                           {success, success ? "connected" : "connection refused", Duration{1}}, at(second));
+}
+
+void all(Model& model, bool success, int second) {
+  for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "192.0.2.20"})
+    probe(model, endpoint, success, second);
+}
+
+// "10 11": the last octets of what a pool has to hand out.
+std::string usable(const Model& model, std::string_view pool) {
+  std::string text;
+  for (const auto& candidate : model.candidates(*model.config().find_pool(pool))) {
+    const auto address = to_text(candidate.destination);
+    if (candidate.usable) text += (text.empty() ? "" : " ") + address.substr(address.rfind('.') + 1);
+  }
+  return text;
+}
+
+TEST_CASE("an address that several pools check alike is one target, and changes all of them") {
+  Model model(parsed(health_config));
+  CHECK(model.health().size() == 3);
+  const auto seen = probe(model, "192.0.2.10", true, 0);
+  CHECK(seen.changed);
+  CHECK(seen.to_publish == std::vector{key("192.0.2.10")});
+  CHECK(model.health().at(key("192.0.2.10")).pools.size() == 2);
+  CHECK(usable(model, "v1") == "10");
+  CHECK(usable(model, "both") == "10");
+}
+
+TEST_CASE("only what shows in answers is published") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  CHECK(probe(model, "192.0.2.10", true, 2).to_publish.empty());
+  // The first failure: the TTL has to be short from now on.
+  CHECK(probe(model, "192.0.2.10", false, 4).to_publish.size() == 1);
+  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == 4);
+  CHECK(model.pool_rules(*model.config().find_pool("both")).ttl_max == 4);
+  CHECK(probe(model, "192.0.2.10", false, 6).to_publish.size() == 1);
+  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == 2);
+  CHECK(model.pool_rules(*model.config().find_pool("v2")).ttl_max == steer::PoolRules().ttl_max);
+  CHECK(probe(model, "192.0.2.10", false, 8).changed);
+  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == steer::PoolRules().ttl_max);
+  CHECK(probe(model, "192.0.2.10", false, 10).to_publish.empty());
+}
+
+TEST_CASE("a result of what is not watched changes nothing") {
+  Model model(parsed(health_config));
+  const auto seen = probe(model, "192.0.2.99", true, 0);
+  CHECK_FALSE(seen.changed);
+  CHECK(seen.to_publish.empty());
+}
+
+TEST_CASE("when all fail at once, nothing is pruned") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  for (int second = 2; second < 60; second += 2) all(model, false, second);
+  REQUIRE(model.suspicion().suspected_since());
+  CHECK(usable(model, "v1") == "10 11");
+  CHECK(usable(model, "v2") == "20");
+  const auto& watched = model.health().at(key("192.0.2.20"));
+  CHECK(watched.state.last.detail == "connection refused");
+  CHECK(watched.state.last_at == at(58));
+  CHECK(watched.state.failures == 0);
+
+  SUBCASE("one success, and verdicts change again, each after its own failures") {
+    CHECK(probe(model, "192.0.2.10", true, 60).suspicion == health::Suspicion::Turn::ended);
+    for (int second = 62; second < 66; second += 2)
+      CHECK_FALSE(probe(model, "192.0.2.20", false, second).changed);
+    CHECK(probe(model, "192.0.2.20", false, 66).changed);
+    CHECK(usable(model, "v2").empty());
+  }
+  SUBCASE("status and metrics say so") {
+    const auto status = status_of(model);
+    CHECK(status.at("checker").at("suspected_since") ==
+          boost::json::value(to_text(*model.suspicion().suspected_since())));
+    CHECK(status.at("checker").at("held") == 3);
+    CHECK(status.at("warnings").as_array().size() == 1);
+    CHECK(metrics_text(model, surroundings(), Counters()).find("sluice_checker_suspected 1\n") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("with fall = 1 what has gone down before the suspicion is taken back") {
+  auto text = health_config;
+  text.replace(text.find("fall = 3"), 8, "fall = 1");
+  Model model(parsed(text));
+  all(model, true, 0);
+  CHECK(probe(model, "192.0.2.10", false, 2).changed);
+  CHECK(probe(model, "192.0.2.11", false, 2).changed);
+  CHECK(usable(model, "v1").empty());
+  const auto seen = probe(model, "192.0.2.20", false, 2);
+  CHECK(seen.suspicion == health::Suspicion::Turn::began);
+  CHECK(seen.to_publish.size() == 3);
+  CHECK_FALSE(seen.changed);
+  CHECK(usable(model, "v1") == "10 11");
+}
+
+TEST_CASE("one pool alone may well be dead") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  for (int second = 2; second < 8; second += 2) {
+    probe(model, "192.0.2.10", false, second);
+    probe(model, "192.0.2.11", false, second);
+    probe(model, "192.0.2.20", true, second);
+  }
+  CHECK_FALSE(model.suspicion().suspected_since());
+  CHECK(usable(model, "v1").empty());
+  CHECK(usable(model, "both") == "20");
+}
+
+TEST_CASE("trouble is told of, and changes no verdict") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  CHECK(model.apply_trouble("too many open files", at(2)).trouble == health::Suspicion::Turn::began);
+  CHECK(model.apply_trouble("too many open files", at(4)).trouble == health::Suspicion::Turn::none);
+  CHECK(status_of(model).at("checker").at("trouble") == "too many open files");
+  CHECK(usable(model, "v1") == "10 11");
+  CHECK(probe(model, "192.0.2.10", true, 20).trouble == health::Suspicion::Turn::ended);
+  CHECK(status_of(model).at("checker").at("trouble").is_null());
+}
+
+TEST_CASE("a slow start climbs by itself") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  CHECK_FALSE(model.next_share());
+  for (int second = 2; second < 8; second += 2) probe(model, "192.0.2.10", false, second);
+  probe(model, "192.0.2.10", true, 10);
+  probe(model, "192.0.2.10", true, 12);
+  const auto share = [&] { return model.candidates(*model.config().find_pool("v1"))[0].share; };
+  CHECK(share() == 1 / 16.);
+  CHECK(model.next_share() == at(14));
+  CHECK(model.warmed(at(13)).empty());
+  CHECK(model.warmed(at(14)) == std::vector{key("192.0.2.10")});
+  CHECK(share() == 2 / 16.);
+  CHECK(model.warmed(at(28)).size() == 1);
+  CHECK(share() == 1);
+  CHECK_FALSE(model.next_share());
+}
+
+TEST_CASE("health comes back from the store, and goes on from there") {
+  Model before(parsed(health_config));
+  all(before, true, 0);
+  probe(before, "192.0.2.10", false, 2);
+  probe(before, "192.0.2.10", false, 4);
+  Model after(parsed(health_config));
+  for (const auto& [key, watched] : before.health())
+    CHECK(after.restore_health({key.destination, key.port, key.host, key.check, watched.state}, at(5)));
+  CHECK(usable(after, "v1") == "10 11");
+  CHECK(probe(after, "192.0.2.10", false, 6).changed);
+  CHECK(usable(after, "v1") == "11");
+  CHECK_FALSE(after.restore_health({address("192.0.2.99"), 80, "", "web", {}}, at(5)));
+}
+
+TEST_CASE("the operator's word comes before health, and no TTL waits for what it hides") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  probe(model, "192.0.2.10", false, 2);
+  take(model, say_word(model, request(CommandId::endpoint_up, R"({"address": "192.0.2.10"})"),
+                       store::Word::up, at(3))
+                  .value());
+  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == steer::PoolRules().ttl_max);
+  for (int second = 4; second < 20; second += 2) {
+    probe(model, "192.0.2.10", false, second);
+    probe(model, "192.0.2.20", true, second);
+  }
+  CHECK(usable(model, "v1") == "10 11");
+  CHECK(usable(model, "both") == "10 20");
+}
+
+}  // namespace
+}  // namespace sluice::control

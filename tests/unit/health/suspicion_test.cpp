@@ -1,0 +1,127 @@
+// When all fails at once, the checker is the suspect.
+#include "health/suspicion.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+using namespace sluice;
+using namespace sluice::health;
+using namespace std::chrono_literals;
+
+namespace {
+
+Time at(Duration since_start) { return Time(1'000'000s) + since_start; }
+
+// "a+ 100ms, b- 200ms": results of the targets a, b, ... that are probed every second with half a second to
+// answer; ends with '!' for suspected, '.' for not.
+char run(const std::vector<std::vector<Suspicion::Id>>& pools, const std::string& sound,
+         const std::vector<std::pair<std::string, Duration>>& results) {
+  Suspicion suspicion;
+  suspicion.set_pools(8, pools);
+  for (const char target : sound) suspicion.assume_sound(static_cast<Suspicion::Id>(target - 'a'));
+  for (const auto& [what, time] : results)
+    suspicion.result(static_cast<Suspicion::Id>(what[0] - 'a'), what[1] == '+', 1s, 500ms, at(time));
+  return suspicion.suspected_since() ? '!' : '.';
+}
+
+}  // namespace
+
+TEST_CASE("suspicion") {
+  using Pools = std::vector<std::vector<Suspicion::Id>>;
+  const Pools two{{0, 1}, {2}}, three{{0}, {1}, {2}}, one{{0, 1, 2}}, shared{{0}, {0}};
+  struct {
+    std::string name;
+    Pools pools;
+    std::string sound;
+    std::vector<std::pair<std::string, Duration>> results;
+    char expected;
+  } const rows[] = {
+      {"all of two pools", two, "abc", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}}, '!'},
+      {"not all of them", two, "abc", {{"a-", 0ms}, {"c-", 600ms}}, '.'},
+      {"one pool may well be dead", one, "abc", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}}, '.'},
+      {"one address in two pools is one address", shared, "a", {{"a-", 0ms}, {"a-", 1s}}, '.'},
+      {"another pool is well",
+       three,
+       "abc",
+       {{"a-", 0ms}, {"b-", 100ms}, {"c+", 200ms}, {"a-", 1s}, {"b-", 1100ms}},
+       '.'},
+      {"another pool says nothing, for less than an interval",
+       three,
+       "abc",
+       {{"a-", 0ms}, {"b-", 100ms}, {"a-", 1s}},
+       '.'},
+      {"another pool says nothing, for longer",
+       three,
+       "abc",
+       {{"a-", 0ms}, {"b-", 100ms}, {"a-", 1s}, {"b-", 1600ms}},
+       '!'},
+      {"a success ends it", two, "abc", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}, {"b+", 1300ms}}, '.'},
+      {"failures after it are the targets' own",
+       two,
+       "abc",
+       {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}, {"b+", 1300ms}, {"a-", 2s}, {"c-", 2600ms}},
+       '.'},
+      {"what was bad before does not count", two, "ac", {{"b-", 0ms}, {"a-", 100ms}, {"c-", 600ms}}, '!'},
+      {"nobody was ever well", two, "", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}}, '.'},
+      {"only one pool was well", two, "c", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}, {"c-", 9s}}, '.'},
+      {"a success makes sound",
+       two,
+       "",
+       {{"a+", 0ms}, {"c+", 10ms}, {"a-", 1s}, {"b-", 1300ms}, {"c-", 1600ms}},
+       '!'},
+      {"one after the other, hours apart, but none well in between",
+       {{0}, {1}},
+       "ab",
+       {{"a-", 0ms}, {"b-", 2h}},
+       '!'},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    CHECK(run(row.pools, row.sound, row.results) == row.expected);
+  }
+}
+
+TEST_CASE("who failed since the last success is listed, to be as it was before") {
+  Suspicion suspicion;
+  suspicion.set_pools(3, {{0, 1}, {2}});
+  for (const Suspicion::Id target : {0U, 1U, 2U}) suspicion.assume_sound(target);
+  using Turn = Suspicion::Turn;
+  CHECK(suspicion.result(0, false, 1s, 1s, at(0s)) == Turn::none);
+  CHECK(suspicion.result(1, false, 1s, 1s, at(1s)) == Turn::none);
+  CHECK(suspicion.result(2, false, 1s, 1s, at(2s)) == Turn::began);
+  CHECK(suspicion.suspected_since() == at(2s));
+  CHECK(suspicion.failed() == std::set<Suspicion::Id>{0, 1, 2});
+  CHECK(suspicion.result(0, false, 1s, 1s, at(3s)) == Turn::none);
+  CHECK(suspicion.result(1, true, 1s, 1s, at(4s)) == Turn::ended);
+  CHECK(!suspicion.suspected_since());
+  CHECK(suspicion.failed().empty());
+}
+
+TEST_CASE("a new list of pools does not end a suspicion") {
+  Suspicion suspicion;
+  suspicion.set_pools(2, {{0}, {1}});
+  suspicion.assume_sound(0);
+  suspicion.assume_sound(1);
+  suspicion.result(0, false, 1s, 1s, at(0s));
+  suspicion.result(1, false, 1s, 1s, at(1s));
+  suspicion.set_pools(3, {{0}, {1}, {2}});
+  CHECK(suspicion.suspected_since() == at(1s));
+  CHECK(suspicion.result(2, false, 1s, 1s, at(2s)) == Suspicion::Turn::none);
+  CHECK(suspicion.result(0, true, 1s, 1s, at(3s)) == Suspicion::Turn::ended);
+}
+
+TEST_CASE("trouble is over when it was quiet for a while") {
+  Suspicion suspicion;
+  using Turn = Suspicion::Turn;
+  CHECK(suspicion.trouble_over(at(0s)) == Turn::none);
+  CHECK(suspicion.trouble("too many open files", at(0s)) == Turn::began);
+  CHECK(suspicion.trouble("too many open files", at(5s)) == Turn::none);
+  CHECK(suspicion.trouble_reason() == "too many open files");
+  CHECK(suspicion.trouble_over(at(14s)) == Turn::none);
+  CHECK(suspicion.trouble_since() == at(0s));
+  CHECK(suspicion.trouble_over(at(15s)) == Turn::ended);
+  CHECK(!suspicion.trouble_since());
+}

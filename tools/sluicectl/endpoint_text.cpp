@@ -1,0 +1,92 @@
+#include "endpoint_text.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "reply.hpp"
+
+namespace sluice::ctl {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+
+bool serves(std::string_view health) { return health == "up" || health == "degraded"; }
+
+// How far the other verdict is: "1 of 3 failures, 2 of 6 successes until they are forgotten".
+std::string progress_text(const json::value& endpoint, Time now) {
+  const auto health = text(endpoint, "health");
+  const double failures = number(endpoint, "failures"), successes = number(endpoint, "successes");
+  const double clear = number(endpoint, "clear"), rise = number(endpoint, "rise");
+  std::vector<std::string> parts;
+  if (health != "down" && failures > 0)
+    parts.push_back(
+        fmt::format("{} of {} failures", plain_number(failures), plain_number(number(endpoint, "fall"))));
+  if (serves(health) && failures > 0 && successes > 0 && clear > 0)
+    parts.push_back(fmt::format("{} of {} successes until they are forgotten", plain_number(successes),
+                                plain_number(clear)));
+  if (!serves(health) && successes > 0)
+    parts.push_back(
+        fmt::format("{} of {} successes", plain_number(std::min(successes, rise)), plain_number(rise)));
+  if (const auto held = time(endpoint, "held_until"); health == "down" && held && *held > now)
+    parts.push_back(fmt::format("held down for {} more", age_text(*held - now)));
+  return joined(parts, ", ");
+}
+
+// Of its weight, by a slow start, by slow answers, or as the endpoint asks for.
+std::string share_text(const json::value& endpoint) {
+  const auto& share = member(endpoint, "share");
+  if (!share.is_number() || share.to_number<double>() >= 1 || !serves(text(endpoint, "health"))) return "";
+  return fmt::format(" at {}%",
+                     plain_number(std::max(
+                         1.0, static_cast<double>(static_cast<int>(share.to_number<double>() * 100 + 0.5)))));
+}
+
+}  // namespace
+
+Cell state_cell(const json::value& endpoint) {
+  const auto health = text(endpoint, "health");
+  const bool serving = flag(endpoint, "serving");
+  const auto& word = member(endpoint, "word");
+  const auto kind = text(word, "word");
+  if (kind == "drain") return {fmt::format("drained ({})", health), Colour::warning};
+  if (kind == "up") return {fmt::format("held up ({})", health), Colour::warning};
+  if (kind == "down") return {fmt::format("held down ({})", health), Colour::warning};
+  const auto share = share_text(endpoint);
+  const auto shown = health + share + (serving || !serves(health) ? "" : ", unused");
+  if (serves(health))
+    return {shown, !serving                          ? Colour::none
+                   : health == "up" && share.empty() ? Colour::good
+                                                     : Colour::warning};
+  return {shown + (serving ? ", in answers" : ""), health == "down" ? Colour::bad : Colour::warning};
+}
+
+std::string last_check_text(const json::value& endpoint, bool checked, Time now) {
+  if (!checked) return "not checked";
+  const auto& last = member(endpoint, "last");
+  if (!last.is_object()) return "no check has ended yet";
+  auto result = fmt::format("{}, {}ms, {} ago", text(last, "detail"), plain_number(number(last, "took_ms")),
+                            age(last, "at", now));
+  if (const auto progress = progress_text(endpoint, now); !progress.empty()) result += ", " + progress;
+  return result;
+}
+
+std::string word_text(const json::value& word, Time now) {
+  auto result = "by " + text(word, "by");
+  if (const auto until = time(word, "until"))
+    result += fmt::format(", {} left", age_text(std::max(*until - now, Duration{0})));
+  if (const auto reason = text(word, "reason"); !reason.empty()) result += ": " + reason;
+  return result;
+}
+
+std::string scheduled_text(const json::value& scheduled) {
+  auto result = fmt::format("{} at {} UTC", text(scheduled, "word"), date_text(scheduled, "at"));
+  if (const auto length = text(scheduled, "for"); !length.empty()) result += ", for " + length;
+  result += ", by " + text(scheduled, "by");
+  if (const auto reason = text(scheduled, "reason"); !reason.empty()) result += ": " + reason;
+  return result;
+}
+
+}  // namespace sluice::ctl
