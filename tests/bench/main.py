@@ -4,16 +4,16 @@ import argparse
 import json
 import sys
 
+import checking
 import compare
 import fleet
-import health
 import latency
 import million
 import workers
 from common import harness
 
 MEASUREMENTS = {"compare": compare, "latency": latency, "workers": workers, "million": million, "fleet": fleet,
-                "health": health}
+                "checking": checking}
 
 
 def parse(arguments):

@@ -1,4 +1,4 @@
-"""tools/bench health: what checking costs, and how soon the dead are out of the answers.
+"""tools/bench checking: what checking costs, and how soon the dead are out of the answers.
 
 Fleet: 10,000 HTTP endpoints, all of them one nginx, beside gdnsd's http_status with the same set; its least interval is 2 s. Everything runs in
 a network namespace of its own. For each:
