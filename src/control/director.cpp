@@ -48,6 +48,9 @@ constexpr Duration first_round_max = 5s;
 // Health that was seen longer ago than this says nothing any more.
 constexpr Duration health_age_max = 10min;
 
+// Of what probes bring, the least time from one publication to the next.
+constexpr Duration publish_interval = 20ms;
+
 // How often it is written that we were there to see it.
 constexpr Duration heartbeat_interval = 10s;
 
@@ -153,6 +156,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         first_round_timer_(executor_),
         heartbeat_timer_(executor_),
         warm_timer_(executor_),
+        publish_timer_(executor_),
         expiry_timer_(executor_),
         report_timer_(executor_),
         cookie_secrets_(std::move(loaded.cookie_secrets)),
@@ -245,7 +249,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   asio::system_timer warm_timer_;  // of the next step of a slow start
   bool warming_armed_ = false;
   std::set<const config::Pool*> changed_pools_;  // to be published
-  asio::system_timer expiry_timer_;              // of the next operator's word that ends
+  asio::steady_timer publish_timer_;
+  std::chrono::steady_clock::time_point pools_published_{};
+  asio::system_timer expiry_timer_;  // of the next operator's word that ends
   Reports reports_;
   asio::steady_timer report_timer_;  // of the next report that may be missing
   std::list<std::shared_ptr<Running>> check_runs_;
@@ -286,6 +292,7 @@ void Director::Implementation::stop() {
   first_round_timer_.cancel();
   heartbeat_timer_.cancel();
   warm_timer_.cancel();
+  publish_timer_.cancel();
   expiry_timer_.cancel();
   report_timer_.cancel();
   refuse_check_runs();
@@ -384,9 +391,12 @@ void Director::Implementation::arm_expiry() {
 // --- health ---
 
 void Director::Implementation::restore_health(const store::Saved& saved) {
-  if (wall_now() - saved.health_until > health_age_max) return journal_.keep(store::HealthForgotten{});
+  const Time now = wall_now();
+  // Of the future: by a clock that has been set back since.
+  if (saved.health_until > now || now - saved.health_until > health_age_max)
+    return journal_.keep(store::HealthForgotten{});
   bool all_known = true;
-  for (const auto& seen : saved.health) all_known = model_.restore_health(seen, wall_now()) && all_known;
+  for (const auto& seen : saved.health) all_known = model_.restore_health(seen, now) && all_known;
   if (all_known) return;
   journal_.keep(store::HealthForgotten{});
   keep_health();
@@ -458,19 +468,24 @@ void Director::Implementation::note_verdict(const HealthKey& key, const std::str
   journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
 }
 
-// What comes in one turn of the executor is published together: a view holds all endpoints of its pool.
+// What comes in one turn of the executor, or soon after a publication, is published together: a view holds
+// all endpoints of its pool, and thousands of them may change in a second.
 void Director::Implementation::publish_soon(const std::vector<HealthKey>& keys) {
   const bool is_due = !changed_pools_.empty();
   for (const auto& key : keys) {
     const auto& pools = model_.health().at(key).pools;
     changed_pools_.insert(pools.begin(), pools.end());
   }
-  if (!is_due && !changed_pools_.empty())
-    on_control_thread([](Implementation& director) { director.publish_changed_pools(); });
+  if (is_due || changed_pools_.empty()) return;
+  publish_timer_.expires_at(pools_published_ + publish_interval);
+  publish_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->publish_changed_pools();
+  });
 }
 
 void Director::Implementation::publish_changed_pools() {
   for (const auto* pool : std::exchange(changed_pools_, {})) publisher_.publish_pool(*pool);
+  pools_published_ = std::chrono::steady_clock::now();
 }
 
 void Director::Implementation::arm_warming() {

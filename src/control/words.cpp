@@ -314,7 +314,8 @@ class Passing {
   void carry_out(const store::ScheduledWord& due, Decision& decision) {
     decision.changes.emplace_back(store::ScheduledWordDone{endpoint_, due.at});
     // A word that was said after it was due, while the store could not be written.
-    if (after_ && after_->since > due.at) return;
+    if (after_ && after_->since > due.at) return keep_present(due, decision);
+    if (outlasts(due)) return keep_present(due, decision);
     end_by(due.at, decision);
     add_event(due, decision);
     after_.reset();
@@ -331,6 +332,18 @@ class Passing {
   }
 
  private:
+  // A word for some time does not end one that holds for longer.
+  bool outlasts(const store::ScheduledWord& due) const {
+    return after_ && due.word && due.length && (!after_->until || *after_->until > due.at + *due.length);
+  }
+
+  void keep_present(const store::ScheduledWord& due, Decision& decision) {
+    decision.events.push_back(
+        {0, now_, due.by, "endpoint.schedule", to_text(endpoint_),
+         fmt::format("{} stays {}, as {} said: what was scheduled for {} does not take its place",
+                     to_text(endpoint_), past_tense(after_->word), after_->by, to_text(due.at))});
+  }
+
   void end_by(Time time, Decision& decision) {
     if (!after_ || !after_->until || *after_->until > time) return;
     const auto address = to_text(endpoint_);

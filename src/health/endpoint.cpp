@@ -60,6 +60,12 @@ void count(State& state, const Rules& rules, const ProbeResult& result) {
   state.quick = slow ? 0 : std::min(state.quick + 1, rules.rise);
 }
 
+// A hold-down is never longer than it may be: what seems so was written by a clock that has been set back
+// since.
+bool is_held(const State& state, const Rules& rules, Time now) {
+  return now < state.held_until && state.held_until - now <= rules.hold_down_max;
+}
+
 // All that speaks for a change, the strongest first.
 std::array<std::optional<Cause>, 4> causes(const State& state, const Rules& rules, const ProbeResult& result,
                                            Time now) {
@@ -69,9 +75,11 @@ std::array<std::optional<Cause>, 4> causes(const State& state, const Rules& rule
   if (result.word == Word::down) return {Cause::told_down};
   if (result.word == Word::drain) return {Cause::told_drain};
   if (!result.success) return {when(state.failures >= rules.fall, Cause::fallen), Cause::failure};
-  return {when(state.successes >= rules.rise && now >= state.held_until, Cause::risen),
-          when(state.slow >= rules.fall, Cause::slowed), when(state.quick >= rules.rise, Cause::quickened),
-          Cause::success};
+  const bool risen = state.successes >= rules.rise && !is_held(state, rules, now);
+  // A drained endpoint that was down before has to prove itself like any other.
+  const bool was_well = state.failures < rules.fall && !is_held(state, rules, now);
+  return {when(risen, Cause::risen), when(state.slow >= rules.fall, Cause::slowed),
+          when(state.quick >= rules.rise, Cause::quickened), when(risen || was_well, Cause::success)};
 }
 
 std::string in_a_row(unsigned count, std::string_view one, std::string_view many) {
@@ -127,6 +135,7 @@ void enter(State& state, const State& before, const Rules& rules, Time now) {
 unsigned warm_steps(const State& state, const Rules& rules, Time now) {
   if (state.warm_since == Time{} || rules.slow_start <= Duration{}) return slow_start_steps;
   const auto passed = std::chrono::duration_cast<Duration>(now - state.warm_since);
+  if (passed < -rules.slow_start) return slow_start_steps;  // a clock that was set back
   if (passed < Duration{}) return 1;
   if (passed >= rules.slow_start) return slow_start_steps;
   return std::max(1U, static_cast<unsigned>(passed * slow_start_steps / rules.slow_start));
@@ -192,9 +201,13 @@ std::optional<Time> next_share(const State& state, const Rules& rules, Time now)
 }
 
 std::optional<Duration> least_time_to_change(const State& state, const Rules& rules, Duration interval) {
-  if (serves(state.verdict) && state.failures > 0) return interval * (rules.fall - state.failures);
+  // A reload may have lowered `fall` below what has been counted.
+  if (serves(state.verdict) && state.failures > 0)
+    return interval * (rules.fall > state.failures ? rules.fall - state.failures : 1);
   if (state.verdict != down || state.successes == 0) return {};
-  const auto held = std::chrono::duration_cast<Duration>(state.held_until - state.last_at);
+  const auto held = is_held(state, rules, state.last_at)
+                        ? std::chrono::duration_cast<Duration>(state.held_until - state.last_at)
+                        : Duration{};
   const unsigned missing = state.successes < rules.rise ? rules.rise - state.successes : 1;
   return std::max(interval * missing, held);
 }

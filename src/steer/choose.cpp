@@ -235,11 +235,14 @@ Choice choose(const Block& block, const Table& table, Draw draw, Family family) 
       std::lower_bound(runs.begin, runs.end, draw.slot,
                        [](const SlotRun& candidate, std::uint16_t slot) { return candidate.last < slot; });
   Seen seen = look_at(block, pools_of(table)[run->pool], family);
-  if (seen.loses_share()) seen = Redirection(block, table, family).from(seen, draw.detour);
-
   Choice choice;
-  choice.counter = seen.pool->counter;
   choice.ttl = ttl_of(table, *seen.view);
+  if (seen.loses_share()) {
+    seen = Redirection(block, table, family).from(seen, draw.detour);
+    // It may be about to come back, as the other may be about to go.
+    choice.ttl = std::min(choice.ttl, ttl_of(table, *seen.view));
+  }
+  choice.counter = seen.pool->counter;
   if (seen.windows == nullptr) return choice;
   choice.answer = window_at(block, *seen.windows, draw.spot);
   choice.last_resort = !seen.alive();

@@ -319,6 +319,20 @@ TEST_CASE("a scheduled word takes the place of the one in force") {
   CHECK_FALSE(model.word(address("192.0.2.10"))->until.has_value());
 }
 
+TEST_CASE("a scheduled word for some time does not end one that holds for longer") {
+  Model model(parsed(config_text));
+  take(model, drain(model, about("192.0.2.10", R"(, "at": "+10m", "for": "5m")")).value());
+  take(model, say_word(model, request(CommandId::endpoint_down, about("192.0.2.10", R"(, "reason": "disk")")),
+                       store::Word::down, at(60))
+                  .value());
+  const auto due = due_words(model, at(600), at(0));
+  REQUIRE(due.events.size() == 1);
+  CHECK(due.events[0].text.find("192.0.2.10 stays held down, as root said") == 0);
+  take(model, due);
+  CHECK(model.word(address("192.0.2.10"))->word == store::Word::down);
+  CHECK(due_words(model, at(900), at(0)).changes.empty());
+}
+
 TEST_CASE("status shows scheduled words") {
   Model model(parsed(config_text));
   take(model, drain(model, about("192.0.2.10", R"(, "at": "+10m", "for": "90s", "reason": "disk")")).value());

@@ -134,6 +134,7 @@ TEST_CASE("the hold-down grows with each fall, up to its bound") {
       {"up for as long as hold_down_max: the past is forgotten", holding(4s, 6s), "+-+-++++++++++-+",
        "UdUddddUUUUUUUdU"},
       {"failures while it is held do not lengthen it", holding(4s, 60s), "+-+---+++", "UdUddddUU"},
+      {"a hold-down longer than may be is none", holding(4s, 0s), "+-+-+", "UdUdU"},
       {"hold_down 0s: none", holding(0s, 60s), "+-+-+-+-+", "UdUdUdUdU"},
   });
 }
@@ -162,6 +163,8 @@ TEST_CASE("what an endpoint says of itself takes effect at once") {
       {"down", counting(2, 3, 6), "+X", "Ud"},
       {"after down it has to rise", counting(2, 3, 6), "+X++", "UddU"},
       {"from down to drained", counting(2, 3, 6), "-R+", "drU"},
+      {"a drain is no way around rise", counting(3, 1, 6), "+-R+++", "UdrrUU"},
+      {"nor around the hold-down", holding(4s, 60s), "+-+-R++++", "UdUdrrrUU"},
       {"from degraded to drained", with_slow(1, 1), "+sR", "Ugr"},
   });
 }
