@@ -225,12 +225,6 @@ const Case bad_values[] = {
      "7:26: command: expected at most 4095 octets, and none of them 0, got \"a\\u0000b\"\n"},
     {"check: exec of a relative path", "[check.db]\ntype = \"exec\"\ncommand = [\"check\"]\n",
      "7:12: command: expected an absolute path such as \"/usr/bin/pg_isready\" first, got \"check\"\n"},
-    {"check: exec of what is not there", "[check.db]\ntype = \"exec\"\ncommand = [\"/nonexistent/check\"]\n",
-     "7:12: command: /nonexistent/check cannot be executed: No such file or directory\n"},
-    {"check: exec of what is no program", "[check.db]\ntype = \"exec\"\ncommand = [\"/etc/passwd\", \"x\"]\n",
-     "7:12: command: /etc/passwd cannot be executed: Permission denied\n"},
-    {"check: exec of a folder", "[check.db]\ntype = \"exec\"\ncommand = [\"/bin/\"]\n",
-     "7:12: command: /bin/ is no file\n"},
     {"check: command of another type", "[check.db]\ntype = \"http\"\ncommand = [\"/bin/sh\"]\n",
      "7:1: 'command' is for checks of type \"exec\", this one is \"http\"\n"},
 
