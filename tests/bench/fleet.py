@@ -20,6 +20,7 @@ import peers
 from common import Server, harness, message, run_load, write_queries
 
 POOLS, ENDPOINTS = 3, 4
+OPERATORS = 3  # who make changes at the same time: one waits for the disk after each
 
 
 def add_arguments(parser):
@@ -121,32 +122,33 @@ class Fleet:
             samples["api"].append(self.time_change(chance.randrange(self.options.names), change_by_api))
         return samples
 
-    def make_changes(self, over, counts):
-        """As many a second as was asked for, in bursts of a millisecond."""
-        api, chance = harness.Api(self.socket_path), random.Random(4)
+    def make_changes(self, over, counts, operator):
+        """As many a second as was asked for of each operator, in bursts of a millisecond. Each has names of its own."""
+        api, chance = harness.Api(self.socket_path), random.Random(operator)
         started = time.monotonic()
+        made = 0
         while not over.is_set():
-            due = int((time.monotonic() - started) * self.options.changes)
-            for _ in range(due - counts["made"]):
-                name = chance.randrange(self.options.names)
+            due = int((time.monotonic() - started) * self.options.changes / OPERATORS)
+            for _ in range(due - made):
+                name = chance.randrange(self.options.names // OPERATORS) * OPERATORS + operator
                 status, body = api.set_weights(f"{label(name)}.{peers.ZONE}", self.next_weights(name)[1])
                 harness.expect(status == 200, f"the API said {status}: {body}")
-                counts["made"] += 1
+                made += 1
             time.sleep(0.001)
-        counts["seconds"] = time.monotonic() - started
+        counts.append(made / (time.monotonic() - started))
 
     def count_queries(self, sandbox, changing):
         questions = [(label(number), "A") for number in random.Random(5).sample(range(self.options.names), min(self.options.names, 50_000))]
         queries, _ = write_queries(sandbox, 0, questions)
-        over, counts = threading.Event(), {"made": 0}
-        changer = threading.Thread(target=self.make_changes, args=(over, counts))
-        if changing:
+        over, counts = threading.Event(), []
+        changers = [threading.Thread(target=self.make_changes, args=(over, counts, operator)) for operator in range(OPERATORS if changing else 0)]
+        for changer in changers:
             changer.start()
         result = run_load(self.options.build, self.server.port, queries, self.options.seconds, "--rate", self.options.rate)
         over.set()
-        if changing:
+        for changer in changers:
             changer.join()
-            result["changes_per_second"] = counts["made"] / counts["seconds"]
+        result["changes_per_second"] = sum(counts)
         return result
 
 
