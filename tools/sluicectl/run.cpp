@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 using control::CommandId;
 using control::CommandRow;
 
-constexpr Duration read_timeout = 5s;      // the daemon answers reads from memory
+constexpr Duration read_timeout = 30s;     // from memory; but of 100,000 names there is much to tell
 constexpr Duration change_timeout = 30s;   // a change waits for the disk, a reload for all zones
 constexpr Duration probe_timeout = 90s;    // a check may take a minute, and the daemon adds some for waiting
 constexpr Duration poll_period = 30s;      // of events --follow
