@@ -12,11 +12,7 @@
 namespace sluice::control {
 namespace {
 
-const std::string health_config = R"(
-[server]
-listen = ["127.0.0.1:53"]
-[zone."shop.example"]
-file = "shop.example.zone"
+const std::string health_config = server_and_zone + R"(
 [check.web]
 type = "tcp"
 port = 80

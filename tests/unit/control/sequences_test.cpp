@@ -25,11 +25,7 @@ constexpr int sequences = 10'000;
 #endif
 constexpr int events_max = 12;
 
-const std::string world = R"(
-[server]
-listen = ["127.0.0.1:53"]
-[zone."shop.example"]
-file = "shop.example.zone"
+const std::string world = server_and_zone + R"(
 [check.web]
 type = "tcp"
 port = 80

@@ -15,12 +15,16 @@
 
 namespace sluice::control {
 
-// A zone and a check; what a test needs beside them comes behind.
-inline const std::string config_head = R"(
+// What each config has; what a test needs beside it comes behind.
+inline const std::string server_and_zone = R"(
 [server]
 listen = ["127.0.0.1:0"]
 [zone."shop.example"]
 file = "shop.example.zone"
+)";
+
+// With a check.
+inline const std::string config_head = server_and_zone + R"(
 [check.web]
 type = "tcp"
 port = 80
