@@ -134,6 +134,10 @@ bool is_own(const error_code& failure) {
       errc::not_enough_memory,
       errc::address_not_available,         // no free port on our side, or no address of the family
       errc::address_family_not_supported,  // IPv6 is switched off
+      errc::operation_not_permitted,
+      errc::permission_denied,  // a local firewall, or a prohibiting route
+      errc::network_down,
+      errc::invalid_argument,  // a black hole in the routing table
   };
   return std::any_of(std::begin(own), std::end(own), [&](errc::errc_t code) { return failure == code; });
 }

@@ -74,7 +74,7 @@ TEST_CASE("failures in words") {
        "timeout after 1s while waiting for the agent's line"},
       {"an agent's reset", Stage::listening, asio::error::connection_reset,
        "connection closed before the agent's line had an end"},
-      {"another one", Stage::connecting, asio::error::access_denied, "Permission denied"},
+      {"another one", Stage::connecting, asio::error::connection_aborted, "Software caused connection abort"},
   };
   for (const auto& row : rows) {
     CAPTURE(row.name);
@@ -89,7 +89,8 @@ TEST_CASE("failures in words") {
 TEST_CASE("what we lack ourselves says nothing about the endpoint") {
   for (const auto code :
        {errc::too_many_files_open, errc::too_many_files_open_in_system, errc::no_buffer_space,
-        errc::not_enough_memory, errc::address_not_available, errc::address_family_not_supported}) {
+        errc::not_enough_memory, errc::address_not_available, errc::address_family_not_supported,
+        errc::operation_not_permitted, errc::permission_denied, errc::network_down, errc::invalid_argument}) {
     const auto failure = make_error_code(code);
     CAPTURE(failure.message());
     const auto result = judge(web_check(), {Stage::connecting, failure, std::nullopt, 0ms});
