@@ -4,9 +4,13 @@
 //   start  phase      phase + interval   phase + 2 intervals
 //     |------|---------------|---------------------|----->        0 <= phase < interval
 //   first  second          third
+//
+// When many start together, their first probes are spread over `first_window_max`, in the order of their
+// phases.
 #pragma once
 
 #include <chrono>
+#include <vector>
 
 #include "probe/prober.hpp"
 
@@ -17,6 +21,21 @@ using Clock = std::chrono::steady_clock;  // an interval is not to change when s
 // The same for a target in every process: two daemons that probe one endpoint keep their own rhythm after a
 // restart.
 Duration phase_of(const Target& target);
+
+// As many new targets may begin at once: that is no burst.
+inline constexpr std::size_t begin_at_once_max = 64;
+
+// The first probes of more of them are spread over so much, or over their interval where that is less.
+inline constexpr Duration first_window_max{2000};
+
+// From the start to the target's first probe, when it is one of `count` new ones.
+Duration first_delay(const Target& target, std::size_t count);
+
+// From the start to the second one: on the grid, and after the first.
+Duration second_delay(const Target& target, Duration first);
+
+// By when each of these, which begin together, has its first result, even if all of them time out.
+Duration first_round_time(const std::vector<Target>& targets);
 
 // The due time after `due`, whose probe has ended at `now`. A probe that waited for a place may be late by
 // more than an interval; times that have passed wholly are left out then, instead of probing several times at

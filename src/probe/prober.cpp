@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -45,11 +46,12 @@ struct Job {
   Job(const asio::any_io_executor& executor, Target its_target)
       : target(std::move(its_target)), timer(executor) {}
 
-  const Target target;
+  Target target;  // but for the rules always the same: probes that are open refer to it
   asio::steady_timer timer;
   std::optional<boost::beast::tcp_stream> stream;  // while a probe is open
   std::optional<Tools> tools;                      // from the first probe on
   bool stopped = false;
+  bool program_lost = false;  // the last one's supervisor was killed
 
   // Nothing is reported from now on, whatever still ends.
   void stop() {
@@ -58,6 +60,11 @@ struct Job {
     if (stream) stream->close();
   }
 };
+
+bool is_probed_alike(Target target, const Target& other) {
+  take_rules(target, other);
+  return target == other;
+}
 
 }  // namespace
 
@@ -83,7 +90,8 @@ class Prober::Implementation {
     return {target.destination, target.check.name, target.check.port, target.check.host};
   }
 
-  static asio::awaitable<void> run(std::shared_ptr<Implementation> self, std::shared_ptr<Job> job);
+  static asio::awaitable<void> run(std::shared_ptr<Implementation> self, std::shared_ptr<Job> job,
+                                   Duration delay);
   static asio::awaitable<void> run_asked(std::shared_ptr<Implementation> self, std::shared_ptr<Job> job);
   asio::awaitable<void> probe_once(Job& job);
   asio::awaitable<Result<health::ProbeResult>> probe_in_place(Job& job);
@@ -114,7 +122,8 @@ void Prober::Implementation::set_targets(const std::shared_ptr<Implementation>& 
     const auto key = key_of(target);
     if (kept.contains(key)) continue;
     const auto before = self->jobs_.find(key);
-    const bool same = before != self->jobs_.end() && before->second->target == target;
+    const bool same = before != self->jobs_.end() && is_probed_alike(before->second->target, target);
+    if (same) take_rules(before->second->target, target);
     kept[key] = same ? before->second : std::make_shared<Job>(self->executor_, target);
   }
   std::swap(self->jobs_, kept);
@@ -122,18 +131,24 @@ void Prober::Implementation::set_targets(const std::shared_ptr<Implementation>& 
     const auto now = self->jobs_.find(key);
     if (now == self->jobs_.end() || now->second != job) job->stop();
   }
+  std::vector<std::shared_ptr<Job>> fresh;
   for (const auto& [key, job] : self->jobs_) {
     const auto before = kept.find(key);
-    if (before == kept.end() || before->second != job)
-      asio::co_spawn(self->executor_, run(self, job), asio::detached);
+    if (before == kept.end() || before->second != job) fresh.push_back(job);
   }
+  for (const auto& job : fresh)
+    asio::co_spawn(self->executor_, run(self, job, first_delay(job->target, fresh.size())), asio::detached);
 }
 
 asio::awaitable<void> Prober::Implementation::run(std::shared_ptr<Implementation> self,
-                                                  std::shared_ptr<Job> job) {
+                                                  std::shared_ptr<Job> job, Duration delay) {
   const auto start = Clock::now();
+  if (!job->stopped && delay > Duration::zero()) {
+    job->timer.expires_at(start + delay);
+    co_await job->timer.async_wait(as_result);
+  }
   if (!job->stopped) co_await self->probe_once(*job);
-  auto due = start + phase_of(job->target);
+  auto due = start + second_delay(job->target, delay);
   while (!job->stopped) {
     // In the past when the first probe took longer than the phase: then the second one follows at once.
     job->timer.expires_at(due);
@@ -188,6 +203,7 @@ asio::awaitable<void> Prober::Implementation::probe_once(Job& job) {
 }
 
 asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_in_place(Job& job) {
+  if (job.target.check.type == config::CheckType::exec) co_return co_await probe_guarded(job);
   co_await places_.async_send(boost::system::error_code(), as_result);
   Result<health::ProbeResult> result = Error{ErrorCode::unavailable, "stopped"};
   if (!job.stopped) result = co_await probe_guarded(job);
@@ -216,9 +232,11 @@ asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_guard
 asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_by_program(Job& job) {
   if (!runner_) co_return Error{ErrorCode::unavailable, "there is no runner of exec checks"};
   auto program = program_of(job.target);
-  const auto end = co_await runner_->run(std::move(program), job.timer);
+  std::function<bool()> is_wanted = [&job] { return !job.stopped; };
+  const auto end = co_await runner_->run(std::move(program), job.timer, std::move(is_wanted));
+  const bool lost_before = std::exchange(job.program_lost, end && end->ending == Ending::lost);
   if (!end) co_return end.error();
-  co_return judge(job.target.check, *end);
+  co_return judge(job.target.check, *end, lost_before);
 }
 
 // One address after the other; each may take its part of the time that is left.

@@ -33,7 +33,8 @@ using OnTrouble = std::function<void(const Target&, const std::string& reason)>;
 // What came of a probe that somebody asked for; an error when it could not be run.
 using OnProbed = std::function<void(Result<health::ProbeResult>)>;
 
-// At most this many probes are open at once; a due probe beyond it waits for a place.
+// At most this many probes are open at once; a due probe beyond it waits for a place. Programs have places of
+// their own (programs_open_max): slow ones do not keep others waiting.
 inline constexpr std::size_t probes_open_max = 512;
 
 // Of a host's addresses, as many are tried until one succeeds. They share the deadline: with more of them,
@@ -52,7 +53,8 @@ class Prober {
   // Who runs the programs of exec checks; without one they cannot be run. Before the first targets.
   void set_runner(std::shared_ptr<RunnerClient> runner);
 
-  // Probes these from now on. Targets that were there before go on undisturbed; new ones are probed at once,
+  // Probes these from now on. Targets that were there before go on undisturbed, also when their check's rules
+  // are others now (take_rules); new ones are probed at once, or within first_window_max when they are many,
   // and then at a phase that is spread over their interval; those that are missing are stopped.
   void set_targets(const std::vector<Target>& targets);
 

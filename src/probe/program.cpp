@@ -197,7 +197,7 @@ Program program_of(const Target& target) {
   return program;
 }
 
-Result<health::ProbeResult> judge(const config::Check& check, const ProgramEnd& end) {
+Result<health::ProbeResult> judge(const config::Check& check, const ProgramEnd& end, bool lost_before) {
   const auto result = [&](bool success, std::string what) {
     return health::ProbeResult{success, with_output(std::move(what), end.output), end.took};
   };
@@ -213,6 +213,7 @@ Result<health::ProbeResult> judge(const config::Check& check, const ProgramEnd& 
         return Error{ErrorCode::unavailable, fmt::format("cannot start a program: {}", text_of(end.code))};
       return result(false, fmt::format("cannot be started: {}", text_of(end.code)));
     case Ending::lost:
+      if (lost_before) return result(false, "the program ended its supervisor");
       break;
   }
   return Error{ErrorCode::unavailable, "the process that watched the program was killed"};

@@ -91,7 +91,9 @@ std::optional<Message> decode(std::string_view octets);
 Program program_of(const Target& target);
 
 // What its end says about the endpoint. An error when it says nothing about it, because we ran out of
-// something ourselves.
-Result<health::ProbeResult> judge(const config::Check& check, const ProgramEnd& end);
+// something ourselves. A program that is lost may be lost by chance; the one that was `lost_before`, too,
+// ends its watcher itself.
+Result<health::ProbeResult> judge(const config::Check& check, const ProgramEnd& end,
+                                  bool lost_before = false);
 
 }  // namespace sluice::probe

@@ -54,7 +54,7 @@ class RunnerClient::State {
 
   static asio::awaitable<void> read(std::shared_ptr<State> self);
   static asio::awaitable<Result<ProgramEnd>> run(std::shared_ptr<State> self, Program program,
-                                                 asio::steady_timer& timer);
+                                                 asio::steady_timer& timer, std::function<bool()> is_wanted);
   void stop() {
     socket_.close();
     fail_all(unavailable("stopped"));
@@ -142,9 +142,11 @@ Result<void> RunnerClient::State::send(const RunRequest& request) {
 }
 
 asio::awaitable<Result<ProgramEnd>> RunnerClient::State::run(std::shared_ptr<State> self, Program program,
-                                                             asio::steady_timer& timer) {
+                                                             asio::steady_timer& timer,
+                                                             std::function<bool()> is_wanted) {
   co_await self->places_.async_send(error_code(), as_result);
-  auto end = co_await self->exchange(std::move(program), timer);
+  Result<ProgramEnd> end = unavailable("stopped");
+  if (!is_wanted || is_wanted()) end = co_await self->exchange(std::move(program), timer);
   self->places_.try_receive([](error_code) {});
   co_return end;
 }
@@ -170,8 +172,9 @@ RunnerClient::RunnerClient(asio::any_io_executor executor, RunnerProcess runner)
 
 RunnerClient::~RunnerClient() { stop(); }
 
-asio::awaitable<Result<ProgramEnd>> RunnerClient::run(Program program, asio::steady_timer& timer) {
-  return State::run(state_, std::move(program), timer);
+asio::awaitable<Result<ProgramEnd>> RunnerClient::run(Program program, asio::steady_timer& timer,
+                                                      std::function<bool()> is_wanted) {
+  return State::run(state_, std::move(program), timer, std::move(is_wanted));
 }
 
 void RunnerClient::stop() { state_->stop(); }

@@ -4,6 +4,7 @@
 //   auto end = co_await client.run(std::move(program), timer);
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -36,8 +37,9 @@ class RunnerClient {
 
   // An error when the program could not be run for lack of something of our own (the runner, say), and when
   // the timer was cancelled by somebody else. The timer is the caller's, lives until the end, and is set
-  // here.
-  boost::asio::awaitable<Result<ProgramEnd>> run(Program program, boost::asio::steady_timer& timer);
+  // here. `is_wanted` is asked when the program's turn comes; without it, it is.
+  boost::asio::awaitable<Result<ProgramEnd>> run(Program program, boost::asio::steady_timer& timer,
+                                                 std::function<bool()> is_wanted = {});
 
   // Ends the runner, and with it all programs.
   void stop();

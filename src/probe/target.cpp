@@ -22,6 +22,19 @@ Target target_of(const config::Endpoint& endpoint, const config::Check& check) {
   return target;
 }
 
+void take_rules(Target& target, const Target& from) {
+  auto& to = target.check;
+  const auto& check = from.check;
+  to.rise = check.rise;
+  to.fall = check.fall;
+  to.clear = check.clear;
+  to.hold_down = check.hold_down;
+  to.hold_down_max = check.hold_down_max;
+  to.slow_start = check.slow_start;
+  to.slow = check.slow;
+  to.degraded_share = check.degraded_share;
+}
+
 Target at_address(const Target& host, const Address& address, Duration limit) {
   Target target{address, host.check};
   target.check.host = host_field(host);

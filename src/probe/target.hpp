@@ -22,6 +22,9 @@ struct Target {
 // for the endpoint all the same: its name or address is the Host field, unless the check has one.
 Target target_of(const config::Endpoint& endpoint, const config::Check& check);
 
+// Takes over what results mean (health::Rules), which no probe depends on; all else stays.
+void take_rules(Target& target, const Target& from);
+
 // The probe of one of a host's addresses, which may take `limit`: what is asked for is the host all the same.
 Target at_address(const Target& host, const Address& address, Duration limit);
 

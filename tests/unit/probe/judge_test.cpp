@@ -1,7 +1,10 @@
 // The deciding parts of a probe: what an attempt means, what is asked, and when the next one is due.
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -11,6 +14,7 @@
 
 #include "probe/attempt.hpp"
 #include "probe/cadence.hpp"
+#include "probe/runner_client.hpp"
 
 using namespace sluice;
 using namespace sluice::probe;
@@ -344,4 +348,81 @@ TEST_CASE("phases are fixed, within the interval, and spread over it") {
   Target one{*parse_address("192.0.2.1"), web_check()}, other = one;
   other.check.name = "other";
   CHECK(phase_of(one) != phase_of(other));
+}
+
+TEST_CASE("the first probes of many new targets are spread, and the next ones stand on the grid") {
+  for (const auto interval : {Duration(1s), Duration(10s), Duration(10min)}) {
+    CAPTURE(interval.count());
+    const Duration window = std::min<Duration>(interval, first_window_max);
+    constexpr std::size_t count = 3000, slots = 20;
+    std::array<std::size_t, slots> in_slot{};
+    for (std::size_t i = 0; i < count; ++i) {
+      Target target{*parse_address("192.0.2.1"), web_check()};
+      target.check.name = std::to_string(i);
+      target.check.interval = interval;
+      CHECK(first_delay(target, begin_at_once_max) == 0ms);
+      const auto first = first_delay(target, count), second = second_delay(target, first);
+      REQUIRE(first >= 0ms);
+      REQUIRE(first < window);
+      REQUIRE(second > first);
+      REQUIRE(second <= first + interval);
+      REQUIRE(second % interval == phase_of(target));
+      ++in_slot[static_cast<std::size_t>(first * slots / window)];
+    }
+    for (const auto started : in_slot) {
+      CHECK(started > count / slots / 2);
+      CHECK(started < count / slots * 2);
+    }
+  }
+}
+
+TEST_CASE("how long a first round may take") {
+  struct Row {
+    const char* name;
+    std::size_t connections, programs;
+    Duration time;
+  };
+  const Row rows[] = {
+      {"nothing", 0, 0, 0s},
+      {"one", 1, 0, 1s},
+      {"as many as begin at once", begin_at_once_max, 0, 1s},
+      {"spread", begin_at_once_max + 1, 0, 2s + 1s},
+      {"spread, all connections at once", probes_open_max, 0, 2s + 1s},
+      {"they wait for each other", probes_open_max + 1, 0, 2s + 2 * 1s},
+      {"programs", 0, programs_open_max, 3s},
+      {"programs wait for each other", 0, programs_open_max + 1, 2s + 2 * 3s},
+      {"both: the longer one counts", probes_open_max, programs_open_max, 2s + 3s},
+      {"both: the connections", 4 * probes_open_max, programs_open_max, 2s + 4 * 1s},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    Target connection{*parse_address("192.0.2.1"), web_check()}, program = connection;
+    program.check.type = config::CheckType::exec;
+    program.check.timeout = 3s;
+    std::vector<Target> targets(row.connections, connection);
+    targets.insert(targets.end(), row.programs, program);
+    CHECK(first_round_time(targets) == row.time);
+  }
+}
+
+TEST_CASE("rules are what no probe depends on") {
+  auto check = web_check();
+  check.rise = 3;
+  check.fall = 4;
+  check.clear = 5;
+  check.hold_down = 6s;
+  check.hold_down_max = 7s;
+  check.slow_start = 8s;
+  check.slow = 9ms;
+  check.degraded_share = 0.1;
+  const Target from{*parse_address("192.0.2.1"), check};
+  Target target{from.destination, web_check()};
+  take_rules(target, from);
+  CHECK(target == from);
+  Target other{*parse_address("192.0.2.2"), web_check()};
+  other.check.interval = 3s;
+  take_rules(other, from);
+  CHECK(other.destination == *parse_address("192.0.2.2"));
+  CHECK(other.check.interval == 3s);
+  CHECK(other.check.rise == 3);
 }

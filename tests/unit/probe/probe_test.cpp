@@ -389,6 +389,34 @@ TEST_CASE("targets that stay go on undisturbed, new ones start at once, missing 
   expect({"ends/10s"});
 }
 
+TEST_CASE("a target whose rules alone have changed goes on, and is reported with the new ones") {
+  asio::io_context io;
+  int asked = 0;
+  const Server server(io, "127.0.0.1", [&](tcp::socket& socket) -> asio::awaitable<void> {
+    ++asked;
+    co_await say_nothing(socket);
+  });
+  auto target = http_target(server);
+  target.check.timeout = 200ms;
+  std::vector<Target> probed;
+  Prober prober(io.get_executor(),
+                [&](const Target& its_target, const health::ProbeResult&) { probed.push_back(its_target); });
+  prober.set_targets({target});
+  run_until(io, [&] { return asked > 0; });  // the probe is under way
+  target.check.fall = 7;
+  target.check.hold_down = 1min;
+  prober.set_targets({target});
+  run_until(io, [&] { return !probed.empty(); });
+  target.check.fall = 8;
+  prober.set_targets({target});
+  io.restart();
+  io.poll();
+  CHECK(asked == 1);
+  REQUIRE(probed.size() == 1);
+  CHECK(probed[0].check.fall == 7);
+  CHECK(probed[0].check.hold_down == 1min);
+}
+
 TEST_CASE("nothing is reported after a stop, and nothing is left open") {
   for (const bool destroyed : {false, true}) {
     CAPTURE(destroyed);
@@ -512,7 +540,11 @@ TEST_CASE("no more than probes_open_max are open at once, and the others have th
   });
   const auto before = open_files();
   std::size_t most = 0;
-  prober.set_targets(targets);
+  // So few at a time that they begin at once.
+  for (std::size_t count = 0; count < targets.size();) {
+    count = std::min(count + begin_at_once_max, targets.size());
+    prober.set_targets({targets.begin(), targets.begin() + static_cast<std::ptrdiff_t>(count)});
+  }
   run_until(io, [&] {
     io.poll();
     most = std::max(most, open_files() - before);
@@ -520,6 +552,33 @@ TEST_CASE("no more than probes_open_max are open at once, and the others have th
   });
   CHECK(most > 1);
   CHECK(most <= probes_open_max);
+}
+
+TEST_CASE("a few new targets begin at once, and many are spread") {
+  const OpenFilesLimit enough(2048);
+  for (const std::size_t count : {begin_at_once_max, begin_at_once_max + 1}) {
+    CAPTURE(count);
+    asio::io_context io;
+    const Server server(io, "127.0.0.1", nullptr);
+    std::vector<Target> targets;
+    for (std::size_t i = 0; i < count; ++i) {
+      targets.push_back(tcp_target(server));
+      targets.back().check.name = std::to_string(i);
+      targets.back().check.type = config::CheckType::agent;  // stays open: nothing is said
+    }
+    Prober prober(io.get_executor(),
+                  [](const Target&, const health::ProbeResult&) { FAIL("no result yet"); });
+    const auto before = open_files();
+    const auto start = Clock::now();
+    prober.set_targets(targets);
+    io.poll();
+    const auto open = open_files() - before;
+    if (count == begin_at_once_max) CHECK(open == count);
+    // Those that are due by now, however slow this machine is.
+    const auto passed = Clock::now() - start;
+    const auto is_due = [&](const Target& target) { return first_delay(target, count) <= passed; };
+    CHECK(open <= static_cast<std::size_t>(std::count_if(targets.begin(), targets.end(), is_due)));
+  }
 }
 
 // UBSan looks at an object of a class with virtual functions through a pipe; without descriptors it takes

@@ -143,3 +143,12 @@ TEST_CASE("what this machine lacks says nothing about the endpoint") {
   }
   CHECK(judge({}, ProgramEnd{}).has_error());
 }
+
+TEST_CASE("a program that is lost again and again ends its supervisor itself") {
+  const auto result = judge({}, {Ending::lost, 0, "", 5ms}, true);
+  REQUIRE(result.has_value());
+  CHECK_FALSE(result->success);
+  CHECK(result->detail == "the program ended its supervisor");
+  CHECK(judge({}, {Ending::exited, 0, "", 5ms}, true)->success);
+  CHECK(judge({}, {Ending::not_started, ENOMEM, "", 5ms}, true).has_error());
+}

@@ -447,6 +447,95 @@ TEST_CASE("malformed messages end nobody") {
   waitpid(keeper, nullptr, 0);
 }
 
+namespace {
+
+Target exec_target(std::string name, std::string script) {
+  Target target;
+  target.destination = *parse_address("192.0.2.1");
+  target.check.name = std::move(name);
+  target.check.type = config::CheckType::exec;
+  target.check.interval = 10min;
+  target.check.timeout = long_timeout;
+  target.check.command = {"/bin/sh", "-c", std::move(script)};
+  return target;
+}
+
+// A prober with a runner; at the end, all of it has ended.
+class ProbingWorld {
+ public:
+  ProbingWorld(OnResult on_result, OnTrouble on_trouble)
+      : prober(io.get_executor(), std::move(on_result), std::move(on_trouble)) {
+    auto runner = start_runner().value();
+    keeper_ = runner.process();
+    REQUIRE(begin(runner).has_value());
+    client_ = std::make_shared<RunnerClient>(io.get_executor(), std::move(runner));
+    prober.set_runner(client_);
+  }
+  ~ProbingWorld() {
+    prober.stop();
+    client_->stop();
+    io.restart();
+    io.run();
+    CHECK(Watched(keeper_).ends());
+    waitpid(keeper_, nullptr, 0);
+  }
+  ProbingWorld(const ProbingWorld&) = delete;
+  ProbingWorld& operator=(const ProbingWorld&) = delete;
+
+  void run_until(const std::function<bool()>& done) {
+    const auto end = Clock::now() + guard;
+    while (!done()) {
+      REQUIRE(Clock::now() < end);
+      io.restart();
+      io.run_one_for(100ms);
+    }
+  }
+
+  asio::io_context io;
+  Prober prober;
+
+ private:
+  std::shared_ptr<RunnerClient> client_;
+  pid_t keeper_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("programs that hang keep no other probe waiting") {
+  const Folder folder;
+  std::vector<std::string> probed;
+  ProbingWorld world(
+      [&](const Target& target, const health::ProbeResult&) { probed.push_back(target.check.name); }, {});
+  std::vector<Target> targets;
+  for (std::size_t i = 0; i < probes_open_max + 2; ++i) {
+    auto hanging = exec_target(std::to_string(i), "sleep 1000");
+    hanging.check.interval = 1ms;  // no wait for the first probe
+    targets.push_back(std::move(hanging));
+  }
+  world.prober.set_targets(targets);
+  auto other = exec_target("other", "");
+  other.check.type = config::CheckType::tcp;
+  other.destination = *parse_address("127.0.0.1");
+  other.check.port = 1;
+  targets.push_back(other);
+  world.prober.set_targets(targets);
+  world.run_until([&] { return !probed.empty(); });
+  CHECK(probed.front() == "other");
+}
+
+TEST_CASE("a program that ends its supervisor again and again fails; once may be chance") {
+  std::vector<std::string> said;
+  ProbingWorld world([&](const Target&, const health::ProbeResult& result) { said.push_back(result.detail); },
+                     [&](const Target&, const std::string& reason) { said.push_back(reason); });
+  auto target = exec_target("db", "kill -9 $PPID; sleep 1000");
+  target.check.interval = 20ms;
+  world.prober.set_targets({target});
+  world.run_until([&] { return said.size() >= 3; });
+  CHECK(said[0] == "the process that watched the program was killed");
+  CHECK(said[1] == "the program ended its supervisor");
+  CHECK(said[2] == "the program ended its supervisor");
+}
+
 TEST_CASE("the prober runs exec checks, and says when it cannot") {
   Target target;
   target.destination = *parse_address("192.0.2.1");
