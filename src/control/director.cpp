@@ -32,6 +32,7 @@
 #include "control/reports.hpp"
 #include "control/status.hpp"
 #include "control/words.hpp"
+#include "probe/cadence.hpp"
 
 namespace sluice::control {
 namespace {
@@ -87,14 +88,6 @@ bool is_probe_of(const probe::Target& target, const config::Check& check) {
   probed.port = check.port;
   probed.host = check.host;
   return probed == check;
-}
-
-// For the whole of a first round: probes wait for each other when there are more than can be open at once.
-Duration first_round_time(const config::Config& config, std::size_t targets) {
-  Duration longest{};
-  for (const auto& check : config.checks) longest = std::max(longest, check.timeout);
-  const auto turns = static_cast<Duration::rep>(1 + targets / probe::probes_open_max);
-  return std::min(longest * turns + first_round_grace, first_round_max);
 }
 
 Error stopping_error() { return {ErrorCode::unavailable, "the daemon is stopping"}; }
@@ -243,7 +236,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Notifier notifier_;
   const Time started_ = wall_now();
 
-  std::set<HealthKey> awaited_;  // targets without a first result
+  std::set<HealthKey> awaited_;  // targets without a first result, and without trouble that keeps it away
   asio::steady_timer first_round_timer_;
   asio::steady_timer heartbeat_timer_;
   asio::system_timer warm_timer_;  // of the next step of a slow start
@@ -276,7 +269,10 @@ void Director::Implementation::start() {
   start_probing();
   beat();
   if (awaited_.empty()) return first_publication();
-  first_round_timer_.expires_after(first_round_time(model_.config(), awaited_.size()));
+  auto targets = targets_of(model_.config());
+  std::erase_if(targets, [this](const auto& target) { return !awaited_.contains(health_key(target)); });
+  const auto time = probe::first_round_time(targets) + first_round_grace;
+  first_round_timer_.expires_after(std::min(time, first_round_max));
   first_round_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (!error) self->first_publication();
   });
@@ -436,6 +432,8 @@ void Director::Implementation::take_trouble(const probe::Target& target, const s
   take_seen(model_.apply_trouble(fmt::format("check '{}' of {} could not be run: {}", target.check.name,
                                              to_text(target.destination), reason),
                                  wall_now()));
+  awaited_.erase(health_key(target));
+  if (awaited_.empty()) first_publication();
 }
 
 void Director::Implementation::take_seen(const Model::Seen& seen) {
