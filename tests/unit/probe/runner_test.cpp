@@ -370,6 +370,24 @@ TEST_CASE("a runner that was killed is started anew, and its programs are gone")
   CHECK(next->code == 6);
 }
 
+TEST_CASE("a program that is not wanted any more when its turn comes is not started") {
+  const Folder folder;
+  World world;
+  auto program = shell("echo started >$F");
+  program.environment.push_back("F=" + folder.path("file"));
+  std::optional<Result<ProgramEnd>> end;
+  const auto run = [&]() -> asio::awaitable<void> {
+    asio::steady_timer timer(world.io);
+    std::function<bool()> is_wanted = [] { return false; };
+    end = co_await world.client->run(std::move(program), timer, std::move(is_wanted));
+  };
+  asio::co_spawn(world.io, run(), asio::detached);
+  world.run_until([&] { return end.has_value(); });
+  CHECK((*end).has_error());
+  CHECK(world.run(shell("exit 0"))->ending == Ending::exited);  // the place is free again
+  CHECK_FALSE(std::filesystem::exists(folder.path("file")));
+}
+
 TEST_CASE("a supervisor that was killed loses its program, and no other") {
   const Folder folder;
   World world;
