@@ -207,6 +207,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void beat();
   void take_seen(const Model::Seen& seen);
   void note_verdict(const HealthKey& key, const std::string& why);
+  void note_taken_back(const HealthKey& key);
   void publish_soon(const std::vector<HealthKey>& keys);
   void publish_changed_pools();
   void arm_warming();
@@ -437,18 +438,18 @@ void Director::Implementation::take_trouble(const probe::Target& target, const s
 }
 
 void Director::Implementation::take_seen(const Model::Seen& seen) {
-  using Turn = health::Suspicion::Turn;
-  const auto& suspicion = model_.suspicion();
+  using health::Turn;
   if (seen.suspicion == Turn::began)
     journal_.note(
         "health", "checker.suspected", "checker",
-        "all targets that were well fail at once, in several pools: the checker itself is the suspect, most "
-        "likely its network; all verdicts are held until a probe succeeds");
+        "all targets that were well are silent at once, in several pools: the checker itself is the suspect, "
+        "most likely its network; their verdicts are held until one of them answers");
+  for (const auto& key : seen.taken_back) note_taken_back(key);
   if (seen.suspicion == Turn::ended)
-    journal_.note("health", "checker.trusted", "checker", "a probe has succeeded: verdicts change again");
+    journal_.note("health", "checker.trusted", "checker", "a target has answered: verdicts change again");
   if (seen.trouble == Turn::began)
     journal_.note("health", "checker.trouble", "checker",
-                  suspicion.trouble_reason() + "; its last verdict stands");
+                  model_.trouble().reason() + "; its last verdict stands");
   if (seen.trouble == Turn::ended)
     journal_.note("health", "checker.well", "checker", "all probes can be run again");
   publish_soon(seen.to_publish);
@@ -463,6 +464,16 @@ void Director::Implementation::note_verdict(const HealthKey& key, const std::str
   if (state.held_until > state.last_at)
     text += fmt::format("; it falls often, and stays down until {} at least", to_text(state.held_until));
   journal_.note("health", fmt::format("endpoint.{}", verdict), to_text(key.destination), std::move(text));
+  journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
+}
+
+void Director::Implementation::note_taken_back(const HealthKey& key) {
+  const auto& state = model_.health().at(key).state;
+  const auto* verdict = health::to_text(state.verdict);
+  journal_.note("health", fmt::format("endpoint.{}", verdict), to_text(key.destination),
+                fmt::format("{} is {} again by check {}: what took it down is suspected to be the checker's "
+                            "own failure",
+                            to_text(key.destination), verdict, key.check));
   journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
 }
 

@@ -18,6 +18,18 @@ struct Overloaded : Handlers... {
 template <class... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
+bool is_loopback(const Address& address) {
+  if (address.family == Family::v4) return address.octets[0] == 127;
+  Address one{Family::v6};
+  one.octets.back() = 1;
+  return address == one;
+}
+
+health::Evidence evidence_of(const health::ProbeResult& result) {
+  if (result.success) return health::Evidence::success;
+  return is_silence(result) ? health::Evidence::silence : health::Evidence::answer;
+}
+
 std::vector<std::string> pool_names(const config::Steer& steer) {
   std::vector<std::string> names;
   for (const auto& pool : steer.pools) names.push_back(pool.pool);
@@ -83,6 +95,12 @@ Result<const config::Steer*> find_steer(const Model& model, const Request& reque
 
 HealthKey health_key(const probe::Target& target) {
   return {target.destination, target.check.port, target.check.host, target.check.name};
+}
+
+std::optional<Side> side_of(const wire::Destination& destination, config::CheckType type) {
+  if (type == config::CheckType::exec || type == config::CheckType::push) return {};
+  const auto* address = destination.address();
+  return address != nullptr && is_loopback(*address) ? Side::here : Side::away;
 }
 
 health::Rules rules_of(const config::Check& check) {
@@ -230,14 +248,9 @@ Model::Seen Model::apply_probe(const HealthKey& key, const health::ProbeResult& 
   if (found == health_.end()) return {};
   Watched& watched = found->second;
   const auto& check = *config_.find_check(key.check);
-  const bool answered = result.success || result.word != health::Word::none;
-  if (!answered && !suspicion_.failed().contains(watched.id)) watched.before = watched.state;
-
   Seen seen;
-  seen.suspicion = suspicion_.result(watched.id, answered, check.interval, check.timeout, now);
-  seen.trouble = suspicion_.trouble_over(now);
-  if (seen.suspicion == health::Suspicion::Turn::began) seen.to_publish = restore_failed(now);
-  if (suspicion_.suspected_since() && !answered) {
+  seen.trouble = trouble_.over(now);
+  if (suspect(key, watched, result, now, seen)) {
     watched.state.last = result;
     watched.state.last_at = now;
     return seen;
@@ -248,6 +261,44 @@ Model::Seen Model::apply_probe(const HealthKey& key, const health::ProbeResult& 
   seen.why = std::move(step.why);
   take_state(key, watched, std::move(step.state), now);
   return seen;
+}
+
+std::optional<Side> Model::side_of(const HealthKey& key) const {
+  return control::side_of(key.destination, config_.find_check(key.check)->type);
+}
+
+std::optional<Time> Model::suspected_since() const {
+  std::optional<Time> since;
+  for (const auto& suspicion : suspicions_)
+    if (const auto its = suspicion.suspected_since(); its && (!since || *its < *since)) since = its;
+  return since;
+}
+
+std::size_t Model::held() const {
+  return static_cast<std::size_t>(std::count_if(health_.begin(), health_.end(),
+                                                [&](const auto& entry) { return is_held(entry.second); }));
+}
+
+bool Model::is_held(const Watched& watched) const {
+  return std::any_of(suspicions_.begin(), suspicions_.end(), [&](const health::Suspicion& suspicion) {
+    return suspicion.suspected_since() && suspicion.failed().contains(watched.id);
+  });
+}
+
+// Takes the result as evidence for or against ourselves; true: it is to change no verdict.
+bool Model::suspect(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,
+                    Seen& seen) {
+  const auto side = side_of(key);
+  if (!side) return false;
+  auto& suspicion = suspicion_of(*side);
+  const auto& check = *config_.find_check(key.check);
+  const auto evidence = evidence_of(result);
+  const bool silent = evidence == health::Evidence::silence;
+  if (silent && suspicion.is_late(now - result.took, now)) return true;
+  if (silent && !suspicion.failed().contains(watched.id)) watched.before = watched.state;
+  seen.suspicion = suspicion.result(watched.id, evidence, check.interval, check.timeout, now);
+  if (seen.suspicion == health::Turn::began) restore_failed(suspicion, now, seen);
+  return silent && suspicion.suspected_since();
 }
 
 // The state, and what follows from it at `now`.
@@ -261,22 +312,22 @@ void Model::take_state(const HealthKey& key, Watched& watched, health::State sta
 
 // As they were before the failures that are suspected to be our own; what the last probe brought is kept for
 // whoever looks.
-std::vector<HealthKey> Model::restore_failed(Time now) {
-  std::vector<HealthKey> restored;
-  for (const auto id : suspicion_.failed()) {
-    Watched& watched = health_.at(*targets_[id]);
+void Model::restore_failed(const health::Suspicion& suspicion, Time now, Seen& seen) {
+  for (const auto id : suspicion.failed()) {
+    const HealthKey& key = *targets_[id];
+    Watched& watched = health_.at(key);
     auto state = watched.before;
+    if (state.verdict != watched.state.verdict) seen.taken_back.push_back(key);
     state.last = std::move(watched.state.last);
     state.last_at = watched.state.last_at;
-    take_state(*targets_[id], watched, std::move(state), now);
-    restored.push_back(*targets_[id]);
+    take_state(key, watched, std::move(state), now);
+    seen.to_publish.push_back(key);
   }
-  return restored;
 }
 
 Model::Seen Model::apply_trouble(const std::string& reason, Time now) {
   Seen seen;
-  seen.trouble = suspicion_.trouble(reason, now);
+  seen.trouble = trouble_.met(reason, now);
   return seen;
 }
 
@@ -295,43 +346,61 @@ bool Model::restore_health(const store::HealthSeen& seen, Time now) {
   const auto found = health_.find({seen.destination, seen.port, seen.host, seen.check});
   if (found == health_.end()) return false;
   take_state(found->first, found->second, seen.state, now);
-  if (seen.state.last.success) suspicion_.assume_sound(found->second.id);
+  const auto side = side_of(found->first);
+  if (side && health::serves(seen.state.verdict)) suspicion_of(*side).assume_sound(found->second.id);
   return true;
 }
 
 // Keeps what is known of targets that stay, and forgets the others.
 void Model::watch_targets(Time now) {
   std::map<HealthKey, Watched> watched;
-  std::vector<std::vector<health::Suspicion::Id>> pools;
   targets_.clear();
   watched_.assign(config_.pools.size(), {});
   for (std::size_t i = 0; i < config_.pools.size(); ++i) {
     const auto& pool = config_.pools[i];
     if (!pool.check) continue;
-    auto& members = pools.emplace_back();
     for (const auto& endpoint : pool.endpoints) {
       auto [entry, is_new] =
           watched.try_emplace(health_key(probe::target_of(endpoint, *config_.find_check(*pool.check))));
       auto& [key, target] = *entry;
       watched_[i].push_back(&target);
       if (is_new) {
-        if (const auto before = health_.find(key); before != health_.end())
+        if (const auto before = health_.find(key); before != health_.end()) {
           target.state = before->second.state;
+          target.before = before->second.before;
+        }
         target.id = static_cast<health::Suspicion::Id>(targets_.size());
         targets_.push_back(&key);
       }
-      if (target.pools.empty() || target.pools.back() != &pool) {
-        target.pools.push_back(&pool);
-        members.push_back(target.id);
-      }
+      if (target.pools.empty() || target.pools.back() != &pool) target.pools.push_back(&pool);
     }
   }
-  health_ = std::move(watched);
+  std::swap(health_, watched);
   for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
   std::erase_if(warming_, [&](const auto& entry) { return !health_.contains(entry.first); });
-  suspicion_.set_pools(targets_.size(), pools);
-  for (const auto& [key, target] : health_)
-    if (target.state.last.success) suspicion_.assume_sound(target.id);
+  watch_sides(watched);
+}
+
+// Each side has its part of each pool. What has failed stays so where the target stays on its side.
+void Model::watch_sides(const std::map<HealthKey, Watched>& before) {
+  for (const auto side : {Side::here, Side::away}) {
+    auto& suspicion = suspicion_of(side);
+    const auto failed_before = suspicion.failed();
+    std::vector<std::vector<health::Suspicion::Id>> pools(config_.pools.size());
+    for (const auto& [key, target] : health_)
+      if (side_of(key) == side)
+        for (const auto* pool : target.pools)
+          pools[static_cast<std::size_t>(pool - config_.pools.data())].push_back(target.id);
+    suspicion.set_pools(targets_.size(), pools);
+    for (const auto& [key, target] : health_) {
+      if (side_of(key) != side) continue;
+      const auto old = before.find(key);
+      if (old != before.end() && failed_before.contains(old->second.id))
+        suspicion.assume_failed(target.id);
+      else if (health::serves(target.state.verdict))
+        suspicion.assume_sound(target.id);
+    }
+  }
 }
 
 void Model::replace_config(config::Config config, Time now) {

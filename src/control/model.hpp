@@ -5,6 +5,7 @@
 //   at start
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -47,12 +48,22 @@ HealthKey health_key(const probe::Target& target);
 struct Watched {
   health::State state;
   double share = 0;      // of the weight, at the last result or step of a slow start
-  health::State before;  // its first failure since any target succeeded last
+  health::State before;  // its first silence since any target answered last
   health::Suspicion::Id id = 0;
   std::vector<const config::Pool*> pools;
 };
 
 health::Rules rules_of(const config::Check& check);
+
+// Targets that are silent together for one cause of ours: each group has a suspicion of its own, as an answer
+// from this machine says nothing about the network.
+enum class Side : std::uint8_t {
+  here,  // loopback
+  away
+};
+
+// None: the check's results do not come over a network of ours (exec, push).
+std::optional<Side> side_of(const wire::Destination& destination, config::CheckType type);
 
 // The operator's words about one endpoint that are to be said later, by when.
 using Schedule = std::map<Time, store::ScheduledWord>;
@@ -69,7 +80,11 @@ class Model {
   const std::map<wire::Destination, store::EndpointWord>& words() const { return words_; }
   const std::map<wire::Destination, Schedule>& schedule() const { return schedule_; }  // none is empty
   const std::map<HealthKey, Watched>& health() const { return health_; }
-  const health::Suspicion& suspicion() const { return suspicion_; }
+  const health::Trouble& trouble() const { return trouble_; }
+  std::optional<Time> suspected_since() const;  // of one side or both
+  std::size_t held() const;                     // targets
+  // The target would have another verdict, or soon, were its silence not suspected to be ours.
+  bool is_held(const Watched& watched) const;
 
   // --- what follows from the state ---
 
@@ -97,8 +112,9 @@ class Model {
     bool changed = false;               // the verdict
     std::string why;                    // it is
     std::vector<HealthKey> to_publish;  // whose share, or whose least time to a change, is another one
-    health::Suspicion::Turn suspicion{};
-    health::Suspicion::Turn trouble{};
+    std::vector<HealthKey> taken_back;  // whose verdict a suspicion has made what it was before
+    health::Turn suspicion{};
+    health::Turn trouble{};
   };
   // A result of something that is not watched changes nothing.
   Seen apply_probe(const HealthKey& key, const health::ProbeResult& result, Time now);
@@ -116,7 +132,12 @@ class Model {
  private:
   void watch_targets(Time now);
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
-  std::vector<HealthKey> restore_failed(Time now);
+  std::optional<Side> side_of(const HealthKey& key) const;
+  health::Suspicion& suspicion_of(Side side) { return suspicions_[static_cast<std::size_t>(side)]; }
+  bool suspect(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,
+               Seen& seen);
+  void restore_failed(const health::Suspicion& suspicion, Time now, Seen& seen);
+  void watch_sides(const std::map<HealthKey, Watched>& before);
 
   config::Config config_;
   std::map<wire::Name, Steering> steerings_;
@@ -126,7 +147,8 @@ class Model {
   std::vector<const HealthKey*> targets_;             // by Id
   std::vector<std::vector<const Watched*>> watched_;  // by pool and endpoint of config_
   std::map<HealthKey, Time> warming_;                 // in a slow start: the next step
-  health::Suspicion suspicion_;
+  std::array<health::Suspicion, 2> suspicions_;       // by Side
+  health::Trouble trouble_;
 };
 
 // What a request comes to. With nothing in `changes` the state stays as it is.

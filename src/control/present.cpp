@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -98,6 +99,21 @@ unsigned standby_place(const config::Steer& steer, const std::string& pool) {
   return found == steer.standby.end() ? 0 : static_cast<unsigned>(found - steer.standby.begin()) + 1;
 }
 
+bool is_held(const Model& model, const config::Steer& steer) {
+  return std::any_of(steer.pools.begin(), steer.pools.end(), [&](const config::PoolWeight& part) {
+    const auto& pool = *model.config().find_pool(part.pool);
+    return std::any_of(pool.endpoints.begin(), pool.endpoints.end(), [&](const config::Endpoint& endpoint) {
+      const auto* watched = model.watched(endpoint, pool);
+      return watched != nullptr && model.is_held(*watched);
+    });
+  });
+}
+
+Present with_suspicion(Present now, const Model& model, const config::Steer& steer) {
+  if (is_held(model, steer)) now.rule += "; verdicts are held: the checker is the suspect";
+  return now;
+}
+
 }  // namespace
 
 std::vector<steer::Rated> unrated(const config::Config& config, const config::Steer& steer,
@@ -119,17 +135,17 @@ std::vector<steer::Rated> rated(const Model& model, const config::Steer& steer, 
 }
 
 Present present(const Model& model, const config::Steer& steer, Family family) {
-  return present_of(judged(model, steer, family));
+  return with_suspicion(present_of(judged(model, steer, family)), model, steer);
 }
 
 Present present(const Model& model, const config::Steer& steer) {
   const auto v4 = judged(model, steer, Family::v4), v6 = judged(model, steer, Family::v6);
-  if (!has_family(v4)) return present_of(v6);
+  if (!has_family(v4)) return with_suspicion(present_of(v6), model, steer);
   auto now = present_of(v4);
   const auto other = present_of(v6);
   if (has_family(v6) && now.rule != other.rule)
     now.rule = fmt::format("IPv4: {}; IPv6: {}", now.rule, other.rule);
-  return now;
+  return with_suspicion(std::move(now), model, steer);
 }
 
 }  // namespace sluice::control

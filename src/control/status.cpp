@@ -147,27 +147,28 @@ json::value last_probe_status(const health::State& state) {
           {"at", to_text(state.last_at)}};
 }
 
-json::object checker_status(const health::Suspicion& suspicion) {
+json::object checker_status(const Model& model) {
+  const auto& trouble = model.trouble();
   const auto optional_time = [](std::optional<Time> time) {
     return time ? json::value(to_text(*time)) : json::value(nullptr);
   };
-  return {{"suspected_since", optional_time(suspicion.suspected_since())},
-          {"held", suspicion.suspected_since() ? suspicion.failed().size() : 0},
-          {"trouble_since", optional_time(suspicion.trouble_since())},
-          {"trouble",
-           suspicion.trouble_since() ? json::value(suspicion.trouble_reason()) : json::value(nullptr)}};
+  return {{"suspected_since", optional_time(model.suspected_since())},
+          {"held", model.held()},
+          {"trouble_since", optional_time(trouble.since())},
+          {"trouble", trouble.since() ? json::value(trouble.reason()) : json::value(nullptr)}};
 }
 
 // What has to be told of before all else.
-std::vector<std::string> checker_warnings(const health::Suspicion& suspicion) {
+std::vector<std::string> checker_warnings(const Model& model) {
   std::vector<std::string> warnings;
-  if (const auto since = suspicion.suspected_since())
-    warnings.push_back(fmt::format(
-        "all probes fail since {}: the checker itself is the suspect, and all verdicts are held as they were",
-        to_text(*since)));
-  if (const auto since = suspicion.trouble_since())
+  if (const auto since = model.suspected_since())
     warnings.push_back(
-        fmt::format("probes cannot be run since {}: {}", to_text(*since), suspicion.trouble_reason()));
+        fmt::format("targets are silent all at once since {}: the checker itself is the suspect, and their "
+                    "verdicts are held as they were",
+                    to_text(*since)));
+  if (const auto since = model.trouble().since())
+    warnings.push_back(
+        fmt::format("probes cannot be run since {}: {}", to_text(*since), model.trouble().reason()));
   return warnings;
 }
 
@@ -188,6 +189,7 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
                          {"share", candidate.usable ? candidate.share : 0},
                          {"serving", in_answers.contains(candidate.destination)},
                          {"health", health},
+                         {"held", watched != nullptr && model.is_held(*watched)},
                          {"since", time_or_null(state.since)},
                          {"word", word_status(model.word(candidate.destination))},
                          {"scheduled", schedule_status(model.scheduled(candidate.destination))},
@@ -237,12 +239,12 @@ json::object status(const Model& model, const Surroundings& around, const wire::
                      {"names", zone->name_count()},
                      {"records", zone->record_count()}});
   for (const auto& address : around.listen) listen.emplace_back(address);
-  for (const auto& warning : checker_warnings(model.suspicion())) warnings.emplace_back(warning);
+  for (const auto& warning : checker_warnings(model)) warnings.emplace_back(warning);
   for (const auto& warning : around.warnings) warnings.emplace_back(warning);
   return {{"version", SLUICE_VERSION},       {"started", to_text(around.started)},
           {"config", config.file},           {"now", to_text(around.now)},
           {"listen", std::move(listen)},     {"zones", std::move(zones)},
-          {"warnings", std::move(warnings)}, {"checker", checker_status(model.suspicion())},
+          {"warnings", std::move(warnings)}, {"checker", checker_status(model)},
           {"steers", std::move(steers)},     {"pools", std::move(pools)}};
 }
 
@@ -278,10 +280,10 @@ std::string metrics_text(const Model& model, const Surroundings& around, const C
     for (const auto& candidate : model.candidates(pool))
       text += fmt::format("sluice_endpoint_usable{{pool=\"{}\",address=\"{}\"}} {}\n", label_value(pool.name),
                           to_text(candidate.destination), candidate.usable ? 1 : 0);
-  open("checker_suspected", "gauge", "1 while all probes fail at once and verdicts are held.");
-  text += fmt::format("sluice_checker_suspected {}\n", model.suspicion().suspected_since() ? 1 : 0);
+  open("checker_suspected", "gauge", "1 while targets are silent all at once and verdicts are held.");
+  text += fmt::format("sluice_checker_suspected {}\n", model.suspected_since() ? 1 : 0);
   open("checker_trouble", "gauge", "1 while probes cannot be run for lack of something of our own.");
-  text += fmt::format("sluice_checker_trouble {}\n", model.suspicion().trouble_since() ? 1 : 0);
+  text += fmt::format("sluice_checker_trouble {}\n", model.trouble().since() ? 1 : 0);
   return text;
 }
 

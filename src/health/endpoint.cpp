@@ -106,8 +106,6 @@ std::string reason(Cause cause, const State& state, const Rules& rules) {
   return {};
 }
 
-bool serves(Verdict verdict) { return verdict == up || verdict == degraded; }
-
 // hold_down after the second fall, and twice as long after each further one.
 Duration hold_down(const Rules& rules, unsigned falls) {
   if (falls < 2) return {};
@@ -164,6 +162,12 @@ std::optional<Verdict> parse_verdict(std::string_view text) {
                                   [=](Verdict verdict) { return text == to_text(verdict); });
   return found == verdicts.end() ? std::nullopt : std::optional(*found);
 }
+
+bool is_silence(const ProbeResult& result) {
+  return !result.success && result.word == Word::none && !result.answered;
+}
+
+bool serves(Verdict verdict) { return verdict == up || verdict == degraded; }
 
 Step step(const State& state, const Rules& rules, const ProbeResult& result, Time now) {
   assert(rules.rise > 0 && rules.fall > 0 && rules.clear > 0);

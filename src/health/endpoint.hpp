@@ -55,7 +55,12 @@ struct ProbeResult {
   Duration took{};
   Word word = Word::none;
   double share = 1;  // of its weight, as the endpoint says; above 0
+  // Something has come back from the target, or from its machine: a status, a reset. Each success is one.
+  bool answered = false;
 };
+
+// Nothing has come back: the one failure that our own network brings, too.
+bool is_silence(const ProbeResult& result);
 
 struct State {
   Verdict verdict = Verdict::unknown;
@@ -72,6 +77,9 @@ struct State {
   ProbeResult last;
   Time last_at{};
 };
+
+// Whether the endpoint is to be had: up or degraded.
+bool serves(Verdict verdict);
 
 struct Step {
   State state;

@@ -21,13 +21,24 @@ void Suspicion::set_pools(std::size_t targets, const std::vector<std::vector<Id>
     for (const Id target : pools[pool]) pools_of_[target].push_back(static_cast<Id>(pool));
 }
 
-void Suspicion::assume_sound(Id target) { make_sound(target); }
-
-void Suspicion::make_sound(Id target) {
+void Suspicion::assume_sound(Id target) {
   if (sound_[target]) return;
   sound_[target] = true;
-  for (const Id pool : pools_of_[target])
+  for (const Id pool : pools_of_[target]) {
+    if (pools_[pool].sound > 0 && pools_[pool].failed == pools_[pool].sound) --broken_pools_;
     if (++pools_[pool].sound == 1) ++sound_pools_;
+  }
+}
+
+void Suspicion::assume_failed(Id target) {
+  assume_sound(target);
+  make_failed(target);
+}
+
+void Suspicion::make_failed(Id target) {
+  if (!failed_.insert(target).second) return;
+  for (const Id pool : pools_of_[target])
+    if (++pools_[pool].failed == pools_[pool].sound) ++broken_pools_;
 }
 
 // They are bad by themselves: something else is well.
@@ -41,7 +52,6 @@ void Suspicion::forget_failed() {
   }
   failed_.clear();
   broken_pools_ = 0;
-  window_ = {};
 }
 
 bool Suspicion::is_suspect(Time now) const {
@@ -49,34 +59,41 @@ bool Suspicion::is_suspect(Time now) const {
   return broken_pools_ == sound_pools_ || now - first_failure_ >= window_;
 }
 
-Suspicion::Turn Suspicion::result(Id target, bool success, Duration interval, Duration timeout, Time now) {
-  if (success) {
+Turn Suspicion::result(Id target, Evidence evidence, Duration interval, Duration timeout, Time now) {
+  if (evidence != Evidence::silence) {
     forget_failed();
-    make_sound(target);
-    return std::exchange(suspected_since_, std::nullopt) ? Turn::ended : Turn::none;
+    if (evidence == Evidence::success) assume_sound(target);
+    if (!std::exchange(suspected_since_, std::nullopt)) return Turn::none;
+    ended_ = now;
+    return Turn::ended;
   }
-  if (sound_[target] && failed_.insert(target).second) {
-    if (failed_.size() == 1) first_failure_ = now;
-    for (const Id pool : pools_of_[target])
-      if (++pools_[pool].failed == pools_[pool].sound) ++broken_pools_;
+  if (sound_[target]) {
+    if (failed_.empty()) {
+      first_failure_ = now;
+      window_ = {};
+    }
+    make_failed(target);
+    window_ = std::max(window_, interval + timeout);
   }
-  if (failed_.contains(target)) window_ = std::max(window_, interval + timeout);
   if (suspected_since_ || !is_suspect(now)) return Turn::none;
   suspected_since_ = now;
   return Turn::began;
 }
 
-Suspicion::Turn Suspicion::trouble(std::string reason, Time now) {
-  last_trouble_ = now;
-  trouble_reason_ = std::move(reason);
-  if (trouble_since_) return Turn::none;
-  trouble_since_ = now;
+// The clock may have been set back since: then nothing is known.
+bool Suspicion::is_late(Time started, Time now) const { return started < ended_ && ended_ <= now; }
+
+Turn Trouble::met(std::string reason, Time now) {
+  last_ = now;
+  reason_ = std::move(reason);
+  if (since_) return Turn::none;
+  since_ = now;
   return Turn::began;
 }
 
-Suspicion::Turn Suspicion::trouble_over(Time now) {
-  if (!trouble_since_ || now - last_trouble_ < trouble_quiet) return Turn::none;
-  trouble_since_.reset();
+Turn Trouble::over(Time now) {
+  if (!since_ || now - last_ < trouble_quiet) return Turn::none;
+  since_.reset();
   return Turn::ended;
 }
 

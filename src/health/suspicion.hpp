@@ -1,8 +1,9 @@
-// When all that was well fails at once, it is the checker that is the suspect: its network is gone, most
-// likely. Verdicts are then held as they were, until a probe succeeds.
+// When all that was well falls silent at once, it is the checker that is the suspect: its network is gone,
+// most likely. Verdicts are then held as they were, until a target answers.
 //
-//   sound      targets whose latest result was a success when any target succeeded last
-//   failed     those of them that have failed since
+//   silence    a failure with nothing received; a refusal or a bad answer is none: our network carried it
+//   sound      targets that were well, and have not been silent while others answered
+//   failed     those of them that have been silent since any target answered last
 //   suspected  all sound targets of two pools or more have failed, and no other is left to say that we are
 //              well: those have failed, too, or have said nothing for the whole of an interval
 //
@@ -21,45 +22,45 @@
 
 namespace sluice::health {
 
-// Trouble is over when a result has come and there was none for so long.
-inline constexpr Duration trouble_quiet = std::chrono::seconds(10);
+enum class Turn : std::uint8_t { none, began, ended };
+
+// What a result says about the checker.
+enum class Evidence : std::uint8_t { success, answer, silence };
 
 // Pure: time is an argument. Targets are numbered by the caller, from 0 on.
 class Suspicion {
  public:
   using Id = std::uint32_t;
-  enum class Turn : std::uint8_t { none, began, ended };
 
-  // Which targets each pool has. What was known of targets is forgotten, but not a suspicion.
+  // Which targets each pool has. What was known of targets is forgotten, but not a suspicion; who knows more
+  // says so next.
   void set_pools(std::size_t targets, const std::vector<std::vector<Id>>& pools);
 
-  // For who knows from before that a target was well.
+  // From before: a target was well.
   void assume_sound(Id target);
+  // From before: it was well, and one of failed().
+  void assume_failed(Id target);
 
   // A result of a target that is probed every `interval` with this `timeout`. Held from then on, when it
   // began: what failed() lists has to be as it was before.
-  Turn result(Id target, bool success, Duration interval, Duration timeout, Time now);
+  Turn result(Id target, Evidence evidence, Duration interval, Duration timeout, Time now);
 
-  // A probe could not be run.
-  Turn trouble(std::string reason, Time now);
-  // After each result, too: whether trouble is over.
-  Turn trouble_over(Time now);
+  // Whether a silence that comes `now` belongs to a suspicion that is over: its probe began before the end,
+  // and says as little.
+  bool is_late(Time started, Time now) const;
 
-  // Failures change no verdict while this is set.
+  // Silence changes no verdict while this is set.
   std::optional<Time> suspected_since() const { return suspected_since_; }
-  std::optional<Time> trouble_since() const { return trouble_since_; }
-  const std::string& trouble_reason() const { return trouble_reason_; }
 
-  // Since the last success of any target.
+  // Since the last answer of any target.
   const std::set<Id>& failed() const { return failed_; }
 
  private:
   struct Pool {
     std::size_t sound = 0, failed = 0;  // the failed ones are sound, too
-    bool broken() const { return sound > 0 && failed == sound; }
   };
 
-  void make_sound(Id target);
+  void make_failed(Id target);
   void forget_failed();
   bool is_suspect(Time now) const;
 
@@ -70,9 +71,28 @@ class Suspicion {
   std::set<Id> failed_;
   Time first_failure_{};
   Duration window_{};  // the longest that one of the failed takes from probe to probe
-  std::optional<Time> suspected_since_, trouble_since_;
-  Time last_trouble_{};
-  std::string trouble_reason_;
+  std::optional<Time> suspected_since_;
+  Time ended_{};  // the latest suspicion
+};
+
+// Trouble is over when a result has come and there was none for so long.
+inline constexpr Duration trouble_quiet = std::chrono::seconds(10);
+
+// Pure, too.
+class Trouble {
+ public:
+  // A probe could not be run.
+  Turn met(std::string reason, Time now);
+  // After each result: whether it is over.
+  Turn over(Time now);
+
+  std::optional<Time> since() const { return since_; }
+  const std::string& reason() const { return reason_; }
+
+ private:
+  std::optional<Time> since_;
+  Time last_{};
+  std::string reason_;
 };
 
 }  // namespace sluice::health

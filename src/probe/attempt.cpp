@@ -70,6 +70,7 @@ asio::awaitable<void> ask_over_tls(beast::tcp_stream& stream, const Target& targ
   }
   const auto [failure] = co_await tls.async_handshake(asio::ssl::stream_base::client, as_result);
   attempt.failure = failure;
+  attempt.received = has_received(tls);
   if (!failure) co_await ask(tls, target, tools, attempt);
 }
 
@@ -83,6 +84,7 @@ asio::awaitable<void> listen_to_agent(beast::tcp_stream& stream, Attempt& attemp
     const auto rest = asio::buffer(buffer) + size;
     const auto [failure, read] = co_await stream.async_read_some(rest, as_result);
     size += read;
+    attempt.received = size > 0;
     std::string_view line(buffer.data(), size);
     ended = cut_line(line) || failure == asio::error::eof;
     attempt.line = std::string(line);
@@ -229,6 +231,22 @@ std::string failure_text(const config::Check& check, const Attempt& attempt) {
   return {};
 }
 
+// Whether the failure came from the target or its machine, so that the network between us is well. Timeouts
+// and what routers say of unreachable hosts are no answers.
+bool is_answer(const Attempt& attempt) {
+  const auto& failure = attempt.failure;
+  if (attempt.received || failure == asio::error::connection_refused ||
+      failure == asio::error::connection_reset)
+    return true;
+  constexpr asio::error::basic_errors silences[] = {asio::error::timed_out, asio::error::host_unreachable,
+                                                    asio::error::network_unreachable,
+                                                    asio::error::network_down};
+  const bool silent = failure == beast::error::timeout ||
+                      std::any_of(std::begin(silences), std::end(silences),
+                                  [&](asio::error::basic_errors code) { return failure == code; });
+  return !silent && attempt.stage != Stage::connecting;
+}
+
 std::string to_text(const std::vector<config::StatusRange>& ranges) {
   std::string text;
   for (const auto& [first, last] : ranges) {
@@ -261,6 +279,12 @@ health::ProbeResult judge_response(const config::Check& check, const Attempt& at
   return {true, fmt::format("{} {}", status, std::string_view(reason.data(), reason.size())), attempt.took};
 }
 
+health::ProbeResult judge_answer(const config::Check& check, const Attempt& attempt) {
+  if (attempt.line) return judge_agent(*attempt.line, attempt.took);
+  if (attempt.status) return judge_response(check, attempt);
+  return {true, "connected", attempt.took};
+}
+
 }  // namespace
 
 bool has_route(const Address& address) {
@@ -290,15 +314,18 @@ Result<health::ProbeResult> judge(const config::Check& check, const Attempt& att
   if (attempt.without_route) return Error{ErrorCode::unavailable, "this machine has no route to the address"};
   if (attempt.failure && is_own(attempt.failure))
     return Error{ErrorCode::unavailable, attempt.failure.message()};
-  if (attempt.failure) return health::ProbeResult{false, failure_text(check, attempt), attempt.took};
-  if (attempt.line) return judge_agent(*attempt.line, attempt.took);
-  if (attempt.status) return judge_response(check, attempt);
-  return health::ProbeResult{true, "connected", attempt.took};
+  health::ProbeResult result = attempt.failure
+                                   ? health::ProbeResult{false, failure_text(check, attempt), attempt.took}
+                                   : judge_answer(check, attempt);
+  result.answered = !attempt.failure || is_answer(attempt);
+  return result;
 }
 
 Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration took) {
   Result<health::ProbeResult> verdict = Error{ErrorCode::unavailable, "no address was tried"};
+  bool answered = false;
   for (const auto& [address, result] : tried) {
+    answered = answered || (result && result->answered);
     if (!result && verdict) continue;  // what this machine lacks says less than what came of another address
     verdict = result;
     if (verdict) verdict->detail = fmt::format("{}: {}", to_text(address), result->detail);
@@ -307,6 +334,7 @@ Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration
   if (!verdict->success && tried.size() > 1)
     verdict->detail = fmt::format("none of {} addresses; {}", tried.size(), verdict->detail);
   verdict->took = took;
+  verdict->answered = answered;
   return verdict;
 }
 

@@ -52,6 +52,7 @@ struct Attempt {
   std::optional<std::string> line{};  // what an agent said
   std::string refusal{};              // why the server's certificate was refused; empty: it was not
   bool without_route = false;         // this machine has none to the address
+  bool received = false;              // at least one octet
 };
 
 // Whether this machine has a route to the address, by the kernel's word; nothing is sent. True when that

@@ -71,13 +71,15 @@ error_code as_end(const error_code& failure, bool has_begun) {
 // Reads response headers up to the final one's end.
 template <class Stream>
 asio::awaitable<error_code> read_header(Stream& stream, beast::flat_buffer& buffer,
-                                        std::optional<Parser>& parser) {
+                                        std::optional<Parser>& parser, Attempt& attempt) {
   for (int responses = 0; responses <= interim_responses_max; ++responses) {
     parser.emplace();
     parser->header_limit(header_size_max);
     parser->body_limit(boost::none);  // we read as much as we want
     auto [failure, parsed] = co_await http::async_read_header(stream, buffer, *parser, as_result);
-    failure = as_end(failure, parsed != 0 || buffer.size() != 0);
+    const bool has_begun = parsed != 0 || buffer.size() != 0;
+    attempt.received = attempt.received || has_begun;
+    failure = as_end(failure, has_begun);
     if (failure == http::error::partial_message && parsed == 0 && !may_be_http(buffer))
       failure = http::error::bad_version;
     if (failure) co_return failure;
@@ -128,7 +130,7 @@ asio::awaitable<void> ask_over(Stream& stream, const Target& target, const Tools
   if (attempt.failure) co_return;
   beast::flat_buffer buffer(header_size_max);
   std::optional<Parser> parser;
-  attempt.failure = co_await read_header(stream, buffer, parser);
+  attempt.failure = co_await read_header(stream, buffer, parser, attempt);
   if (attempt.failure) co_return;
   attempt.status = parser->get().result_int();
   const bool wanted = !check.body.empty() || tools.pattern;

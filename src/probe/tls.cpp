@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -147,6 +148,8 @@ Result<void> expect_server(TlsStream& stream, const config::Check& check, const 
   if (failure) return Error{ErrorCode::unavailable, failure.message()};
   return {};
 }
+
+bool has_received(TlsStream& stream) { return BIO_number_read(SSL_get_rbio(stream.native_handle())) > 0; }
 
 std::string handshake_failure_text(const boost::system::error_code& failure) {
   namespace error = boost::asio::error;

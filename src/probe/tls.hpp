@@ -25,6 +25,9 @@ Result<std::shared_ptr<TlsContext>> make_context(const config::Check& check);
 Result<void> expect_server(TlsStream& stream, const config::Check& check, const std::string& name,
                            std::string& refusal);
 
+// Whether the server has sent anything, in the handshake or after it.
+bool has_received(TlsStream& stream);
+
 // Why a handshake failed, but for what `refusal` says.
 std::string handshake_failure_text(const boost::system::error_code& failure);
 

@@ -208,6 +208,23 @@ TEST_CASE("verdicts leave and enter the answers") {
   CHECK(answered(20) == doctest::Approx(1000).epsilon(0.1));
 }
 
+TEST_CASE("what a suspicion takes back is told of") {
+  const Files files;
+  Life life(files);
+  life.start();
+  for (const auto& target : life.targets().front())
+    life.director().probe_result(target, {false, "timeout", Duration{1}});
+  life.on_control([] {});
+  life.on_control([] {});
+  const auto status = life.ask(CommandId::status).value();
+  for (const auto& endpoint : status.at("pools").at(0).at("endpoints").as_array())
+    CHECK(endpoint.at("health") == "up");
+  const auto events = boost::json::serialize(life.ask(CommandId::events).value());
+  CHECK(events.find("\"checker.suspected\"") != std::string::npos);
+  CHECK(events.find("192.0.2.10 is up again by check web: what took it down is suspected to be the checker's "
+                    "own failure") != std::string::npos);
+}
+
 TEST_CASE("a drained address is not answered while a dead one is left") {
   const Files files;
   Life life(files);

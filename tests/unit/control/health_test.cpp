@@ -37,8 +37,14 @@ pools = { v1 = 95, v2 = 5 }
 HealthKey key(std::string_view endpoint) { return {address(endpoint), 80, "", "web"}; }
 
 Model::Seen probe(Model& model, std::string_view endpoint, bool success, int second) {
-  return model.apply_probe(key(endpoint),
-                           {success, success ? "connected" : "connection refused", Duration{1}}, at(second));
+  return model.apply_probe(key(endpoint), {success, success ? "connected" : "timeout", Duration{1}},
+                           at(second));
+}
+
+Model::Seen refuse(Model& model, std::string_view endpoint, int second) {
+  health::ProbeResult result{false, "connection refused", Duration{1}};
+  result.answered = true;
+  return model.apply_probe(key(endpoint), result, at(second));
 }
 
 void all(Model& model, bool success, int second) {
@@ -94,16 +100,16 @@ TEST_CASE("when all fail at once, nothing is pruned") {
   Model model(parsed(health_config));
   all(model, true, 0);
   for (int second = 2; second < 60; second += 2) all(model, false, second);
-  REQUIRE(model.suspicion().suspected_since());
+  REQUIRE(model.suspected_since());
   CHECK(usable(model, "v1") == "10 11");
   CHECK(usable(model, "v2") == "20");
   const auto& watched = model.health().at(key("192.0.2.20"));
-  CHECK(watched.state.last.detail == "connection refused");
+  CHECK(watched.state.last.detail == "timeout");
   CHECK(watched.state.last_at == at(58));
   CHECK(watched.state.failures == 0);
 
   SUBCASE("one success, and verdicts change again, each after its own failures") {
-    CHECK(probe(model, "192.0.2.10", true, 60).suspicion == health::Suspicion::Turn::ended);
+    CHECK(probe(model, "192.0.2.10", true, 60).suspicion == health::Turn::ended);
     for (int second = 62; second < 66; second += 2)
       CHECK_FALSE(probe(model, "192.0.2.20", false, second).changed);
     CHECK(probe(model, "192.0.2.20", false, 66).changed);
@@ -112,9 +118,11 @@ TEST_CASE("when all fail at once, nothing is pruned") {
   SUBCASE("status and metrics say so") {
     const auto status = status_of(model);
     CHECK(status.at("checker").at("suspected_since") ==
-          boost::json::value(to_text(*model.suspicion().suspected_since())));
+          boost::json::value(to_text(*model.suspected_since())));
     CHECK(status.at("checker").at("held") == 3);
     CHECK(status.at("warnings").as_array().size() == 1);
+    CHECK(status.at("pools").at(0).at("endpoints").at(0).at("held") == true);
+    CHECK(status.at("steers").at(0).at("rule") == "weights; verdicts are held: the checker is the suspect");
     CHECK(metrics_text(model, surroundings(), Counters()).find("sluice_checker_suspected 1\n") !=
           std::string::npos);
   }
@@ -129,10 +137,124 @@ TEST_CASE("with fall = 1 what has gone down before the suspicion is taken back")
   CHECK(probe(model, "192.0.2.11", false, 2).changed);
   CHECK(usable(model, "v1").empty());
   const auto seen = probe(model, "192.0.2.20", false, 2);
-  CHECK(seen.suspicion == health::Suspicion::Turn::began);
+  CHECK(seen.suspicion == health::Turn::began);
   CHECK(seen.to_publish.size() == 3);
   CHECK_FALSE(seen.changed);
+  CHECK(seen.taken_back == std::vector{key("192.0.2.10"), key("192.0.2.11")});
   CHECK(usable(model, "v1") == "10 11");
+}
+
+TEST_CASE("when all refuse, it is an outage, and no fault of the checker") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  for (int second = 2; second < 8; second += 2)
+    for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "192.0.2.20"}) refuse(model, endpoint, second);
+  CHECK_FALSE(model.suspected_since());
+  CHECK(usable(model, "v1").empty());
+  CHECK(usable(model, "v2").empty());
+  CHECK(status_of(model).at("pools").at(0).at("endpoints").at(0).at("held") == false);
+}
+
+TEST_CASE("a refusal ends a suspicion, and is a failure like any other") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  for (int second = 2; second < 10; second += 2) all(model, false, second);
+  REQUIRE(model.suspected_since());
+  CHECK(refuse(model, "192.0.2.20", 10).suspicion == health::Turn::ended);
+  CHECK(model.health().at(key("192.0.2.20")).state.failures == 1);
+}
+
+TEST_CASE("a probe that began before the end of a suspicion counts for nothing when it is silent") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  for (int second = 2; second < 10; second += 2) all(model, false, second);
+  REQUIRE(model.suspected_since());
+  probe(model, "192.0.2.10", true, 10);
+  const auto silent = [&](Duration took) {
+    model.apply_probe(key("192.0.2.11"), {false, "timeout", took}, at(11));
+    return model.health().at(key("192.0.2.11")).state;
+  };
+  CHECK(silent(Duration{2000}).failures == 0);
+  CHECK(silent(Duration{2000}).last_at == at(11));
+  CHECK(silent(Duration{1000}).failures == 1);
+}
+
+// health_config with endpoints on loopback, and a pool whose check crosses no network.
+std::string config_with_sides() {
+  return health_config + R"(
+[check.disk]
+type = "push"
+fall = 1
+[pool.near1]
+check = "web"
+endpoints = ["127.0.1.1"]
+[pool.near2]
+check = "web"
+endpoints = ["::1"]
+[pool.disks]
+check = "disk"
+endpoints = ["192.0.2.10", "192.0.2.20"]
+)";
+}
+
+TEST_CASE("loopback says nothing about the network, nor does what does not cross it") {
+  Model model(parsed(config_with_sides()));
+  const HealthKey disk{address("192.0.2.10"), 0, "", "disk"},
+      other_disk{address("192.0.2.20"), 0, "", "disk"};
+  REQUIRE(model.health().contains(disk));
+  all(model, true, 0);
+  for (const auto* endpoint : {"127.0.1.1", "::1"}) probe(model, endpoint, true, 0);
+  for (const auto& each : {disk, other_disk}) model.apply_probe(each, {true, "reported up"}, at(0));
+
+  SUBCASE("their successes end no suspicion of others") {
+    for (int second = 2; second < 20; second += 2) {
+      all(model, false, second);
+      probe(model, "127.0.1.1", true, second);
+      model.apply_probe(disk, {true, "reported up"}, at(second));
+    }
+    CHECK(model.suspected_since());
+    CHECK(model.held() == 3);
+    CHECK(usable(model, "v1") == "10 11");
+    CHECK(model.apply_probe(disk, {false, "no report"}, at(20)).changed);  // as ever
+  }
+  SUBCASE("they are suspected by themselves") {
+    for (int second = 2; second < 20; second += 2) {
+      all(model, true, second);
+      for (const auto* endpoint : {"127.0.1.1", "::1"}) probe(model, endpoint, false, second);
+    }
+    CHECK(model.suspected_since());
+    CHECK(model.held() == 2);
+    CHECK(usable(model, "near1") == "1");
+    // Of the names whose endpoints are not held, no rule tells of it.
+    CHECK(status_of(model).at("steers").at(0).at("rule") == "weights");
+  }
+  SUBCASE("what reports for itself is not suspected") {
+    for (const auto& each : {disk, other_disk})
+      CHECK(model.apply_probe(each, {false, "no report"}, at(2)).changed);
+    CHECK_FALSE(model.suspected_since());
+  }
+}
+
+TEST_CASE("a reload keeps what is known of the silent ones") {
+  auto text = health_config;
+  text.replace(text.find("fall = 3"), 8, "fall = 1");
+  Model model(parsed(text));
+  all(model, true, 0);
+  CHECK(probe(model, "192.0.2.10", false, 2).changed);
+  CHECK(probe(model, "192.0.2.11", false, 2).changed);
+  text.replace(text.find("[pool.v1]"), 9,
+               "[pool.new]\ncheck = \"web\"\nendpoints = [\"192.0.2.5\"]\n[pool.v1]");
+  model.replace_config(parsed(text), at(3));
+  CHECK(usable(model, "v1").empty());
+  const auto seen = probe(model, "192.0.2.20", false, 4);
+  CHECK(seen.suspicion == health::Turn::began);
+  CHECK(seen.taken_back.size() == 2);
+  CHECK(usable(model, "v1") == "10 11");
+  // And a suspicion itself.
+  model.replace_config(parsed(text), at(5));
+  CHECK(model.suspected_since() == at(4));
+  CHECK(model.held() == 3);
+  CHECK_FALSE(probe(model, "192.0.2.11", false, 6).changed);
 }
 
 TEST_CASE("one pool alone may well be dead") {
@@ -143,7 +265,7 @@ TEST_CASE("one pool alone may well be dead") {
     probe(model, "192.0.2.11", false, second);
     probe(model, "192.0.2.20", true, second);
   }
-  CHECK_FALSE(model.suspicion().suspected_since());
+  CHECK_FALSE(model.suspected_since());
   CHECK(usable(model, "v1").empty());
   CHECK(usable(model, "both") == "20");
 }
@@ -151,11 +273,11 @@ TEST_CASE("one pool alone may well be dead") {
 TEST_CASE("trouble is told of, and changes no verdict") {
   Model model(parsed(health_config));
   all(model, true, 0);
-  CHECK(model.apply_trouble("too many open files", at(2)).trouble == health::Suspicion::Turn::began);
-  CHECK(model.apply_trouble("too many open files", at(4)).trouble == health::Suspicion::Turn::none);
+  CHECK(model.apply_trouble("too many open files", at(2)).trouble == health::Turn::began);
+  CHECK(model.apply_trouble("too many open files", at(4)).trouble == health::Turn::none);
   CHECK(status_of(model).at("checker").at("trouble") == "too many open files");
   CHECK(usable(model, "v1") == "10 11");
-  CHECK(probe(model, "192.0.2.10", true, 20).trouble == health::Suspicion::Turn::ended);
+  CHECK(probe(model, "192.0.2.10", true, 20).trouble == health::Turn::ended);
   CHECK(status_of(model).at("checker").at("trouble").is_null());
 }
 

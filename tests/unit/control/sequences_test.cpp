@@ -128,7 +128,7 @@ class Sequence {
     const auto seen = model_.apply_probe(key, random_result(static_cast<unsigned>(random_())), now_);
     const auto after = model_.health().at(key).state.verdict;
     // What a suspicion takes back is no transition: it had not happened.
-    if (seen.suspicion == health::Suspicion::Turn::began) return;
+    if (seen.suspicion == health::Turn::began) return;
     REQUIRE(seen.changed == (before != after));
     if (seen.changed) REQUIRE(allowed_.contains({before, after}));
   }

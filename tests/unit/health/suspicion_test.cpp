@@ -15,15 +15,19 @@ namespace {
 
 Time at(Duration since_start) { return Time(1'000'000s) + since_start; }
 
-// "a+ 100ms, b- 200ms": results of the targets a, b, ... that are probed every second with half a second to
-// answer; ends with '!' for suspected, '.' for not.
+Evidence evidence(char symbol) {
+  return symbol == '+' ? Evidence::success : symbol == '?' ? Evidence::answer : Evidence::silence;
+}
+
+// "a+ 100ms, b- 200ms, c? 300ms": successes, silence and bad answers of the targets a, b, ... that are probed
+// every second with half a second to answer; ends with '!' for suspected, '.' for not.
 char run(const std::vector<std::vector<Suspicion::Id>>& pools, const std::string& sound,
          const std::vector<std::pair<std::string, Duration>>& results) {
   Suspicion suspicion;
   suspicion.set_pools(8, pools);
   for (const char target : sound) suspicion.assume_sound(static_cast<Suspicion::Id>(target - 'a'));
   for (const auto& [what, time] : results)
-    suspicion.result(static_cast<Suspicion::Id>(what[0] - 'a'), what[1] == '+', 1s, 500ms, at(time));
+    suspicion.result(static_cast<Suspicion::Id>(what[0] - 'a'), evidence(what[1]), 1s, 500ms, at(time));
   return suspicion.suspected_since() ? '!' : '.';
 }
 
@@ -64,6 +68,23 @@ TEST_CASE("suspicion") {
        "abc",
        {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}, {"b+", 1300ms}, {"a-", 2s}, {"c-", 2600ms}},
        '.'},
+      {"a bad answer ends it", two, "abc", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}, {"b?", 1300ms}}, '.'},
+      {"bad answers of all are an outage", two, "abc", {{"a?", 0ms}, {"b?", 300ms}, {"c?", 600ms}}, '.'},
+      {"a bad answer clears what was silent before",
+       two,
+       "abc",
+       {{"c-", 0ms}, {"a?", 300ms}, {"b-", 600ms}, {"a-", 1300ms}, {"b-", 9s}},
+       '.'},
+      {"a bad answer makes nobody sound",
+       two,
+       "c",
+       {{"a?", 0ms}, {"a-", 1s}, {"c-", 1600ms}, {"c-", 9s}},
+       '.'},
+      {"who answered badly and was well is silent with the others",
+       two,
+       "ac",
+       {{"a?", 0ms}, {"a-", 1s}, {"c-", 1600ms}},
+       '!'},
       {"what was bad before does not count", two, "ac", {{"b-", 0ms}, {"a-", 100ms}, {"c-", 600ms}}, '!'},
       {"nobody was ever well", two, "", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}}, '.'},
       {"only one pool was well", two, "c", {{"a-", 0ms}, {"b-", 300ms}, {"c-", 600ms}, {"c-", 9s}}, '.'},
@@ -88,14 +109,13 @@ TEST_CASE("who failed since the last success is listed, to be as it was before")
   Suspicion suspicion;
   suspicion.set_pools(3, {{0, 1}, {2}});
   for (const Suspicion::Id target : {0U, 1U, 2U}) suspicion.assume_sound(target);
-  using Turn = Suspicion::Turn;
-  CHECK(suspicion.result(0, false, 1s, 1s, at(0s)) == Turn::none);
-  CHECK(suspicion.result(1, false, 1s, 1s, at(1s)) == Turn::none);
-  CHECK(suspicion.result(2, false, 1s, 1s, at(2s)) == Turn::began);
+  CHECK(suspicion.result(0, Evidence::silence, 1s, 1s, at(0s)) == Turn::none);
+  CHECK(suspicion.result(1, Evidence::silence, 1s, 1s, at(1s)) == Turn::none);
+  CHECK(suspicion.result(2, Evidence::silence, 1s, 1s, at(2s)) == Turn::began);
   CHECK(suspicion.suspected_since() == at(2s));
   CHECK(suspicion.failed() == std::set<Suspicion::Id>{0, 1, 2});
-  CHECK(suspicion.result(0, false, 1s, 1s, at(3s)) == Turn::none);
-  CHECK(suspicion.result(1, true, 1s, 1s, at(4s)) == Turn::ended);
+  CHECK(suspicion.result(0, Evidence::silence, 1s, 1s, at(3s)) == Turn::none);
+  CHECK(suspicion.result(1, Evidence::success, 1s, 1s, at(4s)) == Turn::ended);
   CHECK(!suspicion.suspected_since());
   CHECK(suspicion.failed().empty());
 }
@@ -105,23 +125,58 @@ TEST_CASE("a new list of pools does not end a suspicion") {
   suspicion.set_pools(2, {{0}, {1}});
   suspicion.assume_sound(0);
   suspicion.assume_sound(1);
-  suspicion.result(0, false, 1s, 1s, at(0s));
-  suspicion.result(1, false, 1s, 1s, at(1s));
+  suspicion.result(0, Evidence::silence, 1s, 1s, at(0s));
+  suspicion.result(1, Evidence::silence, 1s, 1s, at(1s));
   suspicion.set_pools(3, {{0}, {1}, {2}});
   CHECK(suspicion.suspected_since() == at(1s));
-  CHECK(suspicion.result(2, false, 1s, 1s, at(2s)) == Suspicion::Turn::none);
-  CHECK(suspicion.result(0, true, 1s, 1s, at(3s)) == Suspicion::Turn::ended);
+  CHECK(suspicion.result(2, Evidence::silence, 1s, 1s, at(2s)) == Turn::none);
+  CHECK(suspicion.result(0, Evidence::success, 1s, 1s, at(3s)) == Turn::ended);
+}
+
+TEST_CASE("what has failed goes over to a new list of pools") {
+  Suspicion suspicion;
+  suspicion.set_pools(2, {{0}, {1}});
+  suspicion.assume_sound(0);
+  suspicion.assume_sound(1);
+  suspicion.result(0, Evidence::silence, 1s, 1s, at(0s));
+  suspicion.set_pools(3, {{2}, {1, 2}, {0}});
+  suspicion.assume_failed(2);
+  CHECK(suspicion.failed() == std::set<Suspicion::Id>{2});
+  SUBCASE("to be suspected with what fails next") {
+    suspicion.assume_sound(1);
+    CHECK(suspicion.result(1, Evidence::silence, 1s, 1s, at(1s)) == Turn::began);
+  }
+  SUBCASE("in any order") {
+    suspicion.assume_sound(1);
+    suspicion.assume_sound(0);
+    CHECK(suspicion.result(1, Evidence::silence, 1s, 1s, at(1s)) == Turn::none);
+    CHECK(suspicion.result(0, Evidence::silence, 1s, 1s, at(1s)) == Turn::began);
+  }
+}
+
+TEST_CASE("a silence from before the end is late") {
+  Suspicion suspicion;
+  CHECK_FALSE(suspicion.is_late(at(0s), at(1s)));
+  suspicion.set_pools(2, {{0}, {1}});
+  suspicion.assume_sound(0);
+  suspicion.assume_sound(1);
+  suspicion.result(0, Evidence::silence, 1s, 1s, at(0s));
+  suspicion.result(1, Evidence::silence, 1s, 1s, at(1s));
+  CHECK_FALSE(suspicion.is_late(at(1s), at(2s)));
+  suspicion.result(0, Evidence::answer, 1s, 1s, at(10s));
+  CHECK(suspicion.is_late(at(9s), at(11s)));
+  CHECK_FALSE(suspicion.is_late(at(10s), at(11s)));
+  CHECK_FALSE(suspicion.is_late(at(4s), at(5s)));  // the clock was set back
 }
 
 TEST_CASE("trouble is over when it was quiet for a while") {
-  Suspicion suspicion;
-  using Turn = Suspicion::Turn;
-  CHECK(suspicion.trouble_over(at(0s)) == Turn::none);
-  CHECK(suspicion.trouble("too many open files", at(0s)) == Turn::began);
-  CHECK(suspicion.trouble("too many open files", at(5s)) == Turn::none);
-  CHECK(suspicion.trouble_reason() == "too many open files");
-  CHECK(suspicion.trouble_over(at(14s)) == Turn::none);
-  CHECK(suspicion.trouble_since() == at(0s));
-  CHECK(suspicion.trouble_over(at(15s)) == Turn::ended);
-  CHECK(!suspicion.trouble_since());
+  Trouble trouble;
+  CHECK(trouble.over(at(0s)) == Turn::none);
+  CHECK(trouble.met("too many open files", at(0s)) == Turn::began);
+  CHECK(trouble.met("too many open files", at(5s)) == Turn::none);
+  CHECK(trouble.reason() == "too many open files");
+  CHECK(trouble.over(at(14s)) == Turn::none);
+  CHECK(trouble.since() == at(0s));
+  CHECK(trouble.over(at(15s)) == Turn::ended);
+  CHECK(!trouble.since());
 }

@@ -90,6 +90,36 @@ TEST_CASE("failures in words") {
   }
 }
 
+TEST_CASE("what has come back from the target, or nothing") {
+  const struct {
+    std::string name;
+    Attempt attempt;
+    bool answered;
+  } rows[] = {
+      {"a success", {Stage::done, {}, std::nullopt, 5ms}, true},
+      {"a bad status", {Stage::done, {}, 500, 5ms}, true},
+      {"refused", {Stage::connecting, asio::error::connection_refused, std::nullopt, 5ms}, true},
+      {"reset at once", {Stage::connecting, asio::error::connection_reset, std::nullopt, 5ms}, true},
+      {"no route", {Stage::connecting, asio::error::host_unreachable, std::nullopt, 5ms}, false},
+      {"no network", {Stage::connecting, asio::error::network_unreachable, std::nullopt, 5ms}, false},
+      {"not allowed", {Stage::connecting, asio::error::access_denied, std::nullopt, 5ms}, false},
+      {"deadline", {Stage::connecting, boost::beast::error::timeout, std::nullopt, 5ms}, false},
+      {"the kernel's timeout", {Stage::responding, asio::error::timed_out, std::nullopt, 5ms}, false},
+      {"deadline later", {Stage::responding, boost::beast::error::timeout, std::nullopt, 5ms}, false},
+      {"no route any more", {Stage::responding, asio::error::host_unreachable, std::nullopt, 5ms}, false},
+      {"end", {Stage::responding, http::error::end_of_stream, std::nullopt, 5ms}, true},
+      {"end in the handshake", {Stage::securing, asio::error::eof, std::nullopt, 5ms}, true},
+      {"not HTTP", {Stage::responding, http::error::bad_version, std::nullopt, 5ms}, true},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    CHECK(judge(web_check(), row.attempt)->answered == row.answered);
+  }
+  Attempt slow{Stage::responding, boost::beast::error::timeout, std::nullopt, 5ms};
+  slow.received = true;
+  CHECK(judge(web_check(), slow)->answered);
+}
+
 TEST_CASE("what we lack ourselves says nothing about the endpoint") {
   for (const auto code :
        {errc::too_many_files_open, errc::too_many_files_open_in_system, errc::no_buffer_space,
@@ -306,6 +336,15 @@ TEST_CASE("what its addresses say about a host") {
     CHECK(result->detail == row.detail);
     CHECK(result->took == 30ms);
   }
+}
+
+TEST_CASE("a host has answered when one of its addresses has") {
+  const Address one = *parse_address("192.0.2.1"), two = *parse_address("2001:db8::2");
+  const health::ProbeResult silent{false, "timeout", 1ms};
+  auto refused = silent;
+  refused.answered = true;
+  CHECK(judge_host({{one, refused}, {two, silent}}, 30ms)->answered);
+  CHECK_FALSE(judge_host({{one, silent}, {two, silent}}, 30ms)->answered);
 }
 
 TEST_CASE("the due time after a probe") {
