@@ -221,6 +221,26 @@ TEST_CASE("a host that cannot be looked up is down") {
   CHECK_MESSAGE(known, result.detail);
 }
 
+TEST_CASE("one octet before a timeout is an answer") {
+  const auto answered = [](auto behaviour, config::CheckType type) {
+    asio::io_context io;
+    const Server server(io, "127.0.0.1", behaviour);
+    auto target = tcp_target(server);
+    target.check.type = type;
+    target.check.timeout = 100ms;
+    const auto result = first_result(io, target);
+    CHECK_FALSE(result.success);
+    CAPTURE(result.detail);
+    CHECK(result.detail.starts_with("timeout"));
+    return result.answered;
+  };
+  using config::CheckType;
+  CHECK(answered(trickle_forever, CheckType::http));
+  CHECK_FALSE(answered(say_nothing, CheckType::http));
+  CHECK_FALSE(answered(say_nothing, CheckType::https));
+  CHECK_FALSE(answered(say_nothing, CheckType::agent));
+}
+
 TEST_CASE("a host that does not answer to a connect") {
   asio::io_context io;
   const Server server(io, "127.0.0.1", nullptr, 0);
