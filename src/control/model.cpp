@@ -375,10 +375,26 @@ void Model::watch_targets(Time now) {
       if (target.pools.empty() || target.pools.back() != &pool) target.pools.push_back(&pool);
     }
   }
+  for (auto& [key, target] : watched)
+    if (!health_.contains(key)) target.state = inherited_state(key, watched);
   std::swap(health_, watched);
   for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
   std::erase_if(warming_, [&](const auto& entry) { return !health_.contains(entry.first); });
   watch_sides(watched);
+}
+
+// A check that got another name or port takes the place of the one before: what that has found out about the
+// address holds until the first results of the new one, so that a reload empties no pool.
+health::State Model::inherited_state(const HealthKey& key, const std::map<HealthKey, Watched>& now) const {
+  auto before = health_.lower_bound({key.destination, 0, "", ""});
+  while (before != health_.end() && before->first.destination == key.destination &&
+         now.contains(before->first))
+    ++before;
+  if (before == health_.end() || before->first.destination != key.destination) return {};
+  health::State state = before->second.state;
+  state.last = {};
+  state.last_at = {};
+  return state;
 }
 
 // Each side has its part of each pool. What has failed stays so where the target stays on its side.

@@ -131,6 +131,7 @@ class Model {
 
  private:
   void watch_targets(Time now);
+  health::State inherited_state(const HealthKey& key, const std::map<HealthKey, Watched>& now) const;
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
   std::optional<Side> side_of(const HealthKey& key) const;
   health::Suspicion& suspicion_of(Side side) { return suspicions_[static_cast<std::size_t>(side)]; }

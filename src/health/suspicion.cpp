@@ -92,7 +92,8 @@ Turn Trouble::met(std::string reason, Time now) {
 }
 
 Turn Trouble::over(Time now) {
-  if (!since_ || now - last_ < trouble_quiet) return Turn::none;
+  const bool lately = last_ <= now && now - last_ < trouble_quiet;  // a clock may be set back
+  if (!since_ || lately) return Turn::none;
   since_.reset();
   return Turn::ended;
 }

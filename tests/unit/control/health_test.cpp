@@ -270,6 +270,22 @@ TEST_CASE("one pool alone may well be dead") {
   CHECK(usable(model, "both") == "20");
 }
 
+TEST_CASE("a check that got another name goes on from what the one before has found out") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  for (int second = 2; second < 8; second += 2) {
+    probe(model, "192.0.2.11", false, second);
+    probe(model, "192.0.2.10", true, second);
+  }
+  auto text = health_config;
+  for (auto at = text.find("web"); at != std::string::npos; at = text.find("web", at + 4))
+    text.replace(at, 3, "site");
+  model.replace_config(parsed(text), at(8));
+  CHECK(usable(model, "v1") == "10");
+  CHECK(usable(model, "v2") == "20");
+  CHECK(model.health().at({address("192.0.2.10"), 80, "", "site"}).state.last_at == Time{});
+}
+
 TEST_CASE("trouble is told of, and changes no verdict") {
   Model model(parsed(health_config));
   all(model, true, 0);
