@@ -102,7 +102,6 @@ TEST_CASE("what has come back from the target, or nothing") {
       {"reset at once", {Stage::connecting, asio::error::connection_reset, std::nullopt, 5ms}, true},
       {"no route", {Stage::connecting, asio::error::host_unreachable, std::nullopt, 5ms}, false},
       {"no network", {Stage::connecting, asio::error::network_unreachable, std::nullopt, 5ms}, false},
-      {"not allowed", {Stage::connecting, asio::error::access_denied, std::nullopt, 5ms}, false},
       {"deadline", {Stage::connecting, boost::beast::error::timeout, std::nullopt, 5ms}, false},
       {"the kernel's timeout", {Stage::responding, asio::error::timed_out, std::nullopt, 5ms}, false},
       {"deadline later", {Stage::responding, boost::beast::error::timeout, std::nullopt, 5ms}, false},
