@@ -111,7 +111,7 @@ def tool_commands(port):
 
 
 # What the tools say when something is odd with a reply.
-ODD = re.compile(r"warn|error|malformed|bad |mismatch|trailing|junk|extra|unexpected|timed out|could not|no reply", re.IGNORECASE)
+ODD = re.compile(r"warn|error|malformed|\bbad |mismatch|trailing|junk|extra|unexpected|timed out|could not|no reply", re.IGNORECASE)
 
 
 @test
