@@ -299,6 +299,7 @@ void Director::Implementation::stop() {
 
 void Director::Implementation::execute(const Request& request, ReplyHandler handler) {
   if (stopped_) return handler(stopping_error());
+  publish_changed_pools();  // what the reply tells of is in answers
   const Time now = wall_now();
   switch (request.id) {
     case CommandId::status:
@@ -493,6 +494,7 @@ void Director::Implementation::publish_soon(const std::vector<HealthKey>& keys) 
 }
 
 void Director::Implementation::publish_changed_pools() {
+  if (changed_pools_.empty()) return;
   for (const auto* pool : std::exchange(changed_pools_, {})) publisher_.publish_pool(*pool);
   pools_published_ = std::chrono::steady_clock::now();
 }
