@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "../../support/effort.hpp"
 #include "world.hpp"
 
 namespace sluice::steer {
@@ -200,7 +201,7 @@ struct Random {
 
 TEST_CASE("choose() gives what redistribute() says, nothing is empty, and caps hold") {
   unsigned moved = 0, helped = 0, failed_open = 0, beyond = 0;
-  for (unsigned seed = 0; seed < 1500; ++seed) {
+  for (unsigned seed = 0; seed < tries(1500, 200); ++seed) {
     CAPTURE(seed);
     Random steer(seed);
     const auto now = redistribute(steer.pools);
