@@ -177,7 +177,8 @@ TEST_CASE("random zones answer as the RFCs' text says") {
     }
   }
   CHECK(wrong == 0);
-  for (const auto* outcome : {"name", "wildcard", "delegation", "dname", "none"}) CHECK(seen[outcome] > 1000);
+  for (const auto* outcome : {"name", "wildcard", "delegation", "dname", "none"})
+    CHECK(seen[outcome] > tries(1000, 200));
 }
 
 }  // namespace sluice::zone
