@@ -5,7 +5,6 @@
 
 #include <doctest/doctest.h>
 
-#include "../../support/effort.hpp"
 #include "support.hpp"
 
 namespace sluice::zone {
@@ -156,7 +155,7 @@ TEST_CASE("random zones answer as the RFCs' text says") {
   Maker maker(20240229);
   std::map<std::string, unsigned> seen;
   unsigned wrong = 0;
-  for (unsigned zones = 0; zones < tries(2000, 400); ++zones) {
+  for (unsigned zones = 0; zones < 2000; ++zones) {
     const auto model = maker.model();
     const auto zone = make_zone_of(model, maker);
     for (unsigned queries = 0; queries < 25; ++queries) {
@@ -177,8 +176,7 @@ TEST_CASE("random zones answer as the RFCs' text says") {
     }
   }
   CHECK(wrong == 0);
-  for (const auto* outcome : {"name", "wildcard", "delegation", "dname", "none"})
-    CHECK(seen[outcome] > tries(1000, 200));
+  for (const auto* outcome : {"name", "wildcard", "delegation", "dname", "none"}) CHECK(seen[outcome] > 1000);
 }
 
 }  // namespace sluice::zone
