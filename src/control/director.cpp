@@ -522,6 +522,7 @@ Reply Director::Implementation::take_report(const Request& request) {
   if (!request.dry_run) {
     reports_.reported(report->reporter, Reports::Clock::now());
     take_probe(report->target, report->result);
+    publish_changed_pools();  // before it is acknowledged
   }
   return boost::json::value{
       {"check", check},
