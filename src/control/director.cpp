@@ -208,6 +208,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void take_seen(const Model::Seen& seen);
   void note_verdict(const HealthKey& key, const std::string& why);
   void note_taken_back(const HealthKey& key);
+  void note_endpoint(const HealthKey& key, const std::string& how);
+  void await_no_more(const HealthKey& key);
   void publish_soon(const std::vector<HealthKey>& keys);
   void publish_changed_pools();
   void arm_warming();
@@ -425,6 +427,11 @@ void Director::Implementation::take_probe(const probe::Target& target, const hea
   const auto seen = model_.apply_probe(key, result, wall_now());
   take_seen(seen);
   if (seen.changed) note_verdict(key, seen.why);
+  await_no_more(key);
+}
+
+// The first round is over with the last target that it waited for.
+void Director::Implementation::await_no_more(const HealthKey& key) {
   awaited_.erase(key);
   if (awaited_.empty()) first_publication();
 }
@@ -434,8 +441,7 @@ void Director::Implementation::take_trouble(const probe::Target& target, const s
   take_seen(model_.apply_trouble(fmt::format("check '{}' of {} could not be run: {}", target.check.name,
                                              to_text(target.destination), reason),
                                  wall_now()));
-  awaited_.erase(health_key(target));
-  if (awaited_.empty()) first_publication();
+  await_no_more(health_key(target));
 }
 
 void Director::Implementation::take_seen(const Model::Seen& seen) {
@@ -459,22 +465,24 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
 
 void Director::Implementation::note_verdict(const HealthKey& key, const std::string& why) {
   const auto& state = model_.health().at(key).state;
-  const auto* verdict = health::to_text(state.verdict);
-  auto text = fmt::format("{} is {} by check {} ({}): {}", to_text(key.destination), verdict, key.check, why,
-                          state.last.detail);
+  auto how = fmt::format("by check {} ({}): {}", key.check, why, state.last.detail);
   if (state.held_until > state.last_at)
-    text += fmt::format("; it falls often, and stays down until {} at least", to_text(state.held_until));
-  journal_.note("health", fmt::format("endpoint.{}", verdict), to_text(key.destination), std::move(text));
-  journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
+    how += fmt::format("; it falls often, and stays down until {} at least", to_text(state.held_until));
+  note_endpoint(key, how);
 }
 
 void Director::Implementation::note_taken_back(const HealthKey& key) {
+  note_endpoint(key, fmt::format("again by check {}: what took it down is suspected to be the checker's own failure",
+                                 key.check));
+}
+
+// Its verdict, and how it came to it.
+void Director::Implementation::note_endpoint(const HealthKey& key, const std::string& how) {
   const auto& state = model_.health().at(key).state;
   const auto* verdict = health::to_text(state.verdict);
-  journal_.note("health", fmt::format("endpoint.{}", verdict), to_text(key.destination),
-                fmt::format("{} is {} again by check {}: what took it down is suspected to be the checker's "
-                            "own failure",
-                            to_text(key.destination), verdict, key.check));
+  const auto address = to_text(key.destination);
+  journal_.note("health", fmt::format("endpoint.{}", verdict), address,
+                fmt::format("{} is {} {}", address, verdict, how));
   journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
 }
 
@@ -603,15 +611,12 @@ void Director::Implementation::publish_effects(const std::vector<store::Change>&
   }
   for (const auto& name : names)
     if (const auto* steer = model_.config().find_steer(name)) publisher_.publish_steer(*steer);
-  // Each pool once, however many of its endpoints are concerned.
-  std::set<const config::Pool*> published;
+  std::set<const config::Pool*> pools;  // each once, however many of its endpoints are concerned
   for (const auto& endpoint : endpoints) {
-    const auto pools = model_.config().pools_with(endpoint);
-    const auto is_new = [&](const config::Pool* pool) { return !published.contains(pool); };
-    if (std::none_of(pools.begin(), pools.end(), is_new)) continue;
-    publisher_.publish_pools_with(endpoint);
-    published.insert(pools.begin(), pools.end());
+    const auto with = model_.config().pools_with(endpoint);
+    pools.insert(with.begin(), with.end());
   }
+  for (const auto* pool : pools) publisher_.publish_pool(*pool);
 }
 
 // --- reading ---

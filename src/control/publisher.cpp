@@ -68,10 +68,6 @@ void Publisher::publish_pool(const config::Pool& pool) {
   if (block_ && !fill_pool(*block_, pool)) publish_everything();
 }
 
-void Publisher::publish_pools_with(const wire::Destination& destination) {
-  for (const auto* pool : model_.config().pools_with(destination)) publish_pool(*pool);
-}
-
 std::uint64_t Publisher::answers(const wire::Name& name, const std::string& pool) {
   return counters_.answers(counter(name, pool).id);
 }

@@ -46,7 +46,6 @@ class Publisher {
   // Nothing before the first publish_everything().
   void publish_steer(const config::Steer& steer);
   void publish_pool(const config::Pool& pool);
-  void publish_pools_with(const wire::Destination& destination);
 
   // Answers that a steer has given from a pool: in all, and since its weights changed last.
   std::uint64_t answers(const wire::Name& name, const std::string& pool);
