@@ -225,8 +225,7 @@ Result<std::vector<std::uint8_t>> parse_base64(std::string_view text) {
 std::optional<double> parse_percent(std::string_view text) {
   if (!text.ends_with('%')) return {};
   text.remove_suffix(1);
-  const bool plain =
-      std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || c == '.'; });
   double percent = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
   if (!plain || error != std::errc{} || end != text.data() + text.size() || percent > 100) return {};

@@ -28,6 +28,10 @@ Result<Time> parse_moment(std::string_view text, Time now);
 // "20%", "12.5%": the part of 1 that it is; 0 to 1.
 std::optional<double> parse_percent(std::string_view text);
 
+// Of ASCII.
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
 // Of ASCII: what would move the cursor of whoever reads a text.
 constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 

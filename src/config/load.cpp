@@ -19,8 +19,7 @@ constexpr std::size_t name_size_max = 63;  // of checks and pools: a column of `
 
 bool fits_name(std::string_view text) {
   return !text.empty() && text.size() <= name_size_max && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
+    return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
 #include "config/value.hpp"
 
 namespace sluice::config {
@@ -54,9 +55,6 @@ void set_listeners(Target target, Value&& value, Position) {
 }
 
 // --- what texts may be ---
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 std::string_view not_empty(std::string_view text) { return text.empty() ? "a text that is not empty" : ""; }
 

@@ -30,9 +30,7 @@ constexpr std::size_t headers_max = 32;           // far more than a probe needs
 constexpr std::size_t token_size_max = 512;       // what fits into a line of a request with ease
 constexpr std::uint16_t dns_port = 53;
 
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+bool is_alphanumeric(char c) { return is_letter(c) || is_digit(c); }
 
 // Names of header fields are the same in any case.
 std::string in_lower_case(std::string_view text) {

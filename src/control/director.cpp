@@ -472,8 +472,9 @@ void Director::Implementation::note_verdict(const HealthKey& key, const std::str
 }
 
 void Director::Implementation::note_taken_back(const HealthKey& key) {
-  note_endpoint(key, fmt::format("again by check {}: what took it down is suspected to be the checker's own failure",
-                                 key.check));
+  note_endpoint(
+      key, fmt::format("again by check {}: what took it down is suspected to be the checker's own failure",
+                       key.check));
 }
 
 // Its verdict, and how it came to it.

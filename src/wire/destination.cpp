@@ -4,14 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
+
 namespace sluice::wire {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool stands_in_host(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '_' || c == '.';
-}
+bool stands_in_host(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.'; }
 
 std::string_view last_label(std::string_view text) {
   if (text.ends_with('.')) text.remove_suffix(1);

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
+
 namespace sluice::wire {
 namespace {
 
@@ -13,8 +15,6 @@ Error bad_name(std::string_view text, std::string_view why) {
   const auto shown = text.size() <= 80 ? std::string(text) : std::string(text.substr(0, 80)) + "...";
   return {ErrorCode::invalid, fmt::format("'{}' is not a domain name: {}", shown, why)};
 }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // One character of a label, escapes undone (RFC 1035, 5.1). Advances `at`; -1 when the escape is malformed.
 int read_character(std::string_view text, std::size_t& at) {

@@ -9,6 +9,7 @@
 #include <ldns/ldns.h>
 
 #include "base/address.hpp"
+#include "base/text.hpp"
 #include "zone/rdata_rules.hpp"
 
 namespace sluice::zone {
@@ -94,9 +95,7 @@ bool takes_the_rest(ldns_rdf_type type) {
   return std::ranges::find(rest, type) != rest.end();
 }
 
-bool is_decimal(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-}
+bool is_decimal(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
 
 std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t max) {
   std::uint64_t value = 0;
@@ -254,7 +253,7 @@ std::optional<std::size_t> find_long_name(const ldns_rr& rr) {
 }
 
 int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
+  if (is_digit(c)) return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
@@ -479,7 +478,7 @@ std::optional<std::uint32_t> parse_period(std::string_view text, std::uint32_t s
   bool has_digit = false;
   if (text.empty()) return {};
   for (const char c : text) {
-    if (c >= '0' && c <= '9') {
+    if (is_digit(c)) {
       number = number * 10 + static_cast<std::uint64_t>(c - '0');
       has_digit = true;
       if (number > seconds_max) return {};
