@@ -133,7 +133,7 @@ TcpServer::Implementation::Implementation(const Context& context, std::vector<Li
   if (certificates != nullptr) certificate_.emplace(*certificates);
   for (Listener& listener : listeners) {
     const bool v4 = listener.address.address.family == Family::v4;
-    acceptors_.emplace_back(io_, v4 ? tcp::v4() : tcp::v6(), listener.tcp.release());
+    acceptors_.emplace_back(io_, v4 ? tcp::v4() : tcp::v6(), listener.tcp.release()).non_blocking(true);
     asio::co_spawn(io_, accept(acceptors_.back()), asio::detached);
   }
   asio::co_spawn(io_, tick(), asio::detached);
@@ -154,15 +154,18 @@ void TcpServer::Implementation::stop() {
   timer_.cancel();
 }
 
-// Never ends before the server does, whatever accept() says.
+// Never ends before the server does, whatever accept() says. It is called only when a client waits: without a
+// free descriptor it fails even if nobody does, and then a connection would be displaced for nothing.
 asio::awaitable<void> TcpServer::Implementation::accept(tcp::acceptor& acceptor) {
   asio::steady_timer pause(io_);
   while (!stopping_) {
+    auto [error] = co_await acceptor.async_wait(tcp::acceptor::wait_read, token);
     tcp::endpoint from;
-    auto [error, socket] = co_await acceptor.async_accept(from, token);
+    tcp::socket socket(io_);
+    if (!error) acceptor.accept(socket, from, error);
     if (!error) {
       admit(std::move(socket), from_system(from.data()).address);
-    } else if (!stopping_ && error != asio::error::connection_aborted) {
+    } else if (!stopping_ && error != asio::error::connection_aborted && error != asio::error::would_block) {
       connections_.displace_one();  // what it needed may be what we lack
       pause.expires_after(accept_pause);
       co_await pause.async_wait(token);

@@ -353,28 +353,38 @@ TEST_CASE("clients that begin long messages are closed when they hold too much t
   CHECK(id_of(idle.read_message()) == 2);
 }
 
-// No further descriptor can be opened while one exists.
-class NoDescriptors {
+// So many further descriptors can be opened while one exists.
+class Descriptors {
  public:
-  NoDescriptors() {
+  explicit Descriptors(rlim_t left) {
     REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
     const int lowest_free = dup(0);
     REQUIRE(lowest_free >= 0);
     close(lowest_free);
-    const rlimit none{.rlim_cur = static_cast<rlim_t>(lowest_free), .rlim_max = before_.rlim_max};
-    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const rlimit limit{.rlim_cur = static_cast<rlim_t>(lowest_free) + left, .rlim_max = before_.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
   }
-  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+  ~Descriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
 
  private:
   rlimit before_{};
 };
 
+// Its threads have opened what they need, and closed what they needed for a moment.
+void await_running(const Server& server) {
+  Client client(server.address(), SOCK_STREAM);
+  REQUIRE(client.send(framed(make_query(1, "a.test"))));
+  REQUIRE(id_of(client.read_message()) == 1);
+  client.finish_sending();
+  REQUIRE(client.at_end());
+}
+
 TEST_CASE("connections are accepted again after descriptors had run out") {
   const Server server({"127.0.0.1:0"}, 1, patient());
+  await_running(server);
   Client client(Family::v4, SOCK_STREAM);
   {
-    const NoDescriptors none;
+    const Descriptors none(0);
     const SystemAddress address(server.address());
     REQUIRE(connect(client.fd(), address.get(), address.size) == 0);
     REQUIRE(client.send(framed(make_query(5, "a.test"))));
@@ -382,6 +392,23 @@ TEST_CASE("connections are accepted again after descriptors had run out") {
     CHECK(poll(&readable, 1, 250) == 0);
   }
   CHECK(id_of(client.read_message()) == 5);
+}
+
+TEST_CASE("who took the last descriptor is displaced only when somebody else comes") {
+  const Server server({"127.0.0.1:0"}, 1, patient());
+  await_running(server);
+  Client first(Family::v4, SOCK_STREAM), second(Family::v4, SOCK_STREAM);
+  const Descriptors one(1);
+  const SystemAddress address(server.address());
+  REQUIRE(connect(first.fd(), address.get(), address.size) == 0);
+  REQUIRE(first.send(framed(make_query(5, "a.test"))));
+  CHECK(id_of(first.read_message()) == 5);
+  pollfd readable{.fd = first.fd(), .events = POLLIN, .revents = 0};
+  CHECK(poll(&readable, 1, 250) == 0);
+  REQUIRE(connect(second.fd(), address.get(), address.size) == 0);
+  REQUIRE(second.send(framed(make_query(6, "a.test"))));
+  CHECK(id_of(second.read_message()) == 6);
+  CHECK(first.at_end());
 }
 
 TEST_CASE("the server ends with connections open") {
