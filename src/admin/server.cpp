@@ -9,16 +9,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "admin/connection.hpp"
 #include "admin/unix_socket.hpp"
+#include "base/as_result.hpp"
 #include "base/log.hpp"
 
 namespace sluice::admin {
@@ -28,8 +27,6 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 using Local = asio::local::stream_protocol;
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 // When accept() fails, descriptors or memory are short: wait for some to come back instead of spinning.
 constexpr auto accept_pause = std::chrono::milliseconds(100);

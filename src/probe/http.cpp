@@ -6,10 +6,8 @@
 #include <string_view>
 #include <tuple>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -19,6 +17,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "base/as_result.hpp"
 #include "probe/body.hpp"
 
 namespace sluice::probe {
@@ -29,8 +28,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using boost::system::error_code;
 using Parser = http::response_parser<http::buffer_body>;
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 // Interim responses (1xx, RFC 9110 section 15.2) that are skipped before the final one; servers send one or
 // two.

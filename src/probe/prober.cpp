@@ -12,15 +12,14 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 
+#include "base/as_result.hpp"
 #include "base/log.hpp"
 #include "probe/attempt.hpp"
 #include "probe/cadence.hpp"
@@ -34,8 +33,6 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 // A shortage of our own hits many probes at once, again and again: it is said once in this time.
 constexpr auto warning_interval = 1min;

@@ -10,13 +10,12 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include "base/as_result.hpp"
 #include "base/log.hpp"
 
 namespace sluice::probe {
@@ -24,8 +23,6 @@ namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 // Between two looks at what else there is to do.
 constexpr int replies_at_once = 64;

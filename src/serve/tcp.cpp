@@ -6,7 +6,6 @@
 #include <optional>
 #include <thread>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -16,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "base/as_result.hpp"
 #include "serve/connection.hpp"
 #include "serve/thread.hpp"
 
@@ -25,8 +25,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-
-constexpr auto token = asio::as_tuple(asio::use_awaitable);
 
 // Replies are collected up to here, then written: few system calls for a pipelining client, and a bound on
 // what one costs.
@@ -71,7 +69,7 @@ std::uint16_t idle_timeout(const TcpLimits& limits) {
 // Ends with an error when the connection is closed meanwhile, by its deadline or to make room.
 auto ready(Connection& connection, Need need) {
   return connection.stream.socket().async_wait(
-      need == Need::readable ? tcp::socket::wait_read : tcp::socket::wait_write, token);
+      need == Need::readable ? tcp::socket::wait_read : tcp::socket::wait_write, as_result);
 }
 
 // What is to be done after the replies have been written.
@@ -159,7 +157,7 @@ void TcpServer::Implementation::stop() {
 asio::awaitable<void> TcpServer::Implementation::accept(tcp::acceptor& acceptor) {
   asio::steady_timer pause(io_);
   while (!stopping_) {
-    auto [error] = co_await acceptor.async_wait(tcp::acceptor::wait_read, token);
+    auto [error] = co_await acceptor.async_wait(tcp::acceptor::wait_read, as_result);
     tcp::endpoint from;
     tcp::socket socket(io_);
     if (!error) acceptor.accept(socket, from, error);
@@ -168,7 +166,7 @@ asio::awaitable<void> TcpServer::Implementation::accept(tcp::acceptor& acceptor)
     } else if (!stopping_ && error != asio::error::connection_aborted && error != asio::error::would_block) {
       connections_.displace_one();  // what it needed may be what we lack
       pause.expires_after(accept_pause);
-      co_await pause.async_wait(token);
+      co_await pause.async_wait(as_result);
     }
   }
 }
@@ -349,7 +347,7 @@ asio::awaitable<void> TcpServer::Implementation::tick() {
   const auto interval = tick_interval(limits_);
   while (!stopping_) {
     timer_.expires_after(interval);
-    co_await timer_.async_wait(token);
+    co_await timer_.async_wait(as_result);
     snapshot_.current();
     if (certificate_) certificate_->current();
     connections_.close_due(Clock::now());

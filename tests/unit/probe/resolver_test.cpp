@@ -17,26 +17,12 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/clock.hpp"
+#include "support.hpp"
 
 namespace sluice::probe {
 namespace {
 
-namespace asio = boost::asio;
-using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
-
-constexpr auto guard = 60s;  // far more than is needed, for a busy machine
-
 wire::Name name(std::string_view text) { return wire::Name::parse(text).value(); }
-
-void run_until(asio::io_context& io, const std::function<bool()>& done) {
-  const auto end = Clock::now() + guard;
-  while (!done()) {
-    REQUIRE(Clock::now() < end);
-    io.restart();
-    io.run_one_for(100ms);
-  }
-}
 
 // A look-up that hangs for names that begin with "hang", until it is let go; and counts what it is asked.
 std::atomic<bool> let_go;

@@ -31,18 +31,15 @@
 
 #include "probe/prober.hpp"
 #include "probe/runner_client.hpp"
+#include "support.hpp"
 
 using namespace sluice;
 using namespace sluice::probe;
 using namespace std::chrono_literals;
-namespace asio = boost::asio;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // Never reached but by a defect.
-constexpr auto guard = 60s;
 constexpr Duration long_timeout = 50s;
 
 // Programs that hang are given so long; all that is asked is that they do not get much more.
@@ -136,14 +133,7 @@ class World {
   void start(Program program, std::function<void(Result<ProgramEnd>)> done) {
     asio::co_spawn(io, await_end(*client, std::move(program), std::move(done)), asio::detached);
   }
-  void run_until(const std::function<bool()>& done) {
-    const auto end = Clock::now() + guard;
-    while (!done()) {
-      REQUIRE(Clock::now() < end);
-      io.restart();
-      io.run_one_for(100ms);
-    }
-  }
+  void run_until(const std::function<bool()>& done) { probe::run_until(io, done); }
   Result<ProgramEnd> run(Program program) {
     std::optional<Result<ProgramEnd>> end;
     start(std::move(program), [&](Result<ProgramEnd> its_end) { end = std::move(its_end); });
@@ -500,14 +490,7 @@ class ProbingWorld {
   ProbingWorld(const ProbingWorld&) = delete;
   ProbingWorld& operator=(const ProbingWorld&) = delete;
 
-  void run_until(const std::function<bool()>& done) {
-    const auto end = Clock::now() + guard;
-    while (!done()) {
-      REQUIRE(Clock::now() < end);
-      io.restart();
-      io.run_one_for(100ms);
-    }
-  }
+  void run_until(const std::function<bool()>& done) { probe::run_until(io, done); }
 
   asio::io_context io;
   Prober prober;
@@ -576,14 +559,14 @@ TEST_CASE("the prober runs exec checks, and says when it cannot") {
   prober.set_runner(client);
   without.set_targets({target});
   prober.set_targets({target});
-  const auto end = Clock::now() + guard;
-  while (results.empty() && Clock::now() < end) io.run_one_for(100ms);
-  REQUIRE(results.size() == 1);
+  run_until(io, [&] { return !results.empty(); });
+  CHECK(results.size() == 1);
   CHECK_FALSE(results[0].success);
   CHECK(results[0].detail == "exit status 1: db at 192.0.2.1 port 5432");
   prober.stop();
   without.stop();
   client->stop();
+  io.restart();
   io.run();  // nothing is left to do
   CHECK(Watched(keeper).ends());
   waitpid(keeper, nullptr, 0);

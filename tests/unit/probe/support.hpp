@@ -9,16 +9,15 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read_until.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/as_result.hpp"
 #include "probe/cadence.hpp"
 #include "probe/prober.hpp"
 
@@ -28,10 +27,8 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using namespace std::chrono_literals;
 
-inline constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-
 // Never reached but by a defect: the tests wait for what they expect and not for time to pass.
-inline constexpr auto guard = 30s;
+inline constexpr auto guard = 60s;
 
 inline void run_until(asio::io_context& io, const std::function<bool()>& done) {
   const auto end = Clock::now() + guard;

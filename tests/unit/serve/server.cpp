@@ -8,6 +8,8 @@
 namespace sluice::serve::test {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr timeval patience{.tv_sec = 10, .tv_usec = 0};
 
 void append_u16(Message& message, std::size_t value) {
@@ -16,6 +18,8 @@ void append_u16(Message& message, std::size_t value) {
 }
 
 }  // namespace
+
+TcpLimits patient() { return {.idle = 60s, .message = 60s, .write = 60s, .handshake = 60s}; }
 
 Message make_query(std::uint16_t id, std::string_view name, wire::RrType type) {
   Message message;

@@ -27,6 +27,9 @@ unsigned answers_of(const Message& message);
 
 inline constexpr unsigned noerror = 0, refused = 5;
 
+// Long enough that only the limit under test can close a connection.
+TcpLimits patient();
+
 // All parts of the answering side, on the addresses given; with `certificates` the one for TLS alone. It
 // answers for "a.test", with one address; other names are refused.
 class Server {

@@ -21,9 +21,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Long enough that only the limit under test can close a connection.
-TcpLimits patient() { return {.idle = 60s, .message = 60s, .write = 60s}; }
-
 Message many_queries(std::uint16_t count) {
   Message stream;
   for (std::uint16_t id = 0; id < count; ++id) {

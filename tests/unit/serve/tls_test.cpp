@@ -23,9 +23,6 @@ using sluice::test::make_certificate;
 using sluice::test::TlsClient;
 using sluice::test::TlsWishes;
 
-// Long enough that only the limit under test can close a connection.
-TcpLimits patient() { return {.idle = 60s, .message = 60s, .write = 60s, .handshake = 60s}; }
-
 struct TlsServer {
   explicit TlsServer(const TcpLimits& limits = patient()) : text(make_certificate("ns1.test")) {
     use(text);
