@@ -114,7 +114,7 @@ Error cannot_read(int error) {
 
 }  // namespace
 
-Result<std::string> read_file(const std::string& file) {
+Result<std::string> read_config(const std::string& file) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "rbe"), std::fclose);
   if (!stream) return cannot_read(errno);
   std::string text;

@@ -15,7 +15,8 @@ namespace sluice::config {
 // Twice what a config of 100,000 names with three pools each needs; what is larger was named by mistake.
 inline constexpr std::size_t file_size_max = 64 << 20;
 
-Result<std::string> read_file(const std::string& file);
+// A pipe will do, too.
+Result<std::string> read_config(const std::string& file);
 
 // A syntax error ends the parse: it is one diagnostic in `errors`, and nothing is returned.
 std::optional<toml::table> parse_document(std::string_view text, Errors& errors);

@@ -284,7 +284,7 @@ LoadResult load_text(std::string_view text, const std::string& file) {
 }
 
 LoadResult load(const std::string& file) {
-  const auto text = read_file(file);
+  const auto text = read_config(file);
   if (!text) return failed(file, text.error().message);
   return load_text(*text, file);
 }

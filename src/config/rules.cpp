@@ -6,8 +6,8 @@
 
 #include <sys/un.h>
 
+#include "base/file.hpp"
 #include "config/check_rules.hpp"
-#include "config/document.hpp"
 #include "config/host_rules.hpp"
 
 namespace sluice::config {
@@ -16,6 +16,7 @@ namespace {
 using Sections = std::span<const SectionTable>;
 
 constexpr std::size_t socket_path_max = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::size_t secret_file_size_max = 4096;
 constexpr std::uint16_t http_port = 80, https_port = 443;
 constexpr Duration timeout_default = std::chrono::seconds(1);
 constexpr Duration ttl_min_default = std::chrono::seconds(1);
@@ -134,7 +135,7 @@ void read_secret_file(const SectionTable& section, Key& key, Errors& errors) {
     errors.add(section.value_at("secret_file"),
                fmt::format("secret_file: {}: {}", shown(key.secret_file), error.message));
   };
-  const auto text = read_file(key.secret_file);
+  const auto text = read_file(key.secret_file, secret_file_size_max);
   if (!text) return refuse(text.error());
   if (auto parsed = parse_secret(without_space_around(*text)))
     key.secret = *std::move(parsed);
