@@ -9,12 +9,6 @@
 namespace sluice::config {
 namespace {
 
-struct Case {
-  const char* name;
-  const char* text;    // stands after `head`, so it begins at line 5
-  const char* errors;  // as text_of() gives them
-};
-
 const Case bad_values[] = {
     {"admin: no text", "[admin]\nhttp = 8053\n",
      "6:8: http: expected ADDRESS:PORT such as \"127.0.0.1:53\" or \"[::1]:53\", got an integer\n"},

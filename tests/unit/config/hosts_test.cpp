@@ -28,12 +28,6 @@ TEST_CASE("hosts are read in either form, in lower case and with the final dot")
   CHECK_FALSE(config.steers[2].to_hosts);
 }
 
-struct Case {
-  const char* name;
-  const char* text;  // begins at line 5
-  const char* errors;
-};
-
 void check(std::span<const Case> cases) {
   for (const auto& [name, text, errors] : cases) {
     CAPTURE(name);

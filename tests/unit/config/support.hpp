@@ -29,4 +29,11 @@ inline std::string text_of(const Diagnostics& errors) {
   return text;
 }
 
+// A config, and what is wrong with it.
+struct Case {
+  const char* name;
+  const char* text;    // stands after `head`, so it begins at line 5
+  const char* errors;  // as text_of() gives them
+};
+
 }  // namespace sluice::config

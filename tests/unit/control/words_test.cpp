@@ -11,7 +11,7 @@ namespace {
 
 // at(0) is 2027-01-15T08:00:00Z.
 
-const std::string hosts_config = config_head + R"(
+const std::string many_hosts_config = config_head + R"(
 [pool.cdn]
 endpoints = ["edge.cdn.example", "backup.cdn.example.", "edge.other.example"]
 [steer."www.shop.example"]
@@ -70,9 +70,10 @@ TEST_CASE("a pattern stands for all endpoints that match it") {
       {"all but a set", config_text, "192.0.2.[!1]*", "192.0.2.20 192.0.2.30"},
       {"IPv6", config_text, "2001:db8:*", "2001:db8::10"},
       {"a pool", config_text, "pool:v1", "192.0.2.10 192.0.2.11 2001:db8::10"},
-      {"hosts with the final dot", hosts_config, "*.cdn.example.", "edge.cdn.example. backup.cdn.example."},
-      {"and without it", hosts_config, "*.cdn.example", "edge.cdn.example. backup.cdn.example."},
-      {"whatever the letter case", hosts_config, "EDGE.*", "edge.cdn.example. edge.other.example."},
+      {"hosts with the final dot", many_hosts_config, "*.cdn.example.",
+       "edge.cdn.example. backup.cdn.example."},
+      {"and without it", many_hosts_config, "*.cdn.example", "edge.cdn.example. backup.cdn.example."},
+      {"whatever the letter case", many_hosts_config, "EDGE.*", "edge.cdn.example. edge.other.example."},
   };
   for (const auto& row : rows) {
     CAPTURE(row.what);
