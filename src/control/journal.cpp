@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include <boost/asio/post.hpp>
 #include <boost/json/array.hpp>
 
 #include "base/log.hpp"
@@ -95,7 +96,16 @@ Result<void> Journal::write(const std::vector<store::Change>& changes, std::vect
   trouble_.clear();
   noted_.clear();
   kept_.clear();
+  if (store_.checkpoint_due()) checkpoint_beside();
   return written;
+}
+
+void Journal::checkpoint_beside() {
+  if (checkpointing_.exchange(true)) return;
+  boost::asio::post(checkpointer_, [this] {
+    store_.checkpoint();
+    checkpointing_ = false;
+  });
 }
 
 // What could not be written is tried again with the next event, or the next change.

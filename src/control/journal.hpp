@@ -2,6 +2,7 @@
 // written a moment later, and who waits for events is told of both.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -52,6 +54,7 @@ class Journal {
   Result<void> write(const std::vector<store::Change>& changes, std::vector<store::Event> events);
   void write_noted();
   void write_soon();
+  void checkpoint_beside();
   void wake();
   Reply reply(std::int64_t after, std::size_t limit);
 
@@ -63,6 +66,8 @@ class Journal {
   bool timer_armed_ = false;
   boost::asio::steady_timer timer_;
   std::list<Waiter> waiters_;
+  std::atomic<bool> checkpointing_ = false;
+  boost::asio::thread_pool checkpointer_{1};  // last: it uses the store
 };
 
 }  // namespace sluice::control

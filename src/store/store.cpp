@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -23,6 +24,9 @@ namespace {
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
 constexpr std::int64_t schema_version = 2;
+
+// Of 4 KiB each: SQLite's own default, and what is the most that a log takes of the disk.
+constexpr int log_pages_due = 1000, log_pages_max = 8 * log_pages_due;
 
 // Of an older file, what came after its version is carried out when it is opened.
 struct SchemaStep {
@@ -213,9 +217,6 @@ Error to_error(const Failure& failure, const std::string& path, const char* deed
 Result<Database> prepare(const std::string& path) {
   try {
     Database database = open_database(path);
-    // We are the only ones (the lock file says so), and in this mode SQLite needs no shared memory beside the
-    // file.
-    execute(database, "PRAGMA locking_mode = EXCLUSIVE");
     const Origin origin = origin_of(database);
     switch (origin) {
       case Origin::empty:
@@ -238,6 +239,17 @@ Result<Database> prepare(const std::string& path) {
     set_up(database);
     if (origin == Origin::empty) create_schema(database);
     if (origin == Origin::older) upgrade_schema(database, read_integer(database, "PRAGMA user_version"));
+    return database;
+  } catch (const Failure& failure) {
+    return to_error(failure, path, "open");
+  }
+}
+
+// A second connection to what prepare() has found to be in order.
+Result<Database> open_beside(const std::string& path) {
+  try {
+    Database database = open_database(path);
+    read_integer(database, "PRAGMA user_version");  // what opens the log, too
     return database;
   } catch (const Failure& failure) {
     return to_error(failure, path, "open");
@@ -480,6 +492,18 @@ void take_back(const Database& database) noexcept {
   }
 }
 
+void checkpoint_log(sqlite3* database) {
+  sqlite3_wal_checkpoint_v2(database, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+}
+
+// SQLite's own hook would checkpoint in the commit that makes the log too long. What fails here is tried
+// again, and the commit has succeeded all the same.
+int note_log(void* log_pages, sqlite3* database, const char*, int pages) {
+  if (pages >= log_pages_max) checkpoint_log(database);
+  static_cast<std::atomic<int>*>(log_pages)->store(pages, std::memory_order_relaxed);
+  return SQLITE_OK;
+}
+
 }  // namespace
 
 const char* to_text(Word word) {
@@ -498,9 +522,13 @@ struct Store::Data {
   Descriptor lock;  // first: given up last
   std::string path;
   Database database;
+  Database beside;                 // checkpoint()'s own: one connection is for one thread at a time
+  std::atomic<int> log_pages = 0;  // as the last commit left it
 };
 
-Store::Store(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+Store::Store(std::unique_ptr<Data> data) : data_(std::move(data)) {
+  sqlite3_wal_hook(data_->database.get(), note_log, &data_->log_pages);
+}
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
@@ -515,8 +543,12 @@ Result<Store> Store::open(const std::string& folder) {
   if (const auto created = open_file(file); !created) return created.error();
   auto database = prepare(file);
   if (!database) return database.error();
+  auto beside = open_beside(file);
+  if (!beside) return beside.error();
   if (const auto synced = sync_folder(*path); !synced) return synced.error();
-  return Store(std::make_unique<Data>(Data{std::move(*lock), file, std::move(*database)}));
+  // Brace-initialised in place: the atomic cannot be moved.
+  return Store(
+      std::unique_ptr<Data>(new Data{std::move(*lock), file, std::move(*database), std::move(*beside)}));
 }
 
 Result<Saved> Store::load() {
@@ -546,6 +578,16 @@ Result<void> Store::commit(const std::vector<Change>& changes, std::vector<Event
   std::int64_t id = sqlite3_last_insert_rowid(database.get());
   for (auto event = events.rbegin(); event != events.rend(); ++event) event->id = id--;
   return {};
+}
+
+bool Store::checkpoint_due() const {
+  return data_->log_pages.load(std::memory_order_relaxed) >= log_pages_due;
+}
+
+void Store::checkpoint() {
+  // Not without commits meanwhile, perhaps: then the log goes on, and this is due again with the next one.
+  checkpoint_log(data_->beside.get());
+  data_->log_pages.store(0, std::memory_order_relaxed);
 }
 
 Result<std::vector<Event>> Store::events(std::int64_t after, std::size_t limit) {

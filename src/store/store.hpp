@@ -127,6 +127,12 @@ class Store {
   // All or nothing, durable when it returns. Sets the events' ids.
   Result<void> commit(const std::vector<Change>& changes, std::vector<Event>& events);
 
+  // Whether the write-ahead log has grown so far that it should be brought into the database: work of some
+  // milliseconds with several syncs, which no commit should wait for. Both may be called by another thread
+  // than the rest. When nobody does, a commit does it, when the log is eight times as long.
+  bool checkpoint_due() const;
+  void checkpoint();
+
   // The newest `limit` events with an id above `after`, oldest first.
   Result<std::vector<Event>> events(std::int64_t after, std::size_t limit);
 

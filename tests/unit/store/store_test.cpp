@@ -453,6 +453,30 @@ class FileSizeLimit {
 
 }  // namespace
 
+TEST_CASE("the log is brought into the database when that is asked for, and some time in any case") {
+  const Folder folder;
+  auto store = Store::open(folder.state()).value();
+  std::vector<Change> changes;
+  for (int i = 0; i < 500; ++i)
+    changes.push_back(LayoutChange{fmt::format("s{}.shop.example.", i), std::string(200, 'x')});
+  std::vector<Event> none;
+  constexpr std::uintmax_t page = 4096 + 24;  // and the head of its frame
+  SUBCASE("asked for") {
+    for (int i = 0; i < 400; ++i) {
+      REQUIRE(store.commit(changes, none).has_value());
+      if (store.checkpoint_due()) store.checkpoint();
+      CHECK_FALSE(store.checkpoint_due());
+    }
+    CHECK(fs::file_size(folder.file("sluice.db-wal")) < 1'200 * page);
+  }
+  SUBCASE("not asked for") {
+    for (int i = 0; i < 400; ++i) REQUIRE(store.commit(changes, none).has_value());
+    CHECK(store.checkpoint_due());
+    CHECK(fs::file_size(folder.file("sluice.db-wal")) > 7'000 * page);
+    CHECK(fs::file_size(folder.file("sluice.db-wal")) < 8'200 * page);
+  }
+}
+
 TEST_CASE("a commit that runs out of space at any point changes nothing, and the next one works") {
   const Folder folder;
   std::string before, after;
