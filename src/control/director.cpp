@@ -354,6 +354,7 @@ Result<void> Director::Implementation::carry_out(const Decision& decision) {
   if (const auto stored = journal_.commit(decision.changes, decision.events); !stored) return stored;
   for (const auto& change : decision.changes) model_.apply(change);
   publish_effects(decision.changes);
+  journal_.announce(decision.events);
   arm_expiry();
   return {};
 }

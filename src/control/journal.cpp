@@ -31,9 +31,12 @@ Result<void> Journal::commit(const std::vector<store::Change>& changes,
   auto all = noted_;
   all.insert(all.end(), events.begin(), events.end());
   if (const auto written = write(changes, std::move(all)); !written) return written;
+  return {};
+}
+
+void Journal::announce(const std::vector<store::Event>& events) {
   for (const auto& event : events) log(event);
   wake();
-  return {};
 }
 
 void Journal::note(std::string who, std::string kind, std::string subject, std::string text) {

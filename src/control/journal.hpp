@@ -27,6 +27,9 @@ class Journal {
   // All or nothing, together with the events that are not written yet.
   Result<void> commit(const std::vector<store::Change>& changes, const std::vector<store::Event>& events);
 
+  // Tells of what was committed, when it is in force.
+  void announce(const std::vector<store::Event>& events);
+
   // For what is in force already: it is logged now and written soon.
   void note(std::string who, std::string kind, std::string subject, std::string text);
 

@@ -31,16 +31,28 @@ Database open_database(const std::string& path) {
   return database;
 }
 
-Statement::Statement(sqlite3* database, const char* sql) : database_(database) {
+Statement::Statement(const Database& database, std::string_view sql, Bare) : database_(database) {
+  // Some pragmas act when they are prepared, and only then.
+  if (!sql.starts_with("PRAGMA")) place_ = &database.prepared_.try_emplace(std::string(sql)).first->second;
+  if (place_ != nullptr) statement_ = std::move(*place_);
+  if (statement_) return;
   sqlite3_stmt* prepared = nullptr;
-  const int code = sqlite3_prepare_v2(database, sql, -1, &prepared, nullptr);
+  const int code = sqlite3_prepare_v3(database.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
   statement_.reset(prepared);
   check(code);
 }
 
+Statement::~Statement() {
+  if (place_ == nullptr || !statement_) return;
+  sqlite3_reset(statement_.get());  // says again what the last step said
+  sqlite3_clear_bindings(statement_.get());
+  *place_ = std::move(statement_);
+}
+
 bool Statement::next() {
   const int code = sqlite3_step(statement_.get());
-  if (code != SQLITE_ROW && code != SQLITE_DONE) fail(database_, code);
+  if (code != SQLITE_ROW && code != SQLITE_DONE) fail(database_.get(), code);
   return code == SQLITE_ROW;
 }
 
@@ -78,7 +90,7 @@ void Statement::bind(int index, std::span<const std::uint8_t> octets) {
 }
 
 void Statement::check(int code) const {
-  if (code != SQLITE_OK) fail(database_, code);
+  if (code != SQLITE_OK) fail(database_.get(), code);
 }
 
 }  // namespace sluice::store

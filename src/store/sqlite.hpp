@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,23 +24,43 @@ struct Failure {
   std::string reason;  // SQLite's words, and the system's where there are any
 };
 
-struct CloseDatabase {
-  void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+// A connection. Not thread-safe.
+class Database {
+ public:
+  explicit Database(sqlite3* opened) : handle_(opened) {}
+  sqlite3* get() const { return handle_.get(); }
+
+ private:
+  friend class Statement;
+  struct Close {
+    void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+  };
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  using Prepared = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+  std::unique_ptr<sqlite3, Close> handle_;
+  mutable std::map<std::string, Prepared, std::less<>> prepared_;  // by their text; none while one is in use
 };
-using Database = std::unique_ptr<sqlite3, CloseDatabase>;
 
 // Opens or creates the file. `path` must hold no symbolic link.
 Database open_database(const std::string& path);
 
-// One prepared statement with its values bound to the question marks in order. Borrows the database.
+// One prepared statement with its values bound to the question marks in order. Borrows the database, which
+// keeps it for the next one with the same text.
 class Statement {
  public:
   template <class... Values>
-  Statement(const Database& database, const char* sql, const Values&... values)
-      : Statement(database.get(), sql) {
+  Statement(const Database& database, std::string_view sql, const Values&... values)
+      : Statement(database, sql, Bare{}) {
     int index = 0;
     (bind(++index, values), ...);
   }
+
+  ~Statement();
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
 
   // Goes to the next row; false when there is none.
   bool next();
@@ -50,11 +72,9 @@ class Statement {
   std::string text(int column) const;
 
  private:
-  struct Finalize {
-    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-  };
+  struct Bare {};  // without values
 
-  Statement(sqlite3* database, const char* sql);
+  Statement(const Database& database, std::string_view sql, Bare);
   void bind(int index, std::int64_t value);
   void bind(int index, const std::optional<std::int64_t>& value);
   void bind(int index, double value);
@@ -62,13 +82,14 @@ class Statement {
   void bind(int index, std::span<const std::uint8_t> octets);
   void check(int code) const;
 
-  sqlite3* database_;
-  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+  const Database& database_;
+  Database::Prepared* place_ = nullptr;  // where it is kept for the next one
+  Database::Prepared statement_;
 };
 
 // Runs a statement to its end; rows that it returns are dropped.
 template <class... Values>
-void execute(const Database& database, const char* sql, const Values&... values) {
+void execute(const Database& database, std::string_view sql, const Values&... values) {
   Statement statement(database, sql, values...);
   while (statement.next()) continue;
 }

@@ -138,12 +138,12 @@ Result<Descriptor> lock_folder(const std::string& folder) {
 // ---- The database as a whole
 // -----------------------------------------------------------------------------------
 
-std::int64_t read_integer(const Database& database, const char* sql) {
+std::int64_t read_integer(const Database& database, std::string_view sql) {
   Statement row(database, sql);
   return row.next() ? row.integer(0) : 0;
 }
 
-std::string read_text(const Database& database, const char* sql) {
+std::string read_text(const Database& database, std::string_view sql) {
   Statement row(database, sql);
   return row.next() ? row.text(0) : std::string();
 }
@@ -523,6 +523,7 @@ struct Store::Data {
   std::string path;
   Database database;
   Database beside;                 // checkpoint()'s own: one connection is for one thread at a time
+  bool relaxed = false;            // take_back() has made commits that are not synced
   std::atomic<int> log_pages = 0;  // as the last commit left it
 };
 
@@ -566,13 +567,15 @@ Result<void> Store::commit(const std::vector<Change>& changes, std::vector<Event
   if (changes.empty() && events.empty()) return {};
   const auto& database = data_->database;
   try {
-    sync_each_commit(database);  // take_back() may have relaxed it
+    if (data_->relaxed) sync_each_commit(database);
+    data_->relaxed = false;
     execute(database, "BEGIN IMMEDIATE");
     for (const auto& change : changes) std::visit([&](const auto& one) { write(database, one); }, change);
     if (!events.empty()) append(database, events);
     execute(database, "COMMIT");
   } catch (const Failure& failure) {
     take_back(database);
+    data_->relaxed = true;
     return to_error(failure, data_->path, "write to");
   }
   std::int64_t id = sqlite3_last_insert_rowid(database.get());
