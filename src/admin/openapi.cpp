@@ -35,6 +35,8 @@ json::object schema_of(ParamType type) {
       for (const auto state : control::reported_states) states.emplace_back(state);
       return {{"type", "string"}, {"enum", std::move(states)}};
     }
+    case ParamType::flag:
+      return {{"type", "boolean"}, {"default", false}};
   }
   return {};
 }

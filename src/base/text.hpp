@@ -28,6 +28,9 @@ Result<Time> parse_moment(std::string_view text, Time now);
 // "20%", "12.5%": the part of 1 that it is; 0 to 1.
 std::optional<double> parse_percent(std::string_view text);
 
+// A file that holds one value and nothing else may have the space that editors leave around it.
+std::string_view without_space_around(std::string_view text);
+
 // Of ASCII.
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }

@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "base/file.hpp"
+#include "base/text.hpp"
 #include "config/authorities.hpp"
 #include "config/pattern.hpp"
 
@@ -71,13 +72,6 @@ void complete_push(const SectionTable& section, Check& check, Errors& errors) {
     errors.add(section.value_at("token_file"), "'token' and 'token_file' exclude each other");
   else if (given(section, "token_file"))
     read_token_file(section, check, errors);
-}
-
-std::string_view without_space_around(std::string_view text) {
-  const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 }  // namespace sluice::config

@@ -12,7 +12,4 @@ void complete_http(const SectionTable& section, Check& check, Errors& errors);
 // Of checks of type push.
 void complete_push(const SectionTable& section, Check& check, Errors& errors);
 
-// A file that holds one value and nothing else may have the space that editors leave around it.
-std::string_view without_space_around(std::string_view text);
-
 }  // namespace sluice::config

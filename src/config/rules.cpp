@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "base/file.hpp"
+#include "base/text.hpp"
 #include "config/check_rules.hpp"
 #include "config/host_rules.hpp"
 

@@ -54,6 +54,45 @@ constexpr std::array check_report_params{
     Param{"share", Place::body, ParamType::percent, false, "of its weight that it wants, e.g. 75%"},
     Param{"text", Place::body, ParamType::text, false, "shown in status and events"},
 };
+constexpr Param to_param{"to", Place::body, ParamType::text, false,
+                         "the pool that the traffic goes to; has to be given"};
+constexpr Param ttl_param{"ttl", Place::body, ParamType::duration, false,
+                          "of answers while it runs; 10s, or less if the name has less"};
+constexpr Param grace_param{"grace", Place::body, ParamType::duration, false,
+                            "how much longer than the TTL some caches keep answers; 0s if not given"};
+constexpr std::array canary_start_params{
+    name_param,
+    to_param,
+    Param{"steps", Place::body, ParamType::text, false, "its shares in percent; 1,5,25,50,100 if not given"},
+    Param{"linear", Place::body, ParamType::percent, false, "steps that are this much apart, e.g. 10%"},
+    Param{"exponential", Place::body, ParamType::number, false,
+          "steps of which each is so many times the last"},
+    Param{"hold", Place::body, ParamType::duration, false, "of each step, once it is done; 5m if not given"},
+    Param{"every", Place::body, ParamType::duration, false, "the same as hold"},
+    Param{"gates", Place::body, ParamType::flag, false, "wait for a promote after each hold"},
+    ttl_param,
+    grace_param,
+};
+constexpr std::array bluegreen_switch_params{name_param, to_param, ttl_param, grace_param};
+constexpr std::array rollout_status_params{
+    Param{"name", Place::query, ParamType::text, false, "only that of this steered name"},
+};
+constexpr std::array rollout_word_params{name_param};
+constexpr std::array rollout_promote_params{
+    name_param,
+    Param{"full", Place::body, ParamType::flag, false, "to the last step, and not to the next"},
+};
+constexpr std::array rollout_abort_params{
+    name_param,
+    Param{"over", Place::body, ParamType::duration, false,
+          "go back little by little, in this time; at once if not given"},
+    reason_param,
+};
+constexpr std::array rollout_undo_params{name_param, reason_param};
+constexpr std::array rollout_history_params{
+    name_param,
+    Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 20 if not given"},
+};
 constexpr std::array events_params{
     Param{"after", Place::query, ParamType::number, false, "only events with a greater id"},
     Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 50 if not given"},
@@ -85,6 +124,24 @@ constexpr std::array rows{
                "Probe an endpoint once, now, and show what came back; its health stays as it is"},
     CommandRow{CommandId::check_report, "check report", "PUT", "/v1/check/{check}/report/{address}",
                check_report_params, true, "Say how an endpoint is, in place of a probe", true},
+    CommandRow{CommandId::canary_start, "canary start", "POST", "/v1/steer/{name}/canary",
+               canary_start_params, true, "Lead a name's traffic to one of its pools in steps"},
+    CommandRow{CommandId::bluegreen_switch, "bluegreen switch", "POST", "/v1/steer/{name}/bluegreen",
+               bluegreen_switch_params, true, "Lead a name's traffic to one of its pools at once"},
+    CommandRow{CommandId::rollout_status, "rollout status", "GET", "/v1/rollouts", rollout_status_params,
+               false, "Show how far rollouts are"},
+    CommandRow{CommandId::rollout_pause, "rollout pause", "POST", "/v1/steer/{name}/rollout/pause",
+               rollout_word_params, true, "Stay at the present step"},
+    CommandRow{CommandId::rollout_resume, "rollout resume", "POST", "/v1/steer/{name}/rollout/resume",
+               rollout_word_params, true, "Go on after a pause"},
+    CommandRow{CommandId::rollout_promote, "rollout promote", "POST", "/v1/steer/{name}/rollout/promote",
+               rollout_promote_params, true, "Go to the next step now"},
+    CommandRow{CommandId::rollout_abort, "rollout abort", "POST", "/v1/steer/{name}/rollout/abort",
+               rollout_abort_params, true, "Give the traffic back to who had it before"},
+    CommandRow{CommandId::rollout_undo, "rollout undo", "POST", "/v1/steer/{name}/rollout/undo",
+               rollout_undo_params, true, "The same at once, also after the end"},
+    CommandRow{CommandId::rollout_history, "rollout history", "GET", "/v1/steer/{name}/rollouts",
+               rollout_history_params, false, "Show the rollouts that a name has had"},
     CommandRow{CommandId::events, "events", "GET", "/v1/events", events_params, false,
                "Show who changed what, and what was decided"},
     CommandRow{CommandId::reload,
@@ -157,6 +214,8 @@ bool has_type(const boost::json::value& value, ParamType type) {
       return value.is_string() && parse_percent(value.get_string()).has_value();
     case ParamType::state:
       return is_state(value);
+    case ParamType::flag:
+      return value.is_bool();
   }
   return false;
 }
@@ -177,6 +236,8 @@ const char* expectation(ParamType type) {
       return "a part such as \"75%\"";
     case ParamType::state:
       return "\"up\", \"down\" or \"drain\"";
+    case ParamType::flag:
+      return "true or false";
   }
   return "";
 }

@@ -28,6 +28,15 @@ enum class CommandId : std::uint8_t {
   explain,
   check_run,
   check_report,
+  canary_start,
+  bluegreen_switch,
+  rollout_status,
+  rollout_pause,
+  rollout_resume,
+  rollout_promote,
+  rollout_abort,
+  rollout_undo,
+  rollout_history,
   events,
   reload,
   version,
@@ -43,6 +52,7 @@ enum class ParamType : std::uint8_t {
   time,      // "2026-12-01T02:00:00Z", or "+10m" from now
   percent,   // "75%"
   state,     // one of `reported_states`
+  flag,      // true; without a value on the command line
 };
 
 // What a service can report of itself.

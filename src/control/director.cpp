@@ -30,6 +30,7 @@
 #include "control/policy.hpp"
 #include "control/publisher.hpp"
 #include "control/reports.hpp"
+#include "control/rollouts.hpp"
 #include "control/status.hpp"
 #include "control/words.hpp"
 #include "probe/cadence.hpp"
@@ -64,6 +65,7 @@ constexpr std::size_t check_runs_max = 16;
 constexpr Duration check_run_grace = 10s;
 
 constexpr std::size_t events_by_default = 50;
+constexpr std::size_t history_by_default = 20;
 constexpr Duration wait_max = 60s;
 
 std::vector<probe::Target> targets_of(const config::Config& config) {
@@ -146,6 +148,10 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         publisher_(executor_, model_, std::move(loaded.zones), saved.sticky_key, outlets_.published,
                    outlets_.quiescence, outlets_.counters),
         notifier_(executor_, journal_),
+        measurements_([this](const wire::Name& name, const std::string& pool) {
+          return publisher_.answers(name, pool);
+        }),
+        rollout_timer_(executor_),
         first_round_timer_(executor_),
         heartbeat_timer_(executor_),
         warm_timer_(executor_),
@@ -159,6 +165,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
     for (const auto& word : saved.words) model_.apply(word);
     restore_health(saved);
     for (const auto& word : saved.scheduled) model_.apply(word);
+    for (const auto& rollout : saved.rollouts) model_.apply(rollout);
   }
 
   template <class Function>
@@ -191,6 +198,12 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void settle();
   void expire();
   void arm_expiry();
+
+  void run_rollouts();
+  Result<Decision> tell_rollout(const Request& request, rollout::Word word, Time now);
+  Reply rollouts_reply(const Request& request);
+  void arm_rollouts();
+  Reply rollout_history(const Request& request);
 
   Reply take_report(const Request& request);
   void await_reports();
@@ -238,6 +251,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Publisher publisher_;
   Notifier notifier_;
   const Time started_ = wall_now();
+
+  Measurements measurements_;
+  asio::system_timer rollout_timer_;  // of the next one that is due
 
   std::set<HealthKey> awaited_;  // targets without a first result, and without trouble that keeps it away
   asio::steady_timer first_round_timer_;
@@ -293,6 +309,7 @@ void Director::Implementation::stop() {
   warm_timer_.cancel();
   publish_timer_.cancel();
   expiry_timer_.cancel();
+  rollout_timer_.cancel();
   report_timer_.cancel();
   refuse_check_runs();
   rotation_timer_.cancel();
@@ -326,6 +343,25 @@ void Director::Implementation::execute(const Request& request, ReplyHandler hand
       return run_checks(request, std::move(handler));
     case CommandId::check_report:
       return handler(take_report(request));
+    case CommandId::canary_start:
+      return handler(execute_change(request, start_rollout(model_, request, rollout::Strategy::canary, now)));
+    case CommandId::bluegreen_switch:
+      return handler(
+          execute_change(request, start_rollout(model_, request, rollout::Strategy::bluegreen, now)));
+    case CommandId::rollout_pause:
+      return handler(execute_change(request, tell_rollout(request, rollout::Word::pause, now)));
+    case CommandId::rollout_resume:
+      return handler(execute_change(request, tell_rollout(request, rollout::Word::resume, now)));
+    case CommandId::rollout_promote:
+      return handler(execute_change(request, tell_rollout(request, rollout::Word::promote, now)));
+    case CommandId::rollout_abort:
+      return handler(execute_change(request, tell_rollout(request, rollout::Word::abort, now)));
+    case CommandId::rollout_undo:
+      return handler(execute_change(request, tell_rollout(request, rollout::Word::undo, now)));
+    case CommandId::rollout_status:
+      return handler(rollouts_reply(request));
+    case CommandId::rollout_history:
+      return handler(rollout_history(request));
     case CommandId::events:
       return list_events(request, std::move(handler));
     case CommandId::reload:
@@ -356,7 +392,50 @@ Result<void> Director::Implementation::carry_out(const Decision& decision) {
   publish_effects(decision.changes);
   journal_.announce(decision.events);
   arm_expiry();
+  arm_rollouts();
   return {};
+}
+
+// --- rollouts ---
+
+// What is due now; and what that has brought about by now.
+void Director::Implementation::run_rollouts() {
+  if (stopped_ || !publisher_.has_published() || model_.running_rollouts().empty()) return;
+  const auto decision = due_rollouts(model_, measurements_, wall_now());
+  if (const auto done = carry_out(decision); !done)
+    logger().warn("a step of a rollout that was due could not be stored, and is put off: {}",
+                  done.error().message);
+  arm_rollouts();
+}
+
+void Director::Implementation::arm_rollouts() {
+  const auto next = next_rollout(model_, wall_now());
+  if (!next || stopped_) return;
+  rollout_timer_.expires_at(*next);
+  rollout_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->run_rollouts();
+  });
+}
+
+Result<Decision> Director::Implementation::tell_rollout(const Request& request, rollout::Word word,
+                                                        Time now) {
+  return say_to_rollout(model_, request, word, measurements_, now);
+}
+
+Reply Director::Implementation::rollouts_reply(const Request& request) {
+  auto status = rollouts_status(model_, request, measurements_, wall_now());
+  if (!status) return status.error();
+  return boost::json::value(*std::move(status));
+}
+
+Reply Director::Implementation::rollout_history(const Request& request) {
+  const auto steer = find_steer(model_, request);
+  if (!steer) return steer.error();
+  const auto limit = std::min<std::uint64_t>(number_argument(request, "limit").value_or(history_by_default),
+                                             store::rollouts_max);
+  const auto records = journal_.rollouts((*steer)->name.text(), limit);
+  if (!records) return records.error();
+  return boost::json::value(history_status(*records, wall_now()));
 }
 
 // Lays out what has to be laid out anew. The layouts hold even when they cannot be written: a restart makes
@@ -507,6 +586,7 @@ void Director::Implementation::publish_changed_pools() {
   if (changed_pools_.empty()) return;
   for (const auto* pool : std::exchange(changed_pools_, {})) publisher_.publish_pool(*pool);
   pools_published_ = std::chrono::steady_clock::now();
+  run_rollouts();
 }
 
 void Director::Implementation::arm_warming() {
@@ -594,6 +674,7 @@ void Director::Implementation::first_publication() {
   publisher_.publish_everything();
   outlets_.ready();
   notify();
+  run_rollouts();
 }
 
 void Director::Implementation::notify() {
@@ -607,6 +688,8 @@ void Director::Implementation::publish_effects(const std::vector<store::Change>&
   for (const auto& change : changes) {
     if (const auto* set = std::get_if<store::WeightOverride>(&change)) names.insert(name_of(set->steer));
     if (const auto* reset = std::get_if<store::WeightReset>(&change)) names.insert(name_of(reset->steer));
+    if (const auto* rollout = std::get_if<store::RolloutRecord>(&change))
+      names.insert(name_of(rollout->steer));
     if (const auto* word = std::get_if<store::EndpointWord>(&change)) endpoints.insert(word->destination);
     if (const auto* taken = std::get_if<store::EndpointWordTaken>(&change))
       endpoints.insert(taken->destination);
@@ -692,6 +775,7 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
     if (publisher_.has_published()) {
       publisher_.publish_everything();
       notify();
+      run_rollouts();
     }
   }
   return boost::json::value{{"changed", true}, {"dry_run", request.dry_run}, {"text", text}};

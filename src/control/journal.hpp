@@ -40,6 +40,11 @@ class Journal {
   // `wait`.
   void list(std::int64_t after, std::size_t limit, Duration wait, ReplyHandler handler);
 
+  // The newest `limit` rollouts of a name, newest first.
+  Result<std::vector<store::RolloutRecord>> rollouts(const std::string& steer, std::size_t limit) {
+    return store_.rollouts(steer, limit);
+  }
+
   // Why the last write failed; empty when it did not.
   const std::string& trouble() const { return trouble_; }
 

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include "control/arguments.hpp"
+#include "control/rollouts.hpp"
+#include "rollout/record.hpp"
 
 namespace sluice::control {
 namespace {
@@ -209,6 +211,29 @@ std::optional<Time> Model::next_expiry() const {
   return next;
 }
 
+std::string Model::weights_by(const config::Steer& steer) const {
+  const auto found = steerings_.find(steer.name);
+  return found == steerings_.end() || !found->second.weights ? "" : found->second.weights->by;
+}
+
+Duration Model::ttl(const config::Steer& steer) const {
+  if (!running_rollouts_.contains(steer.name)) return steer.ttl;
+  return std::min(steer.ttl, rollout::ttl(rollouts_.at(steer.name)).value_or(steer.ttl));
+}
+
+// A record that cannot be read is as good as none; nobody but us has written it.
+void Model::take_rollout(const store::RolloutRecord& record) {
+  auto rollout = rollout::parse(record.record);
+  const auto name = wire::Name::parse(record.steer);
+  if (!rollout || !name) return;
+  rollout_id_max_ = std::max(rollout_id_max_, rollout->id);
+  if (rollout::is_running(rollout->state.phase))
+    running_rollouts_.insert(*name);
+  else
+    running_rollouts_.erase(*name);
+  rollouts_.insert_or_assign(*name, *std::move(rollout));
+}
+
 void Model::apply(const store::Change& change) {
   auto steering = [&](const std::string& name) -> Steering& {
     return steerings_[wire::Name::parse(name).value()];
@@ -227,6 +252,7 @@ void Model::apply(const store::Change& change) {
                    if (found->second.empty()) schedule_.erase(found);
                  },
                  [&](const store::ScheduleTaken& taken) { schedule_.erase(taken.destination); },
+                 [&](const store::RolloutRecord& record) { take_rollout(record); },
                  [](const auto&) {},  // health goes its own way: restore_health()
              },
              change);
@@ -427,6 +453,7 @@ void Model::replace_config(config::Config config, Time now) {
 Result<Decision> set_weights(const Model& model, const Request& request, Time now) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
+  if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
   const auto names = pool_names(**steer);
   auto after = model.weights(**steer);
   for (const auto& [pool, weight] : request.arguments.at("weights").as_object()) {
@@ -449,6 +476,7 @@ Result<Decision> set_weights(const Model& model, const Request& request, Time no
 Result<Decision> reset_weights(const Model& model, const Request& request, Time now) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
+  if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
   const auto name = (*steer)->name;
   if (!model.steerings().contains(name) || !model.steerings().at(name).weights)
     return unchanged_weights(name.text());

@@ -22,6 +22,7 @@
 #include "health/endpoint.hpp"
 #include "health/suspicion.hpp"
 #include "probe/target.hpp"
+#include "rollout/rollout.hpp"
 #include "steer/layout.hpp"
 #include "steer/select.hpp"
 #include "store/store.hpp"
@@ -77,6 +78,10 @@ class Model {
 
   const config::Config& config() const { return config_; }
   const std::map<wire::Name, Steering>& steerings() const { return steerings_; }
+  // The running one of each name, or the last.
+  const std::map<wire::Name, rollout::Rollout>& rollouts() const { return rollouts_; }
+  const std::set<wire::Name>& running_rollouts() const { return running_rollouts_; }
+  std::int64_t next_rollout_id() const { return rollout_id_max_ + 1; }
   const std::map<wire::Destination, store::EndpointWord>& words() const { return words_; }
   const std::map<wire::Destination, Schedule>& schedule() const { return schedule_; }  // none is empty
   const std::map<HealthKey, Watched>& health() const { return health_; }
@@ -92,6 +97,8 @@ class Model {
   // pools left the config, the config's weights hold.
   std::vector<double> weights(const config::Steer& steer) const;
   steer::Layout layout(const config::Steer& steer) const;
+  std::string weights_by(const config::Steer& steer) const;  // who set them at run time; empty: the config
+  Duration ttl(const config::Steer& steer) const;            // the config's, or what a rollout asks for
   std::vector<steer::Candidate> candidates(const config::Pool& pool) const;
   steer::PoolRules pool_rules(const config::Pool& pool) const;
   // Of an endpoint of a pool of config(); null: the pool has no check.
@@ -130,6 +137,7 @@ class Model {
   void replace_config(config::Config config, Time now);
 
  private:
+  void take_rollout(const store::RolloutRecord& record);
   void watch_targets(Time now);
   health::State inherited_state(const HealthKey& key, const std::map<HealthKey, Watched>& now) const;
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
@@ -142,6 +150,9 @@ class Model {
 
   config::Config config_;
   std::map<wire::Name, Steering> steerings_;
+  std::map<wire::Name, rollout::Rollout> rollouts_;
+  std::set<wire::Name> running_rollouts_;
+  std::int64_t rollout_id_max_ = 0;
   std::map<wire::Destination, store::EndpointWord> words_;
   std::map<wire::Destination, Schedule> schedule_;
   std::map<HealthKey, Watched> health_;

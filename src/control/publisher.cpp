@@ -114,7 +114,7 @@ steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
     const auto& name = steer.pools[i].pool;
     input.pools.push_back({name, counter(steer.name, name).id, pools[i].cap, pools[i].standby});
   }
-  input.ttl = whole_seconds(steer.ttl);
+  input.ttl = whole_seconds(model_.ttl(steer));
   input.ttl_min = whole_seconds(steer.ttl_min);
   input.answers = steer.answers;
   input.method = steer.method;

@@ -101,7 +101,7 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
   }
   json::object result{{"name", steer.name.text()},
                       {"method", method_text(steer.method)},
-                      {"ttl_s", std::chrono::duration_cast<std::chrono::seconds>(steer.ttl).count()},
+                      {"ttl_s", std::chrono::duration_cast<std::chrono::seconds>(model.ttl(steer)).count()},
                       {"answers", steer.answers},
                       {"overridden", false},
                       {"by", nullptr},

@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t schema_version = 3;
 
 // Of 4 KiB each: SQLite's own default, and what is the most that a log takes of the disk.
 constexpr int log_pages_due = 1000, log_pages_max = 8 * log_pages_due;
@@ -62,6 +62,8 @@ constexpr SchemaStep schema[] = {
      "CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, kind TEXT NOT "
      "NULL,"
      " subject TEXT NOT NULL, text TEXT NOT NULL) STRICT"},
+    {3, "CREATE TABLE rollouts (id INTEGER PRIMARY KEY, steer TEXT NOT NULL, record TEXT NOT NULL) STRICT"},
+    {3, "CREATE INDEX rollouts_of_steer ON rollouts (steer, id)"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -374,6 +376,26 @@ std::vector<ScheduledWord> load_schedule(const Database& database) {
   return scheduled;
 }
 
+RolloutRecord read_rollout(const Statement& row) { return {row.integer(0), row.text(1), row.text(2)}; }
+
+std::vector<RolloutRecord> load_rollouts(const Database& database) {
+  std::vector<RolloutRecord> result;
+  Statement rows(
+      database,
+      "SELECT id, steer, record FROM rollouts WHERE id IN (SELECT max(id) FROM rollouts GROUP BY steer)");
+  while (rows.next()) result.push_back(read_rollout(rows));
+  return result;
+}
+
+std::vector<RolloutRecord> load_rollouts_of(const Database& database, const std::string& steer,
+                                            std::size_t limit) {
+  std::vector<RolloutRecord> result;
+  Statement rows(database, "SELECT id, steer, record FROM rollouts WHERE steer = ? ORDER BY id DESC LIMIT ?",
+                 steer, static_cast<std::int64_t>(limit));
+  while (rows.next()) result.push_back(read_rollout(rows));
+  return result;
+}
+
 HashKey load_sticky_key(const Database& database) {
   const auto octets = read_text(database, "SELECT value FROM meta WHERE key = 'sticky_key'");
   HashKey key{};
@@ -470,6 +492,16 @@ void write(const Database& database, const ScheduleTaken& change) {
   execute(database, "DELETE FROM schedule WHERE address = ?", wire::to_text(change.destination));
 }
 
+void write(const Database& database, const RolloutRecord& change) {
+  execute(database, "REPLACE INTO rollouts (id, steer, record) VALUES (?, ?, ?)", change.id, change.steer,
+          change.record);
+  // The newest of each name stays, however old it is.
+  execute(
+      database,
+      "DELETE FROM rollouts WHERE id <= ? - ? AND id NOT IN (SELECT max(id) FROM rollouts GROUP BY steer)",
+      change.id, rollouts_max);
+}
+
 void append(const Database& database, const std::vector<Event>& events) {
   for (const auto& event : events) {
     execute(database, "INSERT INTO events (at, who, kind, subject, text) VALUES (?, ?, ?, ?, ?)",
@@ -555,9 +587,9 @@ Result<Store> Store::open(const std::string& folder) {
 Result<Saved> Store::load() {
   try {
     const auto& database = data_->database;
-    return Saved{load_weights(database),   load_layouts(database), load_words(database),
-                 load_schedule(database),  load_health(database),  load_health_until(database),
-                 load_sticky_key(database)};
+    return Saved{load_weights(database),      load_layouts(database),   load_words(database),
+                 load_schedule(database),     load_health(database),    load_rollouts(database),
+                 load_health_until(database), load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }
@@ -591,6 +623,14 @@ void Store::checkpoint() {
   // Not without commits meanwhile, perhaps: then the log goes on, and this is due again with the next one.
   checkpoint_log(data_->beside.get());
   data_->log_pages.store(0, std::memory_order_relaxed);
+}
+
+Result<std::vector<RolloutRecord>> Store::rollouts(const std::string& steer, std::size_t limit) {
+  try {
+    return load_rollouts_of(data_->database, steer, limit);
+  } catch (const Failure& failure) {
+    return to_error(failure, data_->path, "read");
+  }
 }
 
 Result<std::vector<Event>> Store::events(std::int64_t after, std::size_t limit) {

@@ -85,6 +85,14 @@ struct HealthSeenUntil {
   Time at{};
 };
 
+// A rollout as it stands now (rollout/record.hpp's text form); the newest of a name is the one that counts.
+struct RolloutRecord {
+  std::int64_t id = 0;
+  std::string steer;
+  std::string record;
+};
+inline constexpr std::int64_t rollouts_max = 10'000;  // that are kept
+
 // Something that happened. Ids grow by one; the newest `events_max` are kept.
 struct Event {
   std::int64_t id = 0;  // set by commit()
@@ -96,9 +104,9 @@ struct Event {
 };
 inline constexpr std::int64_t events_max = 10'000;
 
-using Change =
-    std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken, ScheduledWord,
-                 ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten, HealthSeenUntil>;
+using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken,
+                            ScheduledWord, ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten,
+                            HealthSeenUntil, RolloutRecord>;
 
 struct Saved {
   std::vector<WeightOverride> weights;
@@ -106,6 +114,7 @@ struct Saved {
   std::vector<EndpointWord> words;
   std::vector<ScheduledWord> scheduled;  // by endpoint, and then by time
   std::vector<HealthSeen> health;
+  std::vector<RolloutRecord> rollouts;  // the newest of each name
   Time health_until{};
   HashKey sticky_key{};  // made at random when the store was created
 };
@@ -132,6 +141,9 @@ class Store {
   // than the rest. When nobody does, a commit does it, when the log is eight times as long.
   bool checkpoint_due() const;
   void checkpoint();
+
+  // The newest `limit` rollouts of a name, newest first.
+  Result<std::vector<RolloutRecord>> rollouts(const std::string& steer, std::size_t limit);
 
   // The newest `limit` events with an id above `after`, oldest first.
   Result<std::vector<Event>> events(std::int64_t after, std::size_t limit);

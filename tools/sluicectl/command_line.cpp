@@ -72,6 +72,8 @@ std::string value_label(ParamType type) {
       return "PERCENT";
     case ParamType::state:
       return "STATE";
+    case ParamType::flag:
+      return "";
   }
   return {};
 }
@@ -82,16 +84,20 @@ Positional positional_of(const Param& param) {
           std::string(param.help), param.required, weights};
 }
 
+// Of what there is now: of one name or of all, once or again and again.
+bool is_listing(const CommandRow& row) {
+  return row.id == CommandId::status || row.id == CommandId::rollout_status;
+}
+
 Command command_of(const CommandRow& row) {
   Command command{std::string(row.words), std::string(row.help), &row, {}, {}};
   for (const auto& param : row.params) {
-    if (param.required || row.id == CommandId::status)  // `status NAME` without a dash, too
+    if (param.required || is_listing(row))  // `status NAME` without a dash, too
       command.positionals.push_back(positional_of(param));
     else
       command.options.push_back({std::string(param.name), value_label(param.type), std::string(param.help)});
   }
-  if (row.id == CommandId::status)
-    command.options.push_back({"watch", "", "show it again each second, until Ctrl-C"});
+  if (is_listing(row)) command.options.push_back({"watch", "", "show it again each second, until Ctrl-C"});
   if (row.id == CommandId::events)
     command.options.push_back({"follow", "", "go on with new ones, until Ctrl-C"});
   if (row.id == CommandId::endpoint_drain)
@@ -325,6 +331,9 @@ std::optional<std::string> read_value(const Param& param, const std::vector<std:
       value = words[0];
       if (control::has_type(value, param.type)) return std::nullopt;
       return fmt::format("'{}' is not {}", words[0], control::expectation(param.type));
+    case ParamType::flag:
+      value = true;
+      return std::nullopt;
   }
   return std::nullopt;
 }

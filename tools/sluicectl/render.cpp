@@ -157,6 +157,8 @@ std::string render_change(const json::value& reply, Time now, Style style) {
   auto result = (flag(reply, "dry_run") ? "dry run, nothing is changed: " : "") + text(reply, "text") + "\n";
   result += shares_text(list(reply, "pools"), style);
   for (const auto& endpoint : list(reply, "endpoints")) result += "  " + text(endpoint, "text") + "\n";
+  for (const auto& step : list(reply, "plan"))
+    result += fmt::format("  {}  {}\n", date_text(step, "at"), text(step, "what"));
   if (const auto until = cached_until(reply); until && *until > now)
     result += fmt::format("caches may hold it until {} UTC, for {}\n", clock_text(*until),
                           to_text(std::chrono::ceil<std::chrono::seconds>(*until - now)));

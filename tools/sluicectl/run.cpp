@@ -94,19 +94,25 @@ ApiCall simple_call(CommandId id) {
 
 // ---- status ----
 
+using Show = void (*)(const json::value&, bool, Style);
+
 void show_status(const json::value& reply, bool as_json, Style style) {
   print(as_json ? pretty(reply) : render_status(reply, style));
 }
 
+void show_rollouts(const json::value& reply, bool as_json, Style style) {
+  print(as_json ? pretty(reply) : render_rollouts(reply, style));
+}
+
 // Until Ctrl-C. A daemon that goes away is waited for: a restart is when one wants to watch.
-ExitCode watch_status(const Invocation& invocation, const ApiCall& call, Style style) {
+ExitCode watch(const Invocation& invocation, const ApiCall& call, Style style, Show show) {
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   for (bool first = true;; first = false) {
     const auto reply = ask(invocation.target, call);
     if (!reply && (first || exit_code(reply.error()) != ExitCode::no_daemon)) return fail(reply.error());
     if (terminal && !invocation.json) print(clear_screen);
     if (reply)
-      show_status(*reply, invocation.json, style);
+      show(*reply, invocation.json, style);
     else
       complain(reply.error().message);
     if (!terminal && !invocation.json) print("\n");
@@ -215,8 +221,7 @@ ExitCode show_text(const Invocation& invocation, const ApiCall& call) {
   return ExitCode::done;
 }
 
-ExitCode run_read(const Invocation& invocation, const ApiCall& call, Style style,
-                  void (*show)(const json::value&, bool, Style)) {
+ExitCode run_read(const Invocation& invocation, const ApiCall& call, Style style, Show show) {
   const auto reply = ask(invocation.target, call);
   if (!reply) return fail(reply.error());
   show(*reply, invocation.json, style);
@@ -235,8 +240,13 @@ ExitCode run_change(const Invocation& invocation, const ApiCall& call, Style sty
 ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style) {
   switch (call.row->id) {
     case CommandId::status:
-      return call.watch ? watch_status(invocation, call, style)
+      return call.watch ? watch(invocation, call, style, show_status)
                         : run_read(invocation, call, style, show_status);
+    case CommandId::rollout_status:
+      return call.watch ? watch(invocation, call, style, show_rollouts)
+                        : run_read(invocation, call, style, show_rollouts);
+    case CommandId::rollout_history:
+      return run_read(invocation, call, style, show_rollouts);
     case CommandId::events:
       if (call.follow) return follow_events(invocation, call, style);
       return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
@@ -262,6 +272,13 @@ ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style)
     case CommandId::endpoint_down:
     case CommandId::endpoint_auto:
     case CommandId::check_report:
+    case CommandId::canary_start:
+    case CommandId::bluegreen_switch:
+    case CommandId::rollout_pause:
+    case CommandId::rollout_resume:
+    case CommandId::rollout_promote:
+    case CommandId::rollout_abort:
+    case CommandId::rollout_undo:
     case CommandId::reload:
       return run_change(invocation, call, style);
   }

@@ -37,6 +37,8 @@ json::value example(control::ParamType type) {
       return "75%";
     case control::ParamType::state:
       return "drain";
+    case control::ParamType::flag:
+      return true;
   }
   return nullptr;
 }

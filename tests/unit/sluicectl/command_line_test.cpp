@@ -102,7 +102,7 @@ TEST_CASE("words and what they mean") {
       {"nothing",
        {},
        "2: sluicectl: a command is missing; expected one of: status, weight, endpoint, explain, check, "
-       "events, "
+       "canary, bluegreen, rollout, events, "
        "reload, version, metrics, config"},
       {"half a command",
        {"weight"},
@@ -224,7 +224,8 @@ Words typed(const control::CommandRow& row) {
     from = end + 1;
   }
   for (const auto& param : row.params) {
-    if (!param.required && row.id != control::CommandId::status)
+    if (!param.required && row.id != control::CommandId::status &&
+        row.id != control::CommandId::rollout_status)
       words.push_back("--" + std::string(param.name));
     switch (param.type) {
       case control::ParamType::text:
@@ -247,6 +248,8 @@ Words typed(const control::CommandRow& row) {
         break;
       case control::ParamType::state:
         words.push_back("drain");
+        break;
+      case control::ParamType::flag:
         break;
     }
     // The server takes only ASCII in paths and queries.

@@ -99,6 +99,8 @@ std::string show(const Saved& saved) {
                         word ? to_text(*word) : "auto", length ? to_text(*length) : "ever", by, reason,
                         to_text(since));
   }
+  for (const auto& [id, steer, record] : saved.rollouts)
+    text += fmt::format("rollout {} of {}: {}\n", id, steer, record);
   return text;
 }
 
@@ -144,6 +146,8 @@ const std::vector<Change> example_changes = {
                   std::nullopt},
     ScheduledWord{address("2001:db8::10"), at_second(80), Word::drain, "root", "", at_second(6),
                   std::nullopt},
+    RolloutRecord{1, "www.shop.example.", "{\"phase\": \"arming\"}"},
+    RolloutRecord{2, "api.shop.example.", "{}"},
 };
 
 }  // namespace
@@ -221,7 +225,9 @@ TEST_CASE("a change replaces or takes back what was there") {
         "weights www.shop.example. by ana since 2027-01-15T08:00:20.000Z: alpha=0x1p+1\n"
         "layout www.shop.example.: alpha:0-127\n"
         "word 192.0.2.10 up by ana (back) since 2027-01-15T08:00:21.000Z until taken back\n"
-        "at 2027-01-15T08:01:30.000Z 192.0.2.10 up for ever by ana () since 2027-01-15T08:00:21.000Z\n");
+        "at 2027-01-15T08:01:30.000Z 192.0.2.10 up for ever by ana () since 2027-01-15T08:00:21.000Z\n"
+        "rollout 1 of www.shop.example.: {\"phase\": \"arming\"}\n"
+        "rollout 2 of api.shop.example.: {}\n");
 }
 
 TEST_CASE("two stores have different sticky keys") {
@@ -401,11 +407,32 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
     REQUIRE(commit(store, {example_changes.begin(), example_changes.begin() + 6}, {"first"}));
     before = show(store);
   }
-  alter(folder.file("sluice.db"), "DROP TABLE schedule; DROP TABLE health; PRAGMA user_version = 1");
+  alter(folder.file("sluice.db"),
+        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; PRAGMA user_version = 1");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
   REQUIRE(commit(store, example_changes));
   CHECK(store.load()->scheduled.size() == 3);
+}
+
+TEST_CASE("rollouts: the newest of each name counts, the others are history, and the oldest go") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  REQUIRE(commit(
+      store, {RolloutRecord{1, "old.", "a"}, RolloutRecord{2, "www.", "b"}, RolloutRecord{3, "www.", "c"}}));
+  REQUIRE(commit(store, {RolloutRecord{3, "www.", "d"}}));
+  CHECK(show(*store.load()) == "rollout 1 of old.: a\nrollout 3 of www.: d\n");
+  const auto history = [&](std::size_t limit) {
+    std::string text;
+    for (const auto& record : store.rollouts("www.", limit).value()) text += record.record;
+    return text;
+  };
+  CHECK(history(10) == "db");
+  CHECK(history(1) == "d");
+  REQUIRE(commit(store, {RolloutRecord{rollouts_max + 2, "new.", "e"}}));
+  CHECK(history(10) == "d");
+  CHECK(show(*store.load()) ==
+        fmt::format("rollout 1 of old.: a\nrollout 3 of www.: d\nrollout {} of new.: e\n", rollouts_max + 2));
 }
 
 TEST_CASE("a parent folder that is missing is not made up") {

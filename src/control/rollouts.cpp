@@ -1,0 +1,365 @@
+#include "control/rollouts.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "control/arguments.hpp"
+#include "rollout/record.hpp"
+#include "steer/layout.hpp"
+
+namespace sluice::control {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+using rollout::Rollout;
+using rollout::Strategy;
+
+constexpr std::string_view steps_default = "1,5,25,50,100";
+constexpr Duration hold_default = 5min;
+constexpr Duration ttl_default = 10s;
+constexpr double linear_min = 0.01;
+
+bool lives(const Model& model, const std::string& pool) {
+  const auto* found = model.config().find_pool(pool);
+  if (found == nullptr) return false;
+  const auto candidates = model.candidates(*found);
+  return std::any_of(candidates.begin(), candidates.end(),
+                     [](const auto& one) { return one.usable && one.allowed; });
+}
+
+const config::Steer* steer_of(const Model& model, const Rollout& rollout) {
+  const auto name = wire::Name::parse(rollout.plan.name);
+  return name ? model.config().find_steer(*name) : nullptr;
+}
+
+// The pools of the plan are those of the name, in the same order.
+bool fits(const rollout::Plan& plan, const config::Steer& steer) {
+  return std::equal(plan.before.begin(), plan.before.end(), steer.pools.begin(), steer.pools.end(),
+                    [](const auto& before, const auto& part) { return before.pool == part.pool; });
+}
+
+store::RolloutRecord record_of(const Rollout& rollout) {
+  return {rollout.id, rollout.plan.name, rollout::to_text(rollout)};
+}
+
+std::string person(const Rollout& rollout) { return fmt::format("rollout {}", rollout.id); }
+
+// Adds the change of weights that the rollout wants now; nothing when they are in force already.
+void add_weights(const Model& model, const config::Steer& steer, const Rollout& rollout, Time now,
+                 std::vector<store::Change>& changes) {
+  const auto wanted = rollout::weights(rollout.plan, rollout::share(rollout, now));
+  std::vector<double> after;
+  for (const auto& part : wanted) after.push_back(part.weight);
+  if (after == model.weights(steer)) return;
+  const auto name = steer.name.text();
+  std::vector<std::string> pools;
+  for (const auto& part : steer.pools) pools.push_back(part.pool);
+  auto layout = steer::to_text(steer::relay(model.layout(steer), after), pools);
+  if (wanted == rollout.plan.before && !rollout.plan.overridden) {
+    changes.emplace_back(store::WeightReset{name});
+  } else {
+    store::WeightOverride set{name, {}, person(rollout), now};
+    for (const auto& part : wanted) set.pools.push_back({part.pool, part.weight});
+    changes.emplace_back(std::move(set));
+  }
+  changes.emplace_back(store::LayoutChange{name, std::move(layout)});
+}
+
+// One that has no name or pools any more is over; its weights have gone with them.
+void abandon(const Rollout& rollout, Time now, Decision& decision) {
+  auto next = rollout;
+  next.state.phase = rollout::Phase::returned;
+  next.state.since = now;
+  next.state.reason = "the config has its name or its pools no more";
+  decision.changes.emplace_back(record_of(next));
+  decision.events.push_back({0, now, person(rollout), "rollout.abandoned", rollout.plan.name,
+                             fmt::format("{}: {}", rollout.plan.name, next.state.reason)});
+}
+
+void take_turn(const Model& model, const config::Steer& steer, Rollout rollout, rollout::Turn turn,
+               const std::string& who, Time now, Decision& decision) {
+  const bool changed = !(turn.state == rollout.state);
+  rollout.state = std::move(turn.state);
+  if (changed) decision.changes.emplace_back(record_of(rollout));
+  add_weights(model, steer, rollout, now, decision.changes);
+  for (auto& note : turn.notes)
+    decision.events.push_back({0, now, who, std::move(note.kind), rollout.plan.name,
+                               fmt::format("{}: {}", rollout.plan.name, note.text)});
+}
+
+Result<const Rollout*> find_rollout(const Model& model, const Request& request) {
+  const auto steer = find_steer(model, request);
+  if (!steer) return steer.error();
+  const auto found = model.rollouts().find((*steer)->name);
+  if (found == model.rollouts().end())
+    return Error{ErrorCode::not_found, fmt::format("{} has had no rollout", (*steer)->name.text())};
+  return &found->second;
+}
+
+Result<Duration> ttl_argument(const Request& request, const config::Steer& steer) {
+  const auto ttl = duration_argument(request, "ttl");
+  if (!ttl) return std::max(std::min(ttl_default, steer.ttl), std::min(steer.ttl_min, steer.ttl));
+  if (*ttl > steer.ttl || *ttl < steer.ttl_min)
+    return Error{ErrorCode::refused,
+                 fmt::format("the TTL of a rollout is at least ttl_min, {}, and at most the usual one, {}",
+                             to_text(steer.ttl_min), to_text(steer.ttl))};
+  return std::chrono::floor<std::chrono::seconds>(*ttl);
+}
+
+Duration hold_of(const Request& request, Strategy strategy) {
+  if (strategy == Strategy::bluegreen) return 0s;
+  const auto hold = duration_argument(request, "hold");
+  return hold ? *hold : duration_argument(request, "every").value_or(hold_default);
+}
+
+Result<std::vector<double>> steps_of(const Request& request, Strategy strategy, double before) {
+  const auto text = text_argument(request, "steps"), by = text_argument(request, "linear");
+  const auto factor = number_argument(request, "exponential");
+  if (!text.empty() + !by.empty() + factor.has_value() > 1)
+    return Error{ErrorCode::invalid, "steps, linear and exponential exclude each other"};
+  if (strategy == Strategy::bluegreen) return std::vector{1.0};
+  if (!by.empty()) {
+    const double part = *parse_percent(by);
+    if (part < linear_min)
+      return Error{ErrorCode::invalid,
+                   fmt::format("linear steps of {} are too many; expected 1% at least", by)};
+    return rollout::linear_steps(before, part);
+  }
+  if (factor) {
+    if (*factor < 2) return Error{ErrorCode::invalid, "an exponential has a factor of 2 at least"};
+    return rollout::exponential_steps(before, static_cast<double>(*factor));
+  }
+  return rollout::parse_steps(text.empty() ? steps_default : text);
+}
+
+Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, const Request& request,
+                              Strategy strategy) {
+  rollout::Plan plan;
+  plan.strategy = strategy;
+  plan.name = steer.name.text();
+  plan.to = text_argument(request, "to");
+  std::vector<std::string> pools;
+  for (const auto& part : steer.pools) pools.push_back(part.pool);
+  if (plan.to.empty())
+    return Error{ErrorCode::invalid,
+                 fmt::format("which pool? expected --to with one of: {}", fmt::join(pools, ", "))};
+  if (std::find(pools.begin(), pools.end(), plan.to) == pools.end())
+    return unknown(fmt::format("{} has no pool '{}'", plan.name, plan.to), plan.to, pools);
+  plan.hold = hold_of(request, strategy);
+  plan.gates = request.arguments.contains("gates") && request.arguments.at("gates").as_bool();
+  plan.grace = duration_argument(request, "grace").value_or(0ms);
+  const auto ttl = ttl_argument(request, steer);
+  if (!ttl) return ttl.error();
+  plan.ttl = *ttl;
+  plan.ttl_before = steer.ttl;
+  const auto weights = model.weights(steer);
+  for (std::size_t i = 0; i < pools.size(); ++i) plan.before.push_back({pools[i], weights[i]});
+  const auto steering = model.steerings().find(steer.name);
+  plan.overridden = steering != model.steerings().end() && steering->second.weights;
+  auto steps = steps_of(request, strategy, rollout::share_before(plan));
+  if (!steps) return steps.error();
+  plan.steps = *std::move(steps);
+  if (auto why = rollout::objection(plan)) return *std::move(why);
+  if (!lives(model, plan.to))
+    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", plan.to)};
+  return plan;
+}
+
+// What would happen when, at the earliest.
+json::array schedule_of(const rollout::Plan& plan, Time now) {
+  const auto times = rollout::earliest_times(plan, now);
+  json::array schedule{{{"at", to_text(now)}, {"what", fmt::format("the TTL is {}", to_text(plan.ttl))}}};
+  for (std::size_t i = 0; i < plan.steps.size(); ++i)
+    schedule.push_back(
+        {{"at", to_text(times[i])}, {"what", fmt::format("{} has {:.4g} %", plan.to, plan.steps[i] * 100)}});
+  schedule.push_back({{"at", to_text(times.back())},
+                      {"what", fmt::format("done; the TTL is {} again", to_text(plan.ttl_before))}});
+  return schedule;
+}
+
+std::string percents(const std::vector<double>& steps) {
+  std::string text;
+  for (const double step : steps) text += fmt::format("{}{:.4g}", text.empty() ? "" : ", ", step * 100);
+  return text + " %";
+}
+
+json::value time_or_null(std::optional<Time> time) {
+  return time ? json::value(to_text(*time)) : json::value(nullptr);
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+json::object to_status(const Rollout& rollout, const rollout::View& view, Time now) {
+  const auto& [id, by, started, plan, state] = rollout;
+  const bool running = rollout::is_running(state.phase);
+  json::array steps;
+  for (const double step : plan.steps) steps.emplace_back(step);
+  const auto next = running ? rollout::next_tick(rollout, now) : std::nullopt;
+  const auto answered = static_cast<double>(view.answers_of_target) / static_cast<double>(view.answers);
+  return {{"id", id},
+          {"name", plan.name},
+          {"strategy", to_text(plan.strategy)},
+          {"to", plan.to},
+          {"by", by},
+          {"started", to_text(started)},
+          {"running", running},
+          {"phase", to_text(state.phase)},
+          {"since", to_text(state.since)},
+          {"step", state.step},
+          {"steps", std::move(steps)},
+          {"share", rollout::share(rollout, now)},
+          {"share_before", rollout::share_before(plan)},
+          {"answers", view.answers},
+          {"answered_share", view.answers == 0 ? json::value(nullptr) : json::value(answered)},
+          {"hold_s", seconds(plan.hold)},
+          {"gates", plan.gates},
+          {"ttl_s", seconds(plan.ttl)},
+          {"caches_until", to_text(state.caches_until)},
+          {"paused", time_or_null(state.paused)},
+          {"next", time_or_null(next)},
+          {"reason", state.reason}};
+}
+
+}  // namespace
+
+Measurements::Begin& Measurements::begin(const Rollout& rollout, Time now) {
+  auto& begin = begins_[rollout.plan.name];
+  if (begin.id == rollout.id && begin.phase_since == rollout.state.since) return begin;
+  begin = {rollout.state.since, now, rollout.id, {}};
+  const auto name = wire::Name::parse(rollout.plan.name).value();
+  for (const auto& part : rollout.plan.before) begin.answers[part.pool] = answers_(name, part.pool);
+  return begin;
+}
+
+rollout::View Measurements::view(const Model& model, const Rollout& rollout, Time now) {
+  const auto& plan = rollout.plan;
+  const auto name = wire::Name::parse(plan.name).value();
+  auto& begin = this->begin(rollout, now);
+  rollout::View view;
+  view.measured_since = begin.at;
+  view.target_lives = lives(model, plan.to);
+  view.others_live = false;
+  for (const auto& part : plan.before) {
+    const auto answers = answers_(name, part.pool) - begin.answers[part.pool];
+    view.answers += answers;
+    if (part.pool == plan.to)
+      view.answers_of_target = answers;
+    else
+      view.others_live = view.others_live || (part.weight > 0 && lives(model, part.pool));
+  }
+  return view;
+}
+
+Result<Decision> start_rollout(const Model& model, const Request& request, Strategy strategy, Time now) {
+  const auto steer = find_steer(model, request);
+  if (!steer) return steer.error();
+  if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
+  auto plan = plan_of(model, **steer, request, strategy);
+  if (!plan) return plan.error();
+  Rollout rollout{model.next_rollout_id(), request.who, now, *std::move(plan), {}};
+  rollout.state.since = now;
+  rollout.state.caches_until = now + rollout::time_to_arm(rollout.plan);
+  Decision decision;
+  decision.changes = {record_of(rollout)};
+  auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
+                          rollout.plan.name, rollout.plan.to, percents(rollout.plan.steps),
+                          to_text(rollout.plan.ttl), to_text(rollout.state.caches_until));
+  decision.events = {{0, now, request.who, "rollout.start", rollout.plan.name, text}};
+  decision.reply = {{"id", rollout.id},
+                    {"name", rollout.plan.name},
+                    {"changed", true},
+                    {"text", std::move(text)},
+                    {"plan", schedule_of(rollout.plan, now)}};
+  return decision;
+}
+
+Result<Decision> say_to_rollout(const Model& model, const Request& request, rollout::Word word,
+                                Measurements& measurements, Time now) {
+  const auto found = find_rollout(model, request);
+  if (!found) return found.error();
+  const Rollout& rollout = **found;
+  const auto* steer = steer_of(model, rollout);
+  if (steer == nullptr || !fits(rollout.plan, *steer))
+    return Error{ErrorCode::refused,
+                 fmt::format("{} has other pools than the rollout had", rollout.plan.name)};
+  rollout::Command command{word, false, {}, text_argument(request, "reason")};
+  command.full = request.arguments.contains("full") && request.arguments.at("full").as_bool();
+  command.over = duration_argument(request, "over").value_or(0ms);
+  const bool over = !rollout::is_running(rollout.state.phase);
+  if (over && model.weights_by(*steer) != person(rollout))
+    return Error{ErrorCode::refused,
+                 fmt::format("the weights of {} have been changed since its rollout", rollout.plan.name)};
+  auto turn = rollout::obey(rollout, command, measurements.view(model, rollout, now), now);
+  if (!turn) return turn.error();
+  Decision decision;
+  take_turn(model, *steer, rollout, *std::move(turn), request.who, now, decision);
+  decision.reply = {{"id", rollout.id},
+                    {"name", rollout.plan.name},
+                    {"changed", true},
+                    {"text", decision.events.empty() ? "" : decision.events.front().text}};
+  return decision;
+}
+
+Decision due_rollouts(const Model& model, Measurements& measurements, Time now) {
+  Decision decision;
+  for (const auto& name : model.running_rollouts()) {
+    const auto& rollout = model.rollouts().at(name);
+    const auto* steer = steer_of(model, rollout);
+    if (steer == nullptr || !fits(rollout.plan, *steer)) {
+      abandon(rollout, now, decision);
+      continue;
+    }
+    auto turn = rollout::tick(rollout, measurements.view(model, rollout, now), now);
+    if (!(turn.state == rollout.state)) {
+      auto next = rollout;
+      next.state = turn.state;
+      measurements.begin(next, now);
+    }
+    take_turn(model, *steer, rollout, std::move(turn), person(rollout), now, decision);
+  }
+  return decision;
+}
+
+std::optional<Time> next_rollout(const Model& model, Time now) {
+  std::optional<Time> next;
+  for (const auto& name : model.running_rollouts()) {
+    const auto due = rollout::next_tick(model.rollouts().at(name), now);
+    if (due && (!next || *due < *next)) next = due;
+  }
+  return next;
+}
+
+std::optional<Error> rollout_in_the_way(const Model& model, const config::Steer& steer) {
+  if (!model.running_rollouts().contains(steer.name)) return {};
+  const auto& rollout = model.rollouts().at(steer.name);
+  return Error{ErrorCode::refused,
+               fmt::format("rollout {} of {} to {} is {}: abort it, or wait for its end", rollout.id,
+                           rollout.plan.name, rollout.plan.to, to_text(rollout.state.phase))};
+}
+
+Result<json::object> rollouts_status(const Model& model, const Request& request, Measurements& measurements,
+                                     Time now) {
+  json::array list;
+  if (request.arguments.contains("name")) {
+    const auto found = find_rollout(model, request);
+    if (!found) return found.error();
+    list.push_back(to_status(**found, measurements.view(model, **found, now), now));
+  } else {
+    for (const auto& [name, rollout] : model.rollouts())
+      list.push_back(to_status(rollout, measurements.view(model, rollout, now), now));
+  }
+  return json::object{{"now", to_text(now)}, {"rollouts", std::move(list)}};
+}
+
+json::object history_status(const std::vector<store::RolloutRecord>& records, Time now) {
+  json::array list;
+  for (const auto& record : records)
+    if (const auto rollout = rollout::parse(record.record)) list.push_back(to_status(*rollout, {}, now));
+  return {{"now", to_text(now)}, {"rollouts", std::move(list)}};
+}
+
+}  // namespace sluice::control

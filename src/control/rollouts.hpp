@@ -1,0 +1,70 @@
+// Rollouts as the director sees them: what a request or the passing of time comes to for one, as changes of
+// the store. Pure: what was answered is counted by others (Measurements).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "control/commands.hpp"
+#include "control/model.hpp"
+#include "rollout/rollout.hpp"
+
+namespace sluice::control {
+
+// How many answers a name has had from a pool since the process began.
+using AnswerCounts = std::function<std::uint64_t(const wire::Name& name, const std::string& pool)>;
+
+// What was answered since each rollout came into its phase, or since we began to look, whichever was later.
+// Not kept over a restart: a step is then measured again.
+class Measurements {
+ public:
+  explicit Measurements(AnswerCounts answers) : answers_(std::move(answers)) {}
+
+  rollout::View view(const Model& model, const rollout::Rollout& rollout, Time now);
+
+  struct Begin {
+    Time phase_since{}, at{};
+    std::int64_t id = 0;
+    std::map<std::string, std::uint64_t> answers;  // by pool
+  };
+  // Counts from now on, when the phase is a new one.
+  Begin& begin(const rollout::Rollout& rollout, Time now);
+
+ private:
+  AnswerCounts answers_;
+  std::map<std::string, Begin> begins_;  // by name
+};
+
+Result<Decision> start_rollout(const Model& model, const Request& request, rollout::Strategy strategy,
+                               Time now);
+
+// What an operator's word about the rollout of a name comes to.
+Result<Decision> say_to_rollout(const Model& model, const Request& request, rollout::Word word,
+                                Measurements& measurements, Time now);
+
+// What has come due by `now`, of all rollouts.
+Decision due_rollouts(const Model& model, Measurements& measurements, Time now);
+
+// When the next one is due.
+std::optional<Time> next_rollout(const Model& model, Time now);
+
+// Why nobody but a rollout may change the weights of a name now; nothing when anybody may.
+std::optional<Error> rollout_in_the_way(const Model& model, const config::Steer& steer);
+
+// The running one of each name, or the last; `name`: of that alone.
+Result<boost::json::object> rollouts_status(const Model& model, const Request& request,
+                                            Measurements& measurements, Time now);
+
+// Rollouts that were, newest first.
+boost::json::object history_status(const std::vector<store::RolloutRecord>& records, Time now);
+
+}  // namespace sluice::control

@@ -1,0 +1,142 @@
+#include "rollout/record.hpp"
+
+#include <array>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <boost/json/value_to.hpp>
+
+namespace sluice::rollout {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::array strategies{Strategy::canary, Strategy::bluegreen};
+constexpr std::array phases{Phase::arming, Phase::moving, Phase::settling,  Phase::holding,
+                            Phase::gated,  Phase::done,   Phase::returning, Phase::returned};
+
+std::int64_t number(Time time) { return time.time_since_epoch().count(); }
+
+json::object plan_json(const Plan& plan) {
+  json::array steps, before;
+  for (const double step : plan.steps) steps.emplace_back(step);
+  for (const auto& [pool, weight] : plan.before) before.push_back({{"pool", pool}, {"weight", weight}});
+  return {{"strategy", to_text(plan.strategy)},
+          {"name", plan.name},
+          {"to", plan.to},
+          {"steps", std::move(steps)},
+          {"hold_ms", plan.hold.count()},
+          {"gates", plan.gates},
+          {"ttl_ms", plan.ttl.count()},
+          {"ttl_before_ms", plan.ttl_before.count()},
+          {"grace_ms", plan.grace.count()},
+          {"overridden", plan.overridden},
+          {"before", std::move(before)}};
+}
+
+json::object state_json(const State& state) {
+  return {{"phase", to_text(state.phase)},
+          {"step", state.step},
+          {"since_ms", number(state.since)},
+          {"caches_until_ms", number(state.caches_until)},
+          {"paused_ms", state.paused ? json::value(number(*state.paused)) : json::value(nullptr)},
+          {"held_ms", state.held.count()},
+          {"told", state.told},
+          {"from", state.from},
+          {"over_ms", state.over.count()},
+          {"reason", state.reason}};
+}
+
+// Reads members; throws what Boost.JSON throws when one is missing or of another kind.
+struct Reader {
+  const json::object& members;
+
+  template <class T>
+  T get(const char* name) const {
+    return json::value_to<T>(members.at(name));
+  }
+  Duration duration(const char* name) const { return Duration(get<std::int64_t>(name)); }
+  Time time(const char* name) const { return Time(duration(name)); }
+  template <class Values>
+  auto one_of(const char* name, const Values& values) const {
+    const auto text = get<std::string>(name);
+    for (const auto value : values)
+      if (text == to_text(value)) return value;
+    throw std::invalid_argument(fmt::format("{} '{}' is not known", name, text));
+  }
+};
+
+Plan plan_of(const json::object& object) {
+  const Reader reader{object};
+  Plan plan;
+  plan.strategy = reader.one_of("strategy", strategies);
+  plan.name = reader.get<std::string>("name");
+  plan.to = reader.get<std::string>("to");
+  plan.steps = reader.get<std::vector<double>>("steps");
+  plan.hold = reader.duration("hold_ms");
+  plan.gates = reader.get<bool>("gates");
+  plan.ttl = reader.duration("ttl_ms");
+  plan.ttl_before = reader.duration("ttl_before_ms");
+  plan.grace = reader.duration("grace_ms");
+  plan.overridden = reader.get<bool>("overridden");
+  for (const auto& part : object.at("before").as_array()) {
+    const Reader one{part.as_object()};
+    plan.before.push_back({one.get<std::string>("pool"), one.get<double>("weight")});
+  }
+  return plan;
+}
+
+State state_of(const json::object& object) {
+  const Reader reader{object};
+  State state;
+  state.phase = reader.one_of("phase", phases);
+  state.step = reader.get<std::size_t>("step");
+  state.since = reader.time("since_ms");
+  state.caches_until = reader.time("caches_until_ms");
+  if (!object.at("paused_ms").is_null()) state.paused = reader.time("paused_ms");
+  state.held = reader.duration("held_ms");
+  state.told = reader.get<bool>("told");
+  state.from = reader.get<double>("from");
+  state.over = reader.duration("over_ms");
+  state.reason = reader.get<std::string>("reason");
+  return state;
+}
+
+}  // namespace
+
+json::object to_json(const Rollout& rollout) {
+  return {{"id", rollout.id},
+          {"by", rollout.by},
+          {"started_ms", number(rollout.started)},
+          {"plan", plan_json(rollout.plan)},
+          {"state", state_json(rollout.state)}};
+}
+
+Result<Rollout> from_json(const json::value& value) try {
+  const Reader reader{value.as_object()};
+  Rollout rollout{reader.get<std::int64_t>("id"), reader.get<std::string>("by"), reader.time("started_ms"),
+                  plan_of(reader.members.at("plan").as_object()),
+                  state_of(reader.members.at("state").as_object())};
+  if (rollout.state.step >= rollout.plan.steps.size())
+    return Error{ErrorCode::invalid, "the record of a rollout is at a step that it does not have"};
+  return rollout;
+} catch (const std::exception& error) {
+  return Error{ErrorCode::invalid, fmt::format("the record of a rollout is damaged: {}", error.what())};
+}
+
+std::string to_text(const Rollout& rollout) { return json::serialize(to_json(rollout)); }
+
+Result<Rollout> parse(std::string_view text) {
+  json::error_code error;
+  const auto value = json::parse(text, error);
+  if (error)
+    return Error{ErrorCode::invalid, fmt::format("the record of a rollout is no JSON: {}", error.message())};
+  return from_json(value);
+}
+
+}  // namespace sluice::rollout

@@ -1,0 +1,429 @@
+#include "rollout/rollout.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+
+namespace sluice::rollout {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How far the answered share may be from what it should be: by chance as much as three standard deviations,
+// and this much in any case.
+constexpr double tolerance = 0.01;
+constexpr double deviations = 3;
+
+// While the share goes back little by little.
+constexpr Duration return_step = 1s;
+
+// Between two looks at what a step waits for.
+constexpr Duration retry = 1s;
+
+constexpr std::size_t steps_max = 100;
+
+std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
+
+double target(const Rollout& rollout) { return rollout.plan.steps[rollout.state.step]; }
+
+// What is answered stays the same.
+State go_on(State state, Phase phase, Time now) {
+  state.phase = phase;
+  state.since = now;
+  state.held = {};
+  state.told = false;
+  return state;
+}
+
+// From now on another share is answered; what was answered until now may stay in caches for so long, and what
+// was there before for as long as it may.
+State enter(State state, Phase phase, Time now, Duration in_caches) {
+  state.caches_until = std::max(state.caches_until, now + in_caches);
+  return go_on(std::move(state), phase, now);
+}
+
+Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
+  const auto& plan = rollout.plan;
+  auto state = enter(rollout.state, Phase::moving, now, plan.ttl);
+  state.step = step;
+  return {std::move(state),
+          {{"rollout.step", fmt::format("step {} of {}: {} to {}", step + 1, plan.steps.size(),
+                                        percent(plan.steps[step]), plan.to)}}};
+}
+
+Turn finish(const Rollout& rollout, Time now) {
+  return {go_on(rollout.state, Phase::done, now),
+          {{"rollout.done", fmt::format("{} has {}, and no cache holds what was answered before",
+                                        rollout.plan.to, percent(target(rollout)))}}};
+}
+
+Turn next_step(const Rollout& rollout, Time now) {
+  const auto next = rollout.state.step + 1;
+  return next < rollout.plan.steps.size() ? begin_step(rollout, next, now) : finish(rollout, now);
+}
+
+Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::string reason, Time now) {
+  const auto& plan = rollout.plan;
+  const double present = share(rollout, now);
+  // What is answered after the end has the TTL of before.
+  const auto in_caches = rollout.state.phase == Phase::done ? plan.ttl_before : plan.ttl;
+  auto state = enter(rollout.state, Phase::returning, now, over + in_caches + plan.grace);
+  state.from = present;
+  state.over = over;
+  state.paused.reset();
+  state.reason = std::move(reason);
+  auto text =
+      fmt::format("{} goes from {} back to {}{}: {}", plan.to, percent(present), percent(share_before(plan)),
+                  over == Duration::zero() ? "" : " over " + sluice::to_text(over), state.reason);
+  return {std::move(state), {{std::move(kind), std::move(text)}}};
+}
+
+// What happens when the target has died: its share goes back, if there is somewhere to go.
+std::optional<Turn> meet_death(const Rollout& rollout, const View& view, Time now) {
+  if (view.target_lives) return {};
+  const auto& plan = rollout.plan;
+  if (view.others_live)
+    return begin_return(rollout, {}, "rollout.abort", fmt::format("{} has no healthy endpoint", plan.to),
+                        now);
+  if (rollout.state.told) return Turn{rollout.state, {}};
+  auto state = rollout.state;
+  state.told = true;
+  return Turn{std::move(state),
+              {{"rollout.wait", fmt::format("neither {} nor another pool has a healthy endpoint", plan.to)}}};
+}
+
+bool is_within_tolerance(double share, const View& view) {
+  if (view.answers == 0) return true;  // nobody asks: nobody is sent the wrong way
+  const auto count = static_cast<double>(view.answers);
+  const double answered = static_cast<double>(view.answers_of_target) / count;
+  return std::abs(answered - share) <=
+         std::max(tolerance, deviations * std::sqrt(share * (1 - share) / count));
+}
+
+Turn settle(const Rollout& rollout, const View& view, Time now) {
+  if (now < view.measured_since + rollout.plan.ttl) return {rollout.state, {}};
+  if (is_within_tolerance(target(rollout), view)) {
+    return {
+        go_on(rollout.state, Phase::holding, now),
+        {{"rollout.hold",
+          fmt::format("{} of {} answers were {}'s; {}", view.answers_of_target, view.answers, rollout.plan.to,
+                      rollout.plan.hold == Duration::zero()
+                          ? "no hold"
+                          : "the hold of " + sluice::to_text(rollout.plan.hold) + " begins")}}};
+  }
+  if (rollout.state.told) return {rollout.state, {}};
+  auto state = rollout.state;
+  state.told = true;
+  return {std::move(state),
+          {{"rollout.wait",
+            fmt::format("{} of {} answers were {}'s instead of {}: the step is not done",
+                        view.answers_of_target, view.answers, rollout.plan.to, percent(target(rollout)))}}};
+}
+
+Turn hold(const Rollout& rollout, Time now) {
+  const auto& state = rollout.state;
+  if (state.paused || now - state.since + state.held < rollout.plan.hold) return {state, {}};
+  const bool last = state.step + 1 == rollout.plan.steps.size();
+  if (!rollout.plan.gates || last) return next_step(rollout, now);
+  return {go_on(state, Phase::gated, now),
+          {{"rollout.gate",
+            fmt::format("{} at {} waits for a promote", rollout.plan.to, percent(target(rollout)))}}};
+}
+
+Turn come_back(const Rollout& rollout, Time now) {
+  if (now < rollout.state.caches_until) return {rollout.state, {}};
+  return {go_on(rollout.state, Phase::returned, now),
+          {{"rollout.returned", fmt::format("{} has {} again, and no cache holds more of it", rollout.plan.to,
+                                            percent(share_before(rollout.plan)))}}};
+}
+
+std::optional<Time> due_at(const Rollout& rollout, Time now) {
+  const auto& [id, by, started, plan, state] = rollout;
+  switch (state.phase) {
+    case Phase::arming:
+      return state.paused ? std::nullopt : std::optional(state.caches_until);
+    case Phase::moving:
+      return state.caches_until;
+    case Phase::settling:
+      return state.since + plan.ttl;
+    case Phase::holding:
+      return state.paused ? std::nullopt : std::optional(state.since + plan.hold - state.held);
+    case Phase::returning:
+      return now < state.since + state.over ? std::min(now + return_step, state.since + state.over)
+                                            : state.caches_until;
+    case Phase::gated:
+    case Phase::done:
+    case Phase::returned:
+      break;
+  }
+  return {};
+}
+
+Turn unchanged(const Rollout& rollout) { return {rollout.state, {}}; }
+
+Error makes_no_sense(const Rollout& rollout, Word word) {
+  return {ErrorCode::refused,
+          fmt::format("the rollout of {} to {} is {}: there is nothing to {}", rollout.plan.name,
+                      rollout.plan.to, to_text(rollout.state.phase), to_text(word))};
+}
+
+Turn pause(const Rollout& rollout, Time now) {
+  auto state = rollout.state;
+  if (state.phase == Phase::holding) state.held += now - state.since;
+  state.paused = now;
+  return {std::move(state),
+          {{"rollout.pause", fmt::format("{} stays at {}", rollout.plan.to, percent(share(rollout, now)))}}};
+}
+
+Turn resume(const Rollout& rollout, Time now) {
+  auto state = rollout.state;
+  state.paused.reset();
+  if (state.phase == Phase::holding) state.since = now;
+  return {std::move(state), {{"rollout.resume", "goes on"}}};
+}
+
+Result<Turn> promote(const Rollout& rollout, bool full, const View& view, Time now) {
+  const auto& [id, by, started, plan, state] = rollout;
+  if (!view.target_lives)
+    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", plan.to)};
+  auto promoted = rollout;
+  promoted.state.paused.reset();
+  const auto last = plan.steps.size() - 1;
+  if (full && (state.step < last || state.phase == Phase::arming)) return begin_step(promoted, last, now);
+  if (state.phase == Phase::arming) return begin_step(promoted, 0, now);
+  return next_step(promoted, now);
+}
+
+}  // namespace
+
+const char* to_text(Strategy strategy) {
+  switch (strategy) {
+    case Strategy::canary:
+      return "canary";
+    case Strategy::bluegreen:
+      return "bluegreen";
+  }
+  return "";
+}
+
+const char* to_text(Phase phase) {
+  switch (phase) {
+    case Phase::arming:
+      return "arming";
+    case Phase::moving:
+      return "moving";
+    case Phase::settling:
+      return "settling";
+    case Phase::holding:
+      return "holding";
+    case Phase::gated:
+      return "gated";
+    case Phase::done:
+      return "done";
+    case Phase::returning:
+      return "returning";
+    case Phase::returned:
+      return "returned";
+  }
+  return "";
+}
+
+const char* to_text(Word word) {
+  switch (word) {
+    case Word::pause:
+      return "pause";
+    case Word::resume:
+      return "resume";
+    case Word::promote:
+      return "promote";
+    case Word::abort:
+      return "abort";
+    case Word::undo:
+      return "undo";
+  }
+  return "";
+}
+
+Turn tick(const Rollout& rollout, const View& view, Time now) {
+  const auto& state = rollout.state;
+  switch (state.phase) {
+    case Phase::done:
+    case Phase::returned:
+      return unchanged(rollout);
+    case Phase::returning:
+      return come_back(rollout, now);
+    case Phase::arming:
+    case Phase::moving:
+    case Phase::settling:
+    case Phase::holding:
+    case Phase::gated:
+      break;
+  }
+  if (auto turn = meet_death(rollout, view, now)) return *std::move(turn);
+  switch (state.phase) {
+    case Phase::arming:
+      return state.paused || now < state.caches_until ? unchanged(rollout) : begin_step(rollout, 0, now);
+    case Phase::moving:
+      if (now < state.caches_until) return unchanged(rollout);
+      return {go_on(state, Phase::settling, now),
+              {{"rollout.settle", "no cache holds answers of the step before"}}};
+    case Phase::settling:
+      return settle(rollout, view, now);
+    case Phase::holding:
+      return hold(rollout, now);
+    case Phase::gated:
+    case Phase::done:
+    case Phase::returning:
+    case Phase::returned:
+      break;
+  }
+  return unchanged(rollout);
+}
+
+Result<Turn> obey(const Rollout& rollout, const Command& command, const View& view, Time now) {
+  const auto& state = rollout.state;
+  const bool forward = is_running(state.phase) && state.phase != Phase::returning;
+  switch (command.word) {
+    case Word::pause:
+      if (!forward || state.paused) return makes_no_sense(rollout, command.word);
+      return pause(rollout, now);
+    case Word::resume:
+      if (!forward || !state.paused) return makes_no_sense(rollout, command.word);
+      return resume(rollout, now);
+    case Word::promote:
+      if (!forward) return makes_no_sense(rollout, command.word);
+      return promote(rollout, command.full, view, now);
+    case Word::undo:
+      if (!forward && state.phase != Phase::done) return makes_no_sense(rollout, command.word);
+      break;
+    case Word::abort:
+      if (!forward) return makes_no_sense(rollout, command.word);
+      break;
+  }
+  if (!view.others_live && state.phase != Phase::arming)
+    return Error{ErrorCode::refused,
+                 fmt::format("no pool that had a share before {} has a healthy endpoint", rollout.plan.to)};
+  const auto over = command.word == Word::abort ? command.over : Duration::zero();
+  return begin_return(rollout, over, fmt::format("rollout.{}", to_text(command.word)),
+                      command.reason.empty() ? "asked for" : command.reason, now);
+}
+
+Duration time_to_arm(const Plan& plan) {
+  return plan.ttl < plan.ttl_before ? plan.ttl_before : Duration::zero();
+}
+
+std::optional<Time> next_tick(const Rollout& rollout, Time now) {
+  const auto due = due_at(rollout, now);
+  // It was due, and has not gone on: it waits for what is seen, which may change at any time.
+  return due && *due <= now ? now + retry : due;
+}
+
+double share(const Rollout& rollout, Time now) {
+  const auto& [id, by, started, plan, state] = rollout;
+  const double before = share_before(plan);
+  switch (state.phase) {
+    case Phase::arming:
+    case Phase::returned:
+      return before;
+    case Phase::moving:
+    case Phase::settling:
+    case Phase::holding:
+    case Phase::gated:
+    case Phase::done:
+      return target(rollout);
+    case Phase::returning:
+      break;
+  }
+  if (now >= state.since + state.over) return before;
+  const double gone =
+      std::chrono::duration<double>(now - state.since) / std::chrono::duration<double>(state.over);
+  return state.from + (before - state.from) * std::max(0.0, gone);
+}
+
+double share_before(const Plan& plan) {
+  double all = 0, of_target = 0;
+  for (const auto& [pool, weight] : plan.before) {
+    all += weight;
+    if (pool == plan.to) of_target = weight;
+  }
+  return of_target / all;
+}
+
+std::vector<PoolWeight> weights(const Plan& plan, double share) {
+  const double before = share_before(plan);
+  if (share == before) return plan.before;
+  double others = 0;
+  for (const auto& [pool, weight] : plan.before)
+    if (pool != plan.to) others += weight;
+  auto result = plan.before;
+  for (auto& [pool, weight] : result)
+    weight = 100 * (pool == plan.to ? share : (1 - share) * weight / others);
+  return result;
+}
+
+std::optional<Duration> ttl(const Rollout& rollout) {
+  return is_running(rollout.state.phase) ? std::optional(rollout.plan.ttl) : std::nullopt;
+}
+
+bool is_running(Phase phase) { return phase != Phase::done && phase != Phase::returned; }
+
+std::optional<Error> objection(const Plan& plan) {
+  const auto refuse = [](std::string why) { return Error{ErrorCode::refused, std::move(why)}; };
+  const double before = share_before(plan);
+  if (before >= 1) return refuse(fmt::format("{} has all of {} already", plan.to, plan.name));
+  if (plan.steps.front() <= before)
+    return refuse(fmt::format("{} has {} of {} already, and the first step is {}", plan.to, percent(before),
+                              plan.name, percent(plan.steps.front())));
+  return {};
+}
+
+Result<std::vector<double>> parse_steps(std::string_view text) {
+  const Error malformed{
+      ErrorCode::invalid,
+      fmt::format("'{}' are no steps; expected percentages that grow, such as 1,5,25,50,100", text)};
+  std::vector<double> steps;
+  for (std::size_t at = 0; at <= text.size();) {
+    const auto end = std::min(text.find(',', at), text.size());
+    auto part = std::string(without_space_around(text.substr(at, end - at)));
+    if (!part.ends_with('%')) part += '%';
+    const auto step = parse_percent(part);
+    if (!step || *step <= (steps.empty() ? 0 : steps.back()) || steps.size() == steps_max) return malformed;
+    steps.push_back(*step);
+    at = end + 1;
+  }
+  return steps;
+}
+
+std::vector<double> linear_steps(double before, double by) {
+  std::vector<double> steps;
+  for (std::size_t i = 1; before + static_cast<double>(i) * by < 1 && i < steps_max; ++i)
+    steps.push_back(before + static_cast<double>(i) * by);
+  steps.push_back(1);
+  return steps;
+}
+
+std::vector<double> exponential_steps(double before, double factor) {
+  std::vector<double> steps;
+  for (double step = std::max(0.01, before * factor); step < 1 && steps.size() + 1 < steps_max;
+       step *= factor)
+    steps.push_back(step);
+  steps.push_back(1);
+  return steps;
+}
+
+std::vector<Time> earliest_times(const Plan& plan, Time now) {
+  std::vector<Time> times;
+  auto at = now + time_to_arm(plan);
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    times.push_back(at);
+    at += plan.ttl + plan.ttl + plan.hold;  // caches, measurement, hold
+  }
+  times.push_back(at);
+  return times;
+}
+
+}  // namespace sluice::rollout

@@ -1,0 +1,161 @@
+// A rollout: the traffic of one steered name goes over to one of its pools, step by step, on DNS time. Pure:
+// time and what is seen of the world are arguments.
+//
+//              start
+//                | the TTL is lowered; answers with the old one are still in caches
+//                v
+//             arming --> moving --> settling --> holding --+--> moving ...   next step
+//                         |  caches      |  measure     |  |
+//                         |  run out     |              |  +--> gated -----> moving ...   after a promote
+//                         |              |              |  |
+//                         +------- abort, undo, dead ---+  +--> done         after the last step
+//                                        v                       | undo
+//                                    returning <-----------------+
+//                                        |  caches run out
+//                                        v
+//                                     returned
+//
+// A step's hold begins when no obedient cache can hold an answer of the step before, and the answered share
+// has been what it should be for one TTL; not when the weight was set.
+//
+// What is in answers follows from the record alone (share(), ttl()), so that a transition is one commit of
+// the record and the weights, and a director that was killed anywhere goes on where it was.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+
+namespace sluice::rollout {
+
+enum class Strategy : std::uint8_t {
+  canary,    // in steps
+  bluegreen  // all at once
+};
+const char* to_text(Strategy strategy);
+
+enum class Phase : std::uint8_t { arming, moving, settling, holding, gated, done, returning, returned };
+const char* to_text(Phase phase);
+
+struct PoolWeight {
+  std::string pool;
+  double weight = 0;
+  friend bool operator==(const PoolWeight&, const PoolWeight&) = default;
+};
+
+// What was asked for; does not change.
+struct Plan {
+  Strategy strategy = Strategy::canary;
+  std::string name;                // that is steered
+  std::string to;                  // the pool that grows
+  std::vector<double> steps;       // its share of 1 at each; ascending, the last one at most 1
+  Duration hold{};                 // of each step
+  bool gates = false;              // after each hold, wait for a promote
+  Duration ttl{};                  // of answers while it runs; at most `ttl_before`
+  Duration ttl_before{};           // what it was, and will be
+  Duration grace{};                // beyond the TTL, for caches that keep answers longer
+  bool overridden = false;         // the weights of before were not the config's
+  std::vector<PoolWeight> before;  // all pools of the name, `to` among them
+  friend bool operator==(const Plan&, const Plan&) = default;
+};
+
+// Where it stands.
+struct State {
+  Phase phase = Phase::arming;
+  std::size_t step = 0;        // into Plan::steps; in answers from the first `moving` on
+  Time since{};                // of the phase
+  Time caches_until{};         // until then a cache may hold what was answered before the present share
+  std::optional<Time> paused;  // since when
+  Duration held{};             // of the hold, before the last pause
+  bool told = false;           // why it waits
+  // returning, returned:
+  double from = 0;     // the share when it began
+  Duration over{};     // the time to go back in
+  std::string reason;  // why
+  friend bool operator==(const State&, const State&) = default;
+};
+
+struct Rollout {
+  std::int64_t id = 0;
+  std::string by;  // who started it
+  Time started{};
+  Plan plan;
+  State state;
+  friend bool operator==(const Rollout&, const Rollout&) = default;
+};
+
+// What is seen of the world.
+struct View {
+  // Answers for the name from `measured_since` on.
+  Time measured_since{};
+  std::uint64_t answers = 0, answers_of_target = 0;
+  bool target_lives = true;  // has an endpoint that may be handed out
+  bool others_live = true;   // so has a pool that had a share before
+};
+
+enum class Word : std::uint8_t { pause, resume, promote, abort, undo };
+const char* to_text(Word word);
+
+struct Command {
+  Word word = Word::pause;
+  bool full = false;   // promote: to the last step
+  Duration over{};     // abort: the time to go back in
+  std::string reason;  // abort, undo
+};
+
+// What happened, for the event log: "rollout.step", "5 % ..."
+struct Note {
+  std::string kind, text;
+};
+
+struct Turn {
+  State state;
+  std::vector<Note> notes;  // empty: nothing has changed
+};
+
+// What the passing of time, and what is seen, have come to.
+Turn tick(const Rollout& rollout, const View& view, Time now);
+
+// What an operator's word comes to; refused where it makes no sense.
+Result<Turn> obey(const Rollout& rollout, const Command& command, const View& view, Time now);
+
+// From the start until no cache holds an answer with the TTL of before; with the TTL as it is, there is
+// nothing to wait for.
+Duration time_to_arm(const Plan& plan);
+
+// When tick() may find something to do at the earliest; nothing when that is for an operator to say.
+std::optional<Time> next_tick(const Rollout& rollout, Time now);
+
+// The share of the target that is to be answered.
+double share(const Rollout& rollout, Time now);
+
+// The weights that give the target so much, and leave the others in proportion to one another. The present
+// ones when it is the share of before.
+std::vector<PoolWeight> weights(const Plan& plan, double share);
+double share_before(const Plan& plan);
+
+// While it runs; none: the config's.
+std::optional<Duration> ttl(const Rollout& rollout);
+
+// Whether it is under way: it decides over the name's weights.
+bool is_running(Phase phase);
+
+// Why a plan cannot be carried out; nothing when it can.
+std::optional<Error> objection(const Plan& plan);
+
+// "1, 5, 25, 50, 100" in percent, ascending; "10%" and the like are as good.
+Result<std::vector<double>> parse_steps(std::string_view text);
+
+// From `before` on, each step `by` more (of 1), or `factor` times as much, the first one 1 %; the last is 1.
+std::vector<double> linear_steps(double before, double by);
+std::vector<double> exponential_steps(double before, double factor);
+
+// When each step can begin at the earliest, and when the last one is done, for a rollout that begins now.
+std::vector<Time> earliest_times(const Plan& plan, Time now);
+
+}  // namespace sluice::rollout

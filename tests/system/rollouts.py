@@ -1,0 +1,122 @@
+"""Rollouts by the real daemon: a canary from end to end, stopped and undone by hand, and killed while it goes on."""
+
+import json
+import random
+import time
+
+from harness import Sluice, expect, expect_equal, poll, test
+from queries import ask_many, question
+from shares import share_of_v2
+
+CONFIG = """
+[pool.v1]
+endpoints = ["127.0.1.1"]
+[pool.v2]
+endpoints = ["127.0.2.1"]
+[steer."www.shop.example"]
+pools = { v1 = 1, v2 = 0 }
+ttl = "2s"
+"""
+NAME = "www.shop.example"
+QUERIES = 4000
+STEPS = (5, 50, 100)
+KILLS = 8
+
+
+def start(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    sluice.start()
+    return sluice
+
+
+def start_canary(sluice, *more):
+    sluice.ctl("canary", "start", NAME, "--to", "v2", "--steps", ",".join(map(str, STEPS)), "--hold", "0s", "--ttl", "1s", *more)
+
+
+def rollout(sluice):
+    return json.loads(sluice.ctl("--json", "rollout", "status", NAME))["rollouts"][0]
+
+
+def answered(sluice):
+    return share_of_v2(ask_many(sluice.port, [question(NAME, "A")] * QUERIES))
+
+
+def await_phase(sluice, *phases):
+    """Clients go on asking meanwhile, without whom nothing can be measured."""
+    def reached():
+        answered(sluice)
+        return rollout(sluice)["phase"] in phases
+    poll(f"a rollout that is {' or '.join(phases)}", reached)
+
+
+@test
+def a_canary_takes_its_steps_and_ends(sandbox):
+    sluice = start(sandbox)
+    start_canary(sluice)
+    seen = set()
+    while (state := rollout(sluice))["running"]:
+        share = answered(sluice)
+        if rollout(sluice)["since"] == state["since"]:  # the same phase before and after
+            wanted = 100 * state["share"]
+            # Three points are four standard deviations of 4,000 queries by chance.
+            expect(abs(share - wanted) <= 3.2, f"{state['phase']}: v2 has {share:.1f} % instead of {wanted}")
+            seen.add(round(wanted))
+    expect_equal("phase at the end", rollout(sluice)["phase"], "done")
+    expect_equal("shares on the way", seen, {0, *STEPS})
+    expect_equal("weights", sluice.weights(NAME), {"v1": 0, "v2": 100})
+    kinds = [event["kind"] for event in sluice.events() if event["kind"].startswith("rollout.")]
+    expect_equal("events", kinds, ["rollout.start"] + ["rollout.step", "rollout.settle", "rollout.hold"] * 3 + ["rollout.done"])
+
+
+@test
+def a_canary_is_aborted_and_undone(sandbox):
+    sluice = start(sandbox)
+    start_canary(sluice, "--gates")
+    await_phase(sluice, "gated")
+    refused = sluice.run_ctl("weight", "set", NAME, "v2=7")
+    expect_equal("exit code of a change of weights meanwhile", refused.returncode, 1)
+    sluice.ctl("rollout", "abort", NAME, "--reason", "too slow")
+    expect_equal("share after the abort", answered(sluice), 0)
+    await_phase(sluice, "returned")
+    start_canary(sluice)
+    sluice.ctl("rollout", "promote", NAME, "--full")
+    expect_equal("share after a full promote", answered(sluice), 100)
+    await_phase(sluice, "done")
+    sluice.ctl("rollout", "undo", NAME)
+    expect_equal("share after an undo", answered(sluice), 0)
+    await_phase(sluice, "returned")
+    history = json.loads(sluice.ctl("--json", "rollout", "history", NAME))["rollouts"]
+    expect_equal("history", [(one["id"], one["phase"], one["reason"]) for one in history],
+                 [(2, "returned", "asked for"), (1, "returned", "too slow")])
+
+
+@test
+def bluegreen_switches_at_once_and_back(sandbox):
+    sluice = start(sandbox)
+    sluice.ctl("bluegreen", "switch", NAME, "--to", "v2", "--ttl", "1s")
+    await_phase(sluice, "done")
+    expect_equal("share after the switch", answered(sluice), 100)
+    sluice.ctl("bluegreen", "switch", NAME, "--to", "v1", "--ttl", "1s")
+    await_phase(sluice, "done")
+    expect_equal("share after the switch back", answered(sluice), 0)
+
+
+@test
+def kill_9_loses_no_step(sandbox):
+    sluice = start(sandbox)
+    start_canary(sluice)
+    chance = random.Random(8)
+    for _ in range(KILLS):
+        before = rollout(sluice)
+        moment = time.monotonic() + chance.uniform(0, 0.5)
+        while time.monotonic() < moment:
+            answered(sluice)
+        sluice.process.kill()
+        sluice.start()
+        after = rollout(sluice)
+        expect(after["step"] in (before["step"], before["step"] + 1), f"from step {before['step']} to {after['step']}")
+        share = answered(sluice)
+        allowed = [0, *STEPS][after["step"]:after["step"] + 3]
+        expect(min(allowed) - 3.2 <= share <= max(allowed) + 3.2, f"v2 has {share:.1f} % at step {after['step']}")
+    await_phase(sluice, "done")
+    expect_equal("share at the end", answered(sluice), 100)

@@ -1,0 +1,263 @@
+// Rollouts over the model, with a clock of our own: what they make of weights and TTL, what they are refused,
+// and that nothing but the store's changes is needed to go on.
+#include "control/rollouts.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "support.hpp"
+
+namespace sluice::control {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string rollout_config = config_text + R"(
+[steer."new.shop.example"]
+pools = { v1 = 1, v2 = 0 }
+ttl = "30s"
+)";
+
+// A director without its thread: decides, keeps what it decided, and can be started again from that.
+struct World {
+  World() { probe(true); }
+
+  void probe(bool v2) {
+    for (const auto& pool : model->config().pools) {
+      if (!pool.check) continue;
+      for (const auto& endpoint : pool.endpoints) {
+        const auto target = probe::target_of(endpoint, *model->config().find_check(*pool.check));
+        model->apply_probe(health_key(target), {pool.name != "v2" || v2, "given", Duration{1}}, now);
+      }
+    }
+  }
+  void carry_out(const Decision& decision) {
+    for (const auto& change : decision.changes) {
+      model->apply(change);
+      kept.push_back(change);
+    }
+    for (const auto& event : decision.events) events.push_back(event.kind);
+  }
+  Result<Decision> start(std::string_view arguments) {
+    auto decision =
+        start_rollout(*model, request(CommandId::canary_start, arguments), rollout::Strategy::canary, now);
+    if (decision) carry_out(*decision);
+    return decision;
+  }
+  Result<Decision> say(rollout::Word word, std::string_view arguments = R"({"name": "new.shop.example"})") {
+    auto decision =
+        say_to_rollout(*model, request(CommandId::rollout_abort, arguments), word, measurements, now);
+    if (decision) carry_out(*decision);
+    return decision;
+  }
+  // As a timer would: all that is due until then, each at its time.
+  void pass(Duration time) {
+    const Time end = now + time;
+    for (auto next = next_rollout(*model, now); next && *next <= end; next = next_rollout(*model, now)) {
+      answer(now, *next);
+      now = *next;
+      carry_out(due_rollouts(*model, measurements, now));
+    }
+    answer(now, end);
+    now = end;
+  }
+  // A hundred a second, by the weights in force.
+  void answer(Time from, Time to) {
+    const auto weights = model->weights(steer());
+    const double all = weights[0] + weights[1],
+                 count = 100 * std::chrono::duration<double>(to - from).count();
+    answers["v1"] += static_cast<std::uint64_t>(count * weights[0] / all);
+    answers["v2"] += static_cast<std::uint64_t>(count * weights[1] / all);
+  }
+  // What kill -9 leaves is the store.
+  void restart() {
+    Model fresh(parsed(rollout_config));
+    for (const auto& change : kept) fresh.apply(change);
+    model.emplace(std::move(fresh));
+    probe(true);
+    answers.clear();
+    measurements = Measurements(counts());
+  }
+  AnswerCounts counts() {
+    return [this](const wire::Name&, const std::string& pool) { return answers[pool]; };
+  }
+  const config::Steer& steer() const { return *model->config().find_steer(name("new.shop.example")); }
+  std::string state() const {
+    const auto weights = model->weights(steer());
+    return fmt::format("{} {:.4g} {}", to_text(model->rollouts().at(steer().name).state.phase),
+                       100 * weights[1] / (weights[0] + weights[1]), to_text(model->ttl(steer())));
+  }
+
+  Time now = at(0);
+  std::map<std::string, std::uint64_t> answers;
+  std::optional<Model> model{Model(parsed(rollout_config))};
+  Measurements measurements{counts()};
+  std::vector<store::Change> kept;
+  std::vector<std::string> events;
+};
+
+constexpr auto canary =
+    R"({"name": "new.shop.example", "to": "v2", "steps": "10,100", "hold": "60s", "ttl": "5s"})";
+
+TEST_CASE("a canary lowers the TTL, moves the weights step by step, and raises the TTL") {
+  World world;
+  REQUIRE(world.start(canary).has_value());
+  CHECK(world.state() == "arming 0 5s");
+  world.pass(29s);
+  CHECK(world.state() == "arming 0 5s");
+  world.pass(1s);
+  CHECK(world.state() == "moving 10 5s");
+  world.pass(5s);
+  CHECK(world.state() == "settling 10 5s");
+  world.pass(6s);
+  CHECK(world.state() == "holding 10 5s");
+  world.pass(60s);
+  CHECK(world.state() == "moving 100 5s");
+  world.pass(80s);
+  CHECK(world.state() == "done 100 30s");
+  CHECK(world.model->weights_by(world.steer()) == "rollout 1");
+  CHECK(world.events == std::vector<std::string>{"rollout.start", "rollout.step", "rollout.settle",
+                                                 "rollout.hold", "rollout.step", "rollout.settle",
+                                                 "rollout.hold", "rollout.done"});
+}
+
+TEST_CASE("a restart at any second ends the same") {
+  for (int second = 0; second < 200; second += 7) {
+    CAPTURE(second);
+    World world;
+    REQUIRE(world.start(canary).has_value());
+    world.pass(std::chrono::seconds(second));
+    const auto before = world.state();
+    world.restart();
+    CHECK(world.state() == before);
+    world.pass(300s);
+    CHECK(world.state() == "done 100 30s");
+  }
+}
+
+TEST_CASE("abort and undo go back to what the config says") {
+  World world;
+  REQUIRE(world.start(canary).has_value());
+  world.pass(40s);
+  SUBCASE("abort") { REQUIRE(world.say(rollout::Word::abort).has_value()); }
+  SUBCASE("undo") { REQUIRE(world.say(rollout::Word::undo).has_value()); }
+  SUBCASE("undo after the end") {
+    world.pass(300s);
+    CHECK(world.state() == "done 100 30s");
+    REQUIRE(world.say(rollout::Word::undo).has_value());
+  }
+  CHECK(world.state() == "returning 0 5s");
+  CHECK(world.model->weights_by(world.steer()).empty());
+  world.pass(40s);
+  CHECK(world.state() == "returned 0 30s");
+}
+
+TEST_CASE("abort little by little") {
+  World world;
+  REQUIRE(world.start(R"({"name": "new.shop.example", "to": "v2", "steps": "50", "ttl": "5s"})").has_value());
+  world.pass(40s);
+  REQUIRE(world.say(rollout::Word::abort, R"({"name": "new.shop.example", "over": "100s"})").has_value());
+  CHECK(world.state() == "returning 50 5s");
+  world.pass(50s);
+  CHECK(world.state() == "returning 25 5s");
+  world.pass(50s);
+  CHECK(world.state() == "returning 0 5s");
+  world.pass(5s);
+  CHECK(world.state() == "returned 0 30s");
+}
+
+TEST_CASE("a target that dies loses its share") {
+  World world;
+  REQUIRE(world.start(canary).has_value());
+  world.pass(32s);
+  world.probe(false);
+  world.carry_out(due_rollouts(*world.model, world.measurements, world.now));
+  CHECK(world.state() == "returning 0 5s");
+}
+
+TEST_CASE("what the config has no more ends a rollout") {
+  World world;
+  REQUIRE(world.start(canary).has_value());
+  world.pass(32s);
+  world.model->replace_config(parsed(config_text), world.now);
+  world.carry_out(due_rollouts(*world.model, world.measurements, world.now));
+  CHECK(world.model->running_rollouts().empty());
+  CHECK(world.events.back() == "rollout.abandoned");
+}
+
+TEST_CASE("weights are the rollout's while it runs, and anybody's after that") {
+  World world;
+  const auto set = [&] {
+    return set_weights(
+        *world.model, request(CommandId::weight_set, R"({"name": "new.shop.example", "weights": {"v2": 3}})"),
+        world.now);
+  };
+  REQUIRE(world.start(canary).has_value());
+  REQUIRE_FALSE(set().has_value());
+  CHECK(set().error().message ==
+        "rollout 1 of new.shop.example. to v2 is arming: abort it, or wait for its end");
+  REQUIRE_FALSE(world.start(canary).has_value());
+  world.pass(300s);
+  const auto later = set();
+  REQUIRE(later.has_value());
+  world.carry_out(*later);
+  const auto undo = world.say(rollout::Word::undo);
+  REQUIRE_FALSE(undo.has_value());
+  CHECK(undo.error().message == "the weights of new.shop.example. have been changed since its rollout");
+}
+
+TEST_CASE("what cannot be started is refused") {
+  struct Row {
+    const char* what;
+    const char* arguments;
+    const char* error;
+  };
+  const Row rows[] = {
+      {"no pool", R"({"name": "new.shop.example"})", "which pool? expected --to with one of: v1, v2"},
+      {"another pool", R"({"name": "new.shop.example", "to": "v3"})",
+       "new.shop.example. has no pool 'v3'; did you mean 'v1'?"},
+      {"another name", R"({"name": "old.shop.example", "to": "v2"})",
+       "no steered name is 'old.shop.example.'; did you mean 'www.shop.example.'?"},
+      {"all of it", R"({"name": "new.shop.example", "to": "v1"})", "v1 has all of new.shop.example. already"},
+      {"steps", R"({"name": "new.shop.example", "to": "v2", "steps": "5,1"})",
+       "'5,1' are no steps; expected percentages that grow, such as 1,5,25,50,100"},
+      {"a long TTL", R"({"name": "new.shop.example", "to": "v2", "ttl": "31s"})",
+       "the TTL of a rollout is at least ttl_min, 1s, and at most the usual one, 30s"},
+      {"a short TTL", R"({"name": "new.shop.example", "to": "v2", "ttl": "500ms"})",
+       "the TTL of a rollout is at least ttl_min, 1s, and at most the usual one, 30s"},
+  };
+  World world;
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    const auto refused = world.start(row.arguments);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().message == row.error);
+  }
+  world.probe(false);
+  const auto dead = world.start(canary);
+  REQUIRE_FALSE(dead.has_value());
+  CHECK(dead.error().message == "v2 has no healthy endpoint");
+  CHECK(world.model->running_rollouts().empty());
+}
+
+TEST_CASE("the status of rollouts") {
+  World world;
+  REQUIRE(world.start(canary).has_value());
+  world.pass(36s);
+  const auto status =
+      rollouts_status(*world.model, request(CommandId::rollout_status, "{}"), world.measurements, world.now);
+  REQUIRE(status.has_value());
+  const auto& rollout = status->at("rollouts").at(0).as_object();
+  CHECK(rollout.at("name") == "new.shop.example.");
+  CHECK(rollout.at("phase") == "settling");
+  CHECK(rollout.at("share") == 0.1);
+  CHECK(rollout.at("running") == true);
+  const auto none =
+      rollouts_status(*world.model, request(CommandId::rollout_status, R"({"name": "www.shop.example"})"),
+                      world.measurements, world.now);
+  REQUIRE_FALSE(none.has_value());
+  CHECK(none.error().message == "www.shop.example. has had no rollout");
+}
+
+}  // namespace
+}  // namespace sluice::control

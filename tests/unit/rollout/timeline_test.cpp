@@ -1,0 +1,274 @@
+// Rollouts as timelines (tests/rollout/*.timeline). Each one is replayed with a crash after each of its
+// lines: all that is left then is the record, and what follows has to be the same.
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "base/text.hpp"
+#include "rollout/record.hpp"
+#include "rollout/rollout.hpp"
+
+using namespace sluice;
+using namespace sluice::rollout;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Time start{1'800'000'000'000ms};
+
+struct Moment {
+  std::size_t line = 0;
+  Duration at{};
+  std::string event;
+  std::map<std::string, std::string> seen;  // "answered" -> "5", "dead" -> ""
+  std::vector<std::string> expected;
+};
+
+struct Timeline {
+  std::string name;
+  Plan plan;
+  std::vector<Moment> moments;
+};
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream in(line);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+std::pair<std::string, std::string> pair_of(const std::string& word) {
+  const auto at = word.find('=');
+  return at == std::string::npos ? std::pair(word, std::string())
+                                 : std::pair(word.substr(0, at), word.substr(at + 1));
+}
+
+std::vector<PoolWeight> weights_of(const std::string& text) {
+  std::vector<PoolWeight> weights;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) {
+    const auto at = part.find(':');
+    weights.push_back({part.substr(0, at), std::stod(part.substr(at + 1))});
+  }
+  return weights;
+}
+
+Plan plan_of(const std::vector<std::string>& words) {
+  Plan plan;
+  plan.name = "www.shop.example.";
+  plan.before = {{"v1", 1}, {"v2", 0}};
+  for (const auto& word : words) {
+    const auto [key, value] = pair_of(word);
+    if (key == "to") plan.to = value;
+    if (key == "steps") plan.steps = parse_steps(value).value();
+    if (key == "hold") plan.hold = parse_duration(value).value();
+    if (key == "ttl") plan.ttl = parse_duration(value).value();
+    if (key == "ttl_before") plan.ttl_before = parse_duration(value).value();
+    if (key == "grace") plan.grace = parse_duration(value).value();
+    if (key == "gates") plan.gates = true;
+    if (key == "before") plan.before = weights_of(value);
+  }
+  return plan;
+}
+
+Moment moment_of(const std::vector<std::string>& words, std::size_t line) {
+  Moment moment{line, parse_duration(words.at(0)).value(), words.at(1), {}, {}};
+  auto word = words.begin() + 2;
+  for (; word != words.end() && *word != "->"; ++word) moment.seen.insert(pair_of(*word));
+  REQUIRE(word != words.end());
+  moment.expected.assign(word + 1, words.end());
+  return moment;
+}
+
+std::vector<Timeline> read_timelines(const std::filesystem::path& file) {
+  std::vector<Timeline> timelines;
+  std::ifstream in(file);
+  std::size_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    const auto words = words_of(line);
+    if (words.empty() || words[0].starts_with('#')) continue;
+    if (words[0] == "==")
+      timelines.push_back({line.substr(3), {}, {}});
+    else if (words[0] == "plan")
+      timelines.back().plan = plan_of(words);
+    else
+      timelines.back().moments.push_back(moment_of(words, number));
+  }
+  return timelines;
+}
+
+View view_of(const Moment& moment, const Rollout& rollout) {
+  View view;
+  view.measured_since = rollout.state.since;
+  view.target_lives = !moment.seen.contains("dead");
+  view.others_live = !moment.seen.contains("lonely");
+  if (const auto found = moment.seen.find("answered");
+      found != moment.seen.end() && found->second != "none") {
+    view.answers = 10'000;
+    view.answers_of_target = static_cast<std::uint64_t>(std::lround(std::stod(found->second) * 100));
+  }
+  return view;
+}
+
+Result<Turn> turn_of(const Moment& moment, const Rollout& rollout) {
+  const Time now = start + moment.at;
+  const auto view = view_of(moment, rollout);
+  if (moment.event == "tick") return tick(rollout, view, now);
+  for (const auto word : {Word::pause, Word::resume, Word::promote, Word::abort, Word::undo}) {
+    if (moment.event != to_text(word)) continue;
+    Command command{word, moment.seen.contains("full"), {}, {}};
+    if (const auto over = moment.seen.find("over"); over != moment.seen.end())
+      command.over = parse_duration(over->second).value();
+    return obey(rollout, command, view, now);
+  }
+  FAIL("no such event: " << moment.event);
+  return Error{};
+}
+
+// "moving 5 5s", as far as the line says it.
+std::string text_of(const Rollout& rollout, Time now, std::size_t words) {
+  const auto asked = ttl(rollout);
+  const std::vector<std::string> all{to_text(rollout.state.phase),
+                                     fmt::format("{:.4g}", share(rollout, now) * 100),
+                                     asked ? to_text(*asked) : "-"};
+  return fmt::format("{}", fmt::join(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(words), " "));
+}
+
+Rollout begun(const Plan& plan) {
+  return {7, "root", start, plan,
+          State{Phase::arming, 0, start, start + plan.ttl_before, {}, {}, false, 0, {}, {}}};
+}
+
+Rollout reread(const Rollout& rollout) {
+  const auto read = parse(to_text(rollout));
+  REQUIRE_MESSAGE(read.has_value(), read.error().message);
+  CHECK(*read == rollout);
+  return *read;
+}
+
+std::vector<Timeline> all_timelines() {
+  std::vector<Timeline> all;
+  for (const auto& entry : std::filesystem::directory_iterator(TIMELINES_FOLDER)) {
+    if (entry.path().extension() != ".timeline") continue;
+    for (auto& timeline : read_timelines(entry.path())) all.push_back(std::move(timeline));
+  }
+  REQUIRE(all.size() >= 10);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("timelines of rollouts, with a crash after each line") {
+  for (const auto& timeline : all_timelines()) {
+    CAPTURE(timeline.name);
+    for (std::size_t crash = 0; crash <= timeline.moments.size(); ++crash) {
+      CAPTURE(crash);
+      auto rollout = begun(timeline.plan);
+      REQUIRE(!objection(timeline.plan).has_value());
+      for (std::size_t i = 0; i < timeline.moments.size(); ++i) {
+        const auto& moment = timeline.moments[i];
+        const Time now = start + moment.at;
+        CAPTURE(moment.line);
+        if (moment.event != "start") {
+          auto turn = turn_of(moment, rollout);
+          if (moment.expected[0] == "refused") {
+            CHECK_FALSE(turn.has_value());
+            continue;
+          }
+          REQUIRE_MESSAGE(turn.has_value(), turn.error().message);
+          CHECK_MESSAGE((turn->state == rollout.state) == turn->notes.empty(), "what changes is told");
+          rollout.state = turn->state;
+        }
+        CHECK(text_of(rollout, now, moment.expected.size()) ==
+              fmt::format("{}", fmt::join(moment.expected, " ")));
+        if (i == crash) rollout = reread(rollout);
+      }
+    }
+  }
+}
+
+TEST_CASE("weights give the target its share, and leave the others in proportion") {
+  Plan plan;
+  plan.to = "v3";
+  plan.before = {{"v1", 60}, {"v2", 20}, {"v3", 20}};
+  CHECK(share_before(plan) == doctest::Approx(0.2));
+  CHECK(weights(plan, share_before(plan)) == plan.before);
+  const auto half = weights(plan, 0.5);
+  CHECK(half[0].weight == doctest::Approx(37.5));
+  CHECK(half[1].weight == doctest::Approx(12.5));
+  CHECK(half[2].weight == doctest::Approx(50));
+  const auto all = weights(plan, 1);
+  CHECK(all[0].weight == 0);
+  CHECK(all[1].weight == 0);
+}
+
+TEST_CASE("what cannot be begun is refused") {
+  Plan plan;
+  plan.name = "www.shop.example.";
+  plan.to = "v2";
+  plan.steps = {0.05, 1};
+  plan.before = {{"v1", 0}, {"v2", 1}};
+  REQUIRE(objection(plan).has_value());
+  CHECK(objection(plan)->message == "v2 has all of www.shop.example. already");
+  plan.before = {{"v1", 9}, {"v2", 1}};
+  REQUIRE(objection(plan).has_value());
+  CHECK(objection(plan)->message == "v2 has 10 % of www.shop.example. already, and the first step is 5 %");
+  plan.before = {{"v1", 1}, {"v2", 0}};
+  CHECK_FALSE(objection(plan).has_value());
+}
+
+TEST_CASE("steps") {
+  CHECK(parse_steps("1,5,25,50,100").value() == std::vector{0.01, 0.05, 0.25, 0.5, 1.0});
+  CHECK(parse_steps("10%, 100%").value() == std::vector{0.1, 1.0});
+  CHECK(parse_steps("0.5").value() == std::vector{0.005});
+  for (const char* bad : {"", "0", "5,5", "50,10", "101", "1,,2", "ten", "5,", "-1"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_steps(bad).has_value());
+  }
+}
+
+TEST_CASE("records that are damaged are refused") {
+  Plan plan;
+  plan.to = "v2";
+  plan.steps = {1};
+  plan.before = {{"v1", 1}, {"v2", 0}};
+  const auto good = to_json(begun(plan));
+  CHECK(from_json(good).has_value());
+  CHECK_FALSE(from_json(boost::json::value(3)).has_value());
+  for (const char* member : {"id", "by", "started_ms", "plan", "state"}) {
+    auto bad = good;
+    bad.erase(member);
+    CHECK_FALSE(from_json(bad).has_value());
+  }
+  auto bad = good;
+  bad["state"].as_object()["step"] = 1;
+  CHECK_FALSE(from_json(bad).has_value());
+  bad = good;
+  bad["state"].as_object()["phase"] = "moved";
+  CHECK_FALSE(from_json(bad).has_value());
+}
+
+TEST_CASE("steps by a rule") {
+  CHECK(linear_steps(0, 0.25) == std::vector{0.25, 0.5, 0.75, 1.0});
+  CHECK(linear_steps(0.5, 0.25) == std::vector{0.75, 1.0});
+  CHECK(linear_steps(0, 0.4).size() == 3);
+  CHECK(exponential_steps(0, 10) == std::vector{0.01, 0.1, 1.0});
+  CHECK(exponential_steps(0.2, 2) == std::vector{0.4, 0.8, 1.0});
+}
+
+TEST_CASE("the earliest times are those of a rollout that nothing holds up") {
+  Plan plan = plan_of(words_of("plan to=v2 steps=10,100 hold=60s ttl=5s ttl_before=30s"));
+  CHECK(earliest_times(plan, start) == std::vector{start + 30s, start + 100s, start + 170s});
+  plan.ttl_before = 5s;
+  CHECK(earliest_times(plan, start).front() == start);
+}

@@ -1,0 +1,80 @@
+// Rollouts as text: a tree of steps, where it stands, and what it waits for.
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+
+#include "render.hpp"
+#include "reply.hpp"
+#include "table.hpp"
+
+namespace sluice::ctl {
+namespace {
+
+namespace json = boost::json;
+
+std::string in_or_ago(std::optional<Time> at, Time now) {
+  if (!at) return "";
+  return *at > now ? "in " + to_text(Duration(std::chrono::ceil<std::chrono::seconds>(*at - now)))
+                   : age_text(now - *at) + " ago";
+}
+
+// "what it waits for", of a running one.
+std::string waiting_text(const json::value& rollout, Time now) {
+  const auto phase = text(rollout, "phase");
+  const auto caches = in_or_ago(time(rollout, "caches_until"), now);
+  const auto next = in_or_ago(time(rollout, "next"), now);
+  if (member(rollout, "paused").is_string()) return "paused " + age(rollout, "paused", now) + " ago";
+  if (phase == "arming")
+    return fmt::format("the TTL is lowered; caches hold answers with the old one: {}", caches);
+  if (phase == "moving") return fmt::format("caches may hold answers of the step before: {}", caches);
+  if (phase == "settling") return fmt::format("the answered share is being measured: {}", next);
+  if (phase == "holding") return fmt::format("next {}", next);
+  if (phase == "gated") return "waits for `sluicectl rollout promote`";
+  if (phase == "returning") return fmt::format("goes back; caches may hold answers of it: {}", caches);
+  return "";
+}
+
+std::string step_line(const json::value& rollout, std::size_t step, Style style) {
+  const auto& steps = list(rollout, "steps");
+  const auto at = static_cast<std::size_t>(number(rollout, "step"));
+  const auto phase = text(rollout, "phase");
+  const bool begun = phase != "arming" && phase != "returning" && phase != "returned";
+  const auto share = percent(steps[step].is_number() ? steps[step].to_number<double>() : 0);
+  const bool last = step + 1 == steps.size();
+  const bool done = begun && (step < at || phase == "done");
+  const bool present = begun && step == at && phase != "done";
+  auto line = fmt::format("  {} {:>6}  {}", last ? "`-" : "|-", share, done ? "done" : present ? phase : "");
+  return paint(line, done ? Colour::good : present ? Colour::strong : Colour::none, style.colours) + "\n";
+}
+
+std::string rollout_text(const json::value& rollout, Time now, Style style) {
+  auto title =
+      fmt::format("{}  {} to {}  {}  rollout {} by {}, begun {} ago", text(rollout, "name"),
+                  text(rollout, "strategy"), text(rollout, "to"), text(rollout, "phase"),
+                  plain_number(number(rollout, "id")), text(rollout, "by"), age(rollout, "started", now));
+  auto result = paint(title, Colour::strong, style.colours) + "\n";
+  const auto& answered = member(rollout, "answered_share");
+  result += fmt::format("  set {}, answered {} of {} since {} ago\n", percent(number(rollout, "share")),
+                        answered.is_number() ? percent(answered.to_number<double>()) : "-",
+                        plain_number(number(rollout, "answers")), age(rollout, "since", now));
+  for (std::size_t i = 0; i < list(rollout, "steps").size(); ++i) result += step_line(rollout, i, style);
+  if (const auto waiting = waiting_text(rollout, now); !waiting.empty()) result += "  " + waiting + "\n";
+  if (const auto reason = text(rollout, "reason"); !reason.empty())
+    result += "  " + paint("because: " + reason, Colour::warning, style.colours) + "\n";
+  return result;
+}
+
+}  // namespace
+
+std::string render_rollouts(const json::value& reply, Style style) {
+  const auto now = time(reply, "now").value_or(Time{});
+  std::string result;
+  for (const auto& rollout : list(reply, "rollouts"))
+    result += (result.empty() ? "" : "\n") + rollout_text(rollout, now, style);
+  return result.empty() ? "there is none, and has been none\n" : result;
+}
+
+}  // namespace sluice::ctl
