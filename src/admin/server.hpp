@@ -32,7 +32,7 @@ using Dispatch = std::function<void(control::Request, control::ReplyHandler)>;
 
 // What one client may cost us.
 struct Limits {
-  std::size_t body_size_max = 1U << 20;  // our largest request, weights of many pools, has a few KiB
+  std::size_t body_size_max = 512U << 10;  // the largest request, weights of 4,096 pools, has less
   std::uint32_t header_size_max = 16U
                                   << 10;  // room for a browser's cookies of other services on the same host
   std::size_t connections_max = 64;       // for each listener, so that TCP cannot lock the operator out

@@ -9,7 +9,8 @@ from harness import Api, Sluice, expect, expect_equal, free_port, poll, run, tes
 from abuse import expect_udp, resident_kib
 
 VALUES = {"name": "www.shop.example", "address": "127.0.1.1", "weights": {"v1": 3}, "for": "10m", "reason": "a test",
-          "after": 0, "limit": 5, "wait": "1ms", "check": "reported", "state": "up", "text": "a test"}
+          "after": 0, "limit": 5, "wait": "1ms", "check": "reported", "state": "up", "text": "a test", "to": "v3"}
+DEPENDS = ("/bluegreen", "/undo")  # on a rollout that another call has started
 CONFIG = """
 [check.reported]
 type = "push"
@@ -23,8 +24,10 @@ endpoints = ["127.0.1.1"]
 [pool.v2]
 check = "port"
 endpoints = ["127.0.1.1"]
+[pool.v3]
+endpoints = ["127.0.3.1"]
 [steer."www.shop.example"]
-pools = { v1 = 1 }
+pools = { v1 = 1, v3 = 0 }
 """
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"]
 
@@ -107,7 +110,8 @@ def each_call_by_each_role(sandbox):
     expect_equal("weights, words and the number of events", truth(sluice), before)
     for method, path, body, changes in calls:
         status, text = ask(sluice.api(), method, path, body)
-        expect_equal(f"status of {method} {path} over the Unix socket: {text[:200]}", status, 200)
+        expect(status == 200 or status == 409 and path.endswith(DEPENDS),
+               f"{method} {path} over the Unix socket has status {status}: {text[:200]}")
     expect(truth(sluice)[2] > before[2], "the calls over the Unix socket have changed nothing")
     sandbox.note(f"{len(calls)} calls of the API, by both roles")
 
@@ -197,14 +201,15 @@ ENDLESS = [
     ("a huge chunk", CHUNKED + "ffffffffffffffff\r\n", " ", (400, 413)), ("a chunk of a huge size", CHUNKED, "f", (400, 413, 431)),
     ("small chunks", CHUNKED, "1\r\n \r\n", (413,)), ("a chunk's extension", CHUNKED + "1;x=", "y", (400, 413, 431)),
     ("trailers", CHUNKED + "1\r\n \r\n0\r\n", "X-Trailer: value\r\n", (400, 413, 431)), ("empty lines", "", "\r\n", (400, 431)),
-    ("brackets", POST + "Content-Length: 1000000\r\n\r\n", "[", (400, 403)),
-    ("objects", POST + "Content-Length: 1000000\r\n\r\n", '{"a":', (400, 403)),
+    ("brackets", POST + "Content-Length: 500000\r\n\r\n", "[", (400, 403)),
+    ("objects", POST + "Content-Length: 500000\r\n\r\n", '{"a":', (400, 403)),
+    ("large objects", POST + "Content-Length: 1000000\r\n\r\n", '{"a":', (413,)),
 ]
 
 
 def expect_cut_off(address, what, beginning, endless, statuses):
     block = (endless * (65536 // len(endless))).encode()
-    limit = 1_000_000 if "Content-Length: 1000000\r" in beginning else 4 << 20
+    limit = 500_000 if "Content-Length: 500000\r" in beginning else 4 << 20
     reply = send_endlessly(address, beginning.encode(), block, limit)
     if reply:  # a reset may have overtaken it
         status = int(reply.split()[1])
@@ -260,7 +265,7 @@ def nested_brackets_end_nothing(sandbox):
     sluice, port = start(sandbox)
     deep = "[" * 100_000
     for api in (Tcp(port), sluice.api()):
-        for text in (deep, deep + "]" * 100_000, '{"for":' * 100_000, '{"weights":' + deep + "}"):
+        for text in (deep, deep + "]" * 100_000, '{"":' * 100_000, '{"weights":' + deep + "}"):
             api.request("POST", "/v1/reload", text, {"Content-Type": "application/json"})
             response = api.getresponse()
             expect(response.status in (400, 403), f"status {response.status}")
