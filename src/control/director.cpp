@@ -154,6 +154,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         rollout_timer_(executor_),
         first_round_timer_(executor_),
         heartbeat_timer_(executor_),
+        question_timer_(executor_),
         warm_timer_(executor_),
         publish_timer_(executor_),
         expiry_timer_(executor_),
@@ -179,6 +180,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void execute(const Request& request, ReplyHandler handler);
   void take_probe(const probe::Target& target, const health::ProbeResult& result);
   void take_trouble(const probe::Target& target, const std::string& reason);
+  void take_asked(const probe::Target& target, const Result<health::ProbeResult>& result);
 
  private:
   struct Reload {
@@ -218,7 +220,10 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void restore_health(const store::Saved& saved);
   void keep_health();
   void beat();
+  bool is_watched(const probe::Target& target) const;
   void take_seen(const Model::Seen& seen);
+  void ask(const std::vector<HealthKey>& keys);
+  void await_question();
   void note_verdict(const HealthKey& key, const std::string& why);
   void note_taken_back(const HealthKey& key);
   void note_endpoint(const HealthKey& key, const std::string& how);
@@ -258,7 +263,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   std::set<HealthKey> awaited_;  // targets without a first result, and without trouble that keeps it away
   asio::steady_timer first_round_timer_;
   asio::steady_timer heartbeat_timer_;
-  asio::system_timer warm_timer_;  // of the next step of a slow start
+  asio::steady_timer question_timer_;  // of the end of what is asked before a target falls
+  asio::system_timer warm_timer_;      // of the next step of a slow start
   bool warming_armed_ = false;
   std::set<const config::Pool*> changed_pools_;  // to be published
   asio::steady_timer publish_timer_;
@@ -306,6 +312,7 @@ void Director::Implementation::stop() {
   notifier_.stop();
   first_round_timer_.cancel();
   heartbeat_timer_.cancel();
+  question_timer_.cancel();
   warm_timer_.cancel();
   publish_timer_.cancel();
   expiry_timer_.cancel();
@@ -497,12 +504,14 @@ void Director::Implementation::beat() {
   });
 }
 
-void Director::Implementation::take_probe(const probe::Target& target, const health::ProbeResult& result) {
-  if (stopped_) return;
+// Not so: a result that was under way while the config changed.
+bool Director::Implementation::is_watched(const probe::Target& target) const {
   const auto* check = model_.config().find_check(target.check.name);
-  // A result that was under way while the config changed.
-  if (check == nullptr || !is_probe_of(target, *check)) return;
+  return check != nullptr && is_probe_of(target, *check);
+}
 
+void Director::Implementation::take_probe(const probe::Target& target, const health::ProbeResult& result) {
+  if (stopped_ || !is_watched(target)) return;
   const auto key = health_key(target);
   const auto seen = model_.apply_probe(key, result, wall_now());
   take_seen(seen);
@@ -524,13 +533,43 @@ void Director::Implementation::take_trouble(const probe::Target& target, const s
   await_no_more(health_key(target));
 }
 
+void Director::Implementation::ask(const std::vector<HealthKey>& keys) {
+  for (const auto& key : keys) {
+    const auto target = model_.target(key);
+    outlets_.probe_now(target, [self = shared_from_this(), target](Result<health::ProbeResult> result) {
+      self->on_control_thread([target, result = std::move(result)](Implementation& director) {
+        director.take_asked(target, result);
+      });
+    });
+  }
+  await_question();
+}
+
+void Director::Implementation::take_asked(const probe::Target& target,
+                                          const Result<health::ProbeResult>& result) {
+  if (stopped_ || !is_watched(target)) return;
+  take_seen(model_.apply_asked(health_key(target), result, wall_now()));
+}
+
+void Director::Implementation::await_question() {
+  const auto end = model_.next_question_end();
+  if (!end) return;
+  question_timer_.expires_after(*end - wall_now());
+  question_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (error || self->stopped_) return;
+    self->take_seen(self->model_.end_questions(wall_now()));
+    self->await_question();
+  });
+}
+
 void Director::Implementation::take_seen(const Model::Seen& seen) {
   using health::Turn;
   if (seen.suspicion == Turn::began)
     journal_.note(
         "health", "checker.suspected", "checker",
-        "all targets that were well are silent at once, in several pools: the checker itself is the suspect, "
-        "most likely its network; their verdicts are held until one of them answers");
+        "targets that were well are silent at once, and nobody answers in several pools: the checker itself "
+        "is the suspect, most likely its network; their verdicts are held until one of them answers");
+  for (const auto& [key, why] : seen.fallen) note_verdict(key, why);
   for (const auto& key : seen.taken_back) note_taken_back(key);
   if (seen.suspicion == Turn::ended)
     journal_.note("health", "checker.trusted", "checker", "a target has answered: verdicts change again");
@@ -540,6 +579,7 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
   if (seen.trouble == Turn::ended)
     journal_.note("health", "checker.well", "checker", "all probes can be run again");
   publish_soon(seen.to_publish);
+  if (!seen.to_ask.empty()) ask(seen.to_ask);
   arm_warming();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,6 +20,9 @@ struct Overloaded : Handlers... {
 };
 template <class... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+// Who is asked has its timeout, and the prober this much to find a place for it and to say what came of it.
+constexpr Duration asked_grace = std::chrono::milliseconds(250);
 
 bool is_loopback(const Address& address) {
   if (address.family == Family::v4) return address.octets[0] == 127;
@@ -273,20 +277,26 @@ Model::Seen Model::apply_probe(const HealthKey& key, const health::ProbeResult& 
   const auto found = health_.find(key);
   if (found == health_.end()) return {};
   Watched& watched = found->second;
-  const auto& check = *config_.find_check(key.check);
   Seen seen;
   seen.trouble = trouble_.over(now);
-  if (suspect(key, watched, result, now, seen)) {
+  const bool held = suspect(key, watched, result, now, seen);
+  auto step = health::step(watched.state, rules_of(*config_.find_check(key.check)), result, now);
+  if (held || has_to_wait(key, watched, step.state, now, seen)) {
     watched.state.last = result;
     watched.state.last_at = now;
     return seen;
   }
-  auto step = health::step(watched.state, rules_of(check), result, now);
-  if (visible(watched.state, check, now) != visible(step.state, check, now)) seen.to_publish.push_back(key);
   seen.changed = step.changed;
   seen.why = std::move(step.why);
-  take_state(key, watched, std::move(step.state), now);
+  take_step(key, watched, std::move(step.state), now, seen);
   return seen;
+}
+
+// The next state, by a result.
+void Model::take_step(const HealthKey& key, Watched& watched, health::State state, Time now, Seen& seen) {
+  const auto& check = *config_.find_check(key.check);
+  if (visible(watched.state, check, now) != visible(state, check, now)) seen.to_publish.push_back(key);
+  take_state(key, watched, std::move(state), now);
 }
 
 std::optional<Side> Model::side_of(const HealthKey& key) const {
@@ -316,15 +326,107 @@ bool Model::suspect(const HealthKey& key, Watched& watched, const health::ProbeR
                     Seen& seen) {
   const auto side = side_of(key);
   if (!side) return false;
-  auto& suspicion = suspicion_of(*side);
-  const auto& check = *config_.find_check(key.check);
-  const auto evidence = evidence_of(result);
-  const bool silent = evidence == health::Evidence::silence;
+  const auto& suspicion = suspicion_of(*side);
+  const bool silent = is_silence(result);
   if (silent && suspicion.is_late(now - result.took, now)) return true;
+  take_evidence(*side, key, watched, evidence_of(result), now, seen);
+  return silent && suspicion.suspected_since();
+}
+
+void Model::take_evidence(Side side, const HealthKey& key, Watched& watched, health::Evidence evidence,
+                          Time now, Seen& seen) {
+  auto& suspicion = suspicion_of(side);
+  const auto& check = *config_.find_check(key.check);
+  const bool silent = evidence == health::Evidence::silence;
   if (silent && !suspicion.failed().contains(watched.id)) watched.before = watched.state;
   seen.suspicion = suspicion.result(watched.id, evidence, check.interval, check.timeout, now);
-  if (seen.suspicion == health::Turn::began) restore_failed(suspicion, now, seen);
-  return silent && suspicion.suspected_since();
+  if (seen.suspicion == health::Turn::began) restore_failed(side, now, seen);
+  if (silent) return;
+  question_of(side).waiting.erase(key);  // what it says itself takes the place of its silence
+  let_fall(question_of(side), now, seen);
+}
+
+// Before a silence takes a target down while nobody has answered since its first one, others are asked: ours
+// may be the network that is gone. One question at a time is enough for all of a side.
+bool Model::has_to_wait(const HealthKey& key, const Watched& watched, const health::State& next, Time now,
+                        Seen& seen) {
+  const auto side = side_of(key);
+  const bool falls = health::serves(watched.state.verdict) && !health::serves(next.verdict);
+  if (!side || !falls || !is_silence(next.last)) return false;
+  auto& question = question_of(*side);
+  if (!suspicion_of(*side).failed().contains(watched.id)) return false;
+  if (question.waiting.empty()) {
+    const auto others = suspicion_of(*side).whom_to_ask(watched.id);
+    if (others.empty()) return false;
+    ask(question, others, now, seen);
+  }
+  question.waiting[key] = next.last;
+  return true;
+}
+
+void Model::ask(Question& question, const std::vector<health::Suspicion::Id>& others, Time now, Seen& seen) {
+  Duration longest{};
+  question.asked.clear();
+  for (const auto id : others) {
+    const HealthKey& key = *targets_[id];
+    longest = std::max(longest, config_.find_check(key.check)->timeout);
+    question.asked.insert(key);
+    seen.to_ask.push_back(key);
+  }
+  question.end = now + longest + asked_grace;
+}
+
+// One has answered: those who have waited for it are dead by themselves.
+void Model::let_fall(Question& question, Time now, Seen& seen) {
+  const auto ended = std::exchange(question, {});
+  for (const auto& [key, silence] : ended.waiting) {
+    Watched& watched = health_.at(key);
+    auto step = health::step(watched.state, rules_of(*config_.find_check(key.check)), silence, now);
+    step.state.last_at = watched.state.last_at;
+    if (step.changed) seen.fallen.emplace_back(key, std::move(step.why));
+    take_step(key, watched, std::move(step.state), now, seen);
+  }
+}
+
+Model::Seen Model::apply_asked(const HealthKey& key, const Result<health::ProbeResult>& result, Time now) {
+  Seen seen;
+  const auto found = health_.find(key);
+  const auto side = found == health_.end() ? std::nullopt : side_of(key);
+  if (!side) return seen;
+  Question& question = question_of(*side);
+  const bool was_asked = question.asked.erase(key) > 0;
+  const auto evidence = result ? std::optional(evidence_of(*result)) : std::nullopt;
+  const bool answered = evidence && *evidence != health::Evidence::silence;
+  // A silence that comes after another one's answer is older than that, most likely.
+  if (!was_asked && !answered) return seen;
+  if (evidence) take_evidence(*side, key, found->second, *evidence, now, seen);
+  if (!question.waiting.empty() && question.asked.empty()) suspect_ourselves(*side, now, seen);
+  return seen;
+}
+
+Model::Seen Model::end_questions(Time now) {
+  Seen seen;
+  for (const auto side : {Side::here, Side::away}) {
+    const auto& question = question_of(side);
+    if (!question.waiting.empty() && question.end <= now) suspect_ourselves(side, now, seen);
+  }
+  return seen;
+}
+
+std::optional<Time> Model::next_question_end() const {
+  std::optional<Time> next;
+  for (const auto& question : questions_)
+    if (!question.waiting.empty() && (!next || question.end < *next)) next = question.end;
+  return next;
+}
+
+probe::Target Model::target(const HealthKey& key) const {
+  return probe::target_of(*health_.at(key).endpoint, *config_.find_check(key.check));
+}
+
+void Model::suspect_ourselves(Side side, Time now, Seen& seen) {
+  seen.suspicion = suspicion_of(side).nobody_answered(now);
+  if (seen.suspicion == health::Turn::began) restore_failed(side, now, seen);
 }
 
 // The state, and what follows from it at `now`.
@@ -337,9 +439,10 @@ void Model::take_state(const HealthKey& key, Watched& watched, health::State sta
 }
 
 // As they were before the failures that are suspected to be our own; what the last probe brought is kept for
-// whoever looks.
-void Model::restore_failed(const health::Suspicion& suspicion, Time now, Seen& seen) {
-  for (const auto id : suspicion.failed()) {
+// whoever looks. Whose fall has waited waits no more.
+void Model::restore_failed(Side side, Time now, Seen& seen) {
+  question_of(side) = {};
+  for (const auto id : suspicion_of(side).failed()) {
     const HealthKey& key = *targets_[id];
     Watched& watched = health_.at(key);
     auto state = watched.before;
@@ -396,6 +499,7 @@ void Model::watch_targets(Time now) {
           target.before = before->second.before;
         }
         target.id = static_cast<health::Suspicion::Id>(targets_.size());
+        target.endpoint = &endpoint;
         targets_.push_back(&key);
       }
       if (target.pools.empty() || target.pools.back() != &pool) target.pools.push_back(&pool);
@@ -407,6 +511,17 @@ void Model::watch_targets(Time now) {
   for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
   std::erase_if(warming_, [&](const auto& entry) { return !health_.contains(entry.first); });
   watch_sides(watched);
+  keep_questions();
+}
+
+// Of targets that have left, or have changed sides, nothing is waited for.
+void Model::keep_questions() {
+  for (const auto side : {Side::here, Side::away}) {
+    const auto is_gone = [&](const HealthKey& key) { return !health_.contains(key) || side_of(key) != side; };
+    auto& question = question_of(side);
+    std::erase_if(question.waiting, [&](const auto& entry) { return is_gone(entry.first); });
+    std::erase_if(question.asked, is_gone);
+  }
 }
 
 // A check that got another name or port takes the place of the one before: what that has found out about the

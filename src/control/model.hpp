@@ -51,7 +51,15 @@ struct Watched {
   double share = 0;      // of the weight, at the last result or step of a slow start
   health::State before;  // its first silence since any target answered last
   health::Suspicion::Id id = 0;
+  const config::Endpoint* endpoint = nullptr;  // of one of them
   std::vector<const config::Pool*> pools;
+};
+
+// Whether our network is well, asked of others before silent targets of the same side fall.
+struct Question {
+  std::map<HealthKey, health::ProbeResult> waiting;  // to fall, each by this silence
+  std::set<HealthKey> asked;                         // who has not said anything yet
+  Time end{};                                        // who says nothing by then is silent, too
 };
 
 health::Rules rules_of(const config::Check& check);
@@ -120,12 +128,25 @@ class Model {
     std::string why;                    // it is
     std::vector<HealthKey> to_publish;  // whose share, or whose least time to a change, is another one
     std::vector<HealthKey> taken_back;  // whose verdict a suspicion has made what it was before
+    std::vector<std::pair<HealthKey, std::string>>
+        fallen;                     // others that have waited for it, and why they fall
+    std::vector<HealthKey> to_ask;  // to be probed at once, for apply_asked()
     health::Turn suspicion{};
     health::Turn trouble{};
   };
   // A result of something that is not watched changes nothing.
   Seen apply_probe(const HealthKey& key, const health::ProbeResult& result, Time now);
   Seen apply_trouble(const std::string& reason, Time now);
+
+  // What became of a probe out of to_ask; an error: it could not be run. It is evidence for or against our
+  // network, and changes nothing else about the one who was asked.
+  Seen apply_asked(const HealthKey& key, const Result<health::ProbeResult>& result, Time now);
+  // Ends the questions that nobody has answered in time.
+  Seen end_questions(Time now);
+  std::optional<Time> next_question_end() const;
+
+  // What is probed by that name; it has to be one of health().
+  probe::Target target(const HealthKey& key) const;
 
   // Whose slow start is at another step at `now`.
   std::vector<HealthKey> warmed(Time now);
@@ -143,9 +164,19 @@ class Model {
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
   std::optional<Side> side_of(const HealthKey& key) const;
   health::Suspicion& suspicion_of(Side side) { return suspicions_[static_cast<std::size_t>(side)]; }
+  Question& question_of(Side side) { return questions_[static_cast<std::size_t>(side)]; }
   bool suspect(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,
                Seen& seen);
-  void restore_failed(const health::Suspicion& suspicion, Time now, Seen& seen);
+  void take_evidence(Side side, const HealthKey& key, Watched& watched, health::Evidence evidence, Time now,
+                     Seen& seen);
+  bool has_to_wait(const HealthKey& key, const Watched& watched, const health::State& next, Time now,
+                   Seen& seen);
+  void ask(Question& question, const std::vector<health::Suspicion::Id>& others, Time now, Seen& seen);
+  void let_fall(Question& question, Time now, Seen& seen);
+  void take_step(const HealthKey& key, Watched& watched, health::State state, Time now, Seen& seen);
+  void suspect_ourselves(Side side, Time now, Seen& seen);
+  void restore_failed(Side side, Time now, Seen& seen);
+  void keep_questions();
   void watch_sides(const std::map<HealthKey, Watched>& before);
 
   config::Config config_;
@@ -160,6 +191,7 @@ class Model {
   std::vector<std::vector<const Watched*>> watched_;  // by pool and endpoint of config_
   std::map<HealthKey, Time> warming_;                 // in a slow start: the next step
   std::array<health::Suspicion, 2> suspicions_;       // by Side
+  std::array<Question, 2> questions_;                 // by Side
   health::Trouble trouble_;
 };
 

@@ -17,8 +17,10 @@ void Suspicion::set_pools(std::size_t targets, const std::vector<std::vector<Id>
   pools_.assign(pools.size(), {});
   sound_pools_ = broken_pools_ = 0;
   failed_.clear();
-  for (std::size_t pool = 0; pool < pools.size(); ++pool)
+  for (std::size_t pool = 0; pool < pools.size(); ++pool) {
+    pools_[pool].targets = pools[pool];
     for (const Id target : pools[pool]) pools_of_[target].push_back(static_cast<Id>(pool));
+  }
 }
 
 void Suspicion::assume_sound(Id target) {
@@ -76,6 +78,41 @@ Turn Suspicion::result(Id target, Evidence evidence, Duration interval, Duration
     window_ = std::max(window_, interval + timeout);
   }
   if (suspected_since_ || !is_suspect(now)) return Turn::none;
+  suspected_since_ = now;
+  return Turn::began;
+}
+
+std::optional<Suspicion::Id> Suspicion::sound_of(const Pool& pool, bool failed) const {
+  if ((failed ? pool.failed : pool.sound - pool.failed) == 0) return {};
+  for (std::size_t i = 0; i < pool.targets.size(); ++i) {
+    const Id target = pool.targets[(questions_ + i) % pool.targets.size()];
+    if (sound_[target] && failed_.contains(target) == failed) return target;
+  }
+  return {};
+}
+
+std::vector<Suspicion::Id> Suspicion::sound_of_others(Id target, bool failed) const {
+  std::vector<Id> others;
+  const auto& own = pools_of_[target];
+  for (std::size_t i = 0; i < pools_.size() && others.size() < asked_max; ++i) {
+    const auto pool = (questions_ + i) % pools_.size();
+    if (std::find(own.begin(), own.end(), pool) != own.end()) continue;
+    const auto other = sound_of(pools_[pool], failed);
+    if (other && std::find(others.begin(), others.end(), *other) == others.end()) others.push_back(*other);
+  }
+  return others;
+}
+
+// Those that have failed themselves are asked again when there is nobody else: one of them may answer.
+std::vector<Suspicion::Id> Suspicion::whom_to_ask(Id target) {
+  if (!failed_.contains(target)) return {};
+  ++questions_;
+  auto others = sound_of_others(target, false);
+  return others.empty() ? sound_of_others(target, true) : others;
+}
+
+Turn Suspicion::nobody_answered(Time now) {
+  if (suspected_since_) return Turn::none;
   suspected_since_ = now;
   return Turn::began;
 }

@@ -5,7 +5,11 @@
 //   sound      targets that were well, and have not been silent while others answered
 //   failed     those of them that have been silent since any target answered last
 //   suspected  all sound targets of two pools or more have failed, and no other is left to say that we are
-//              well: those have failed, too, or have said nothing for the whole of an interval
+//              well: those have failed, too, or have said nothing for the whole of an interval; or all
+//              that were asked (whom_to_ask) have failed
+//
+// Who is about to fall by a silence may be the first one to notice that our network is gone. So others are
+// asked before it falls: one answer, and it is dead by itself.
 //
 // Trouble is what keeps this machine from running a probe at all (no descriptors, no route). It says nothing
 // about endpoints, so that there is nothing to hold, and is only told of.
@@ -21,6 +25,9 @@
 #include "base/clock.hpp"
 
 namespace sluice::health {
+
+// At most so many others are asked before a target falls.
+inline constexpr std::size_t asked_max = 8;
 
 enum class Turn : std::uint8_t { none, began, ended };
 
@@ -45,6 +52,14 @@ class Suspicion {
   // began: what failed() lists has to be as it was before.
   Turn result(Id target, Evidence evidence, Duration interval, Duration timeout, Time now);
 
+  // Others to probe at once, as the silence of `target` is about to take it down: one that was well of each
+  // of asked_max other pools at most, others each time. None: that silence is a failure like any other, as
+  // some target has answered since its first one, or because no other pool has anybody who could.
+  std::vector<Id> whom_to_ask(Id target);
+
+  // None of those who were asked has answered.
+  Turn nobody_answered(Time now);
+
   // Whether a silence that comes `now` belongs to a suspicion that is over: its probe began before the end,
   // and says as little.
   bool is_late(Time started, Time now) const;
@@ -57,17 +72,21 @@ class Suspicion {
 
  private:
   struct Pool {
+    std::vector<Id> targets;
     std::size_t sound = 0, failed = 0;  // the failed ones are sound, too
   };
 
   void make_failed(Id target);
   void forget_failed();
   bool is_suspect(Time now) const;
+  std::vector<Id> sound_of_others(Id target, bool failed) const;
+  std::optional<Id> sound_of(const Pool& pool, bool failed) const;
 
   std::vector<std::vector<Id>> pools_of_;  // by target
   std::vector<bool> sound_;                // by target
   std::vector<Pool> pools_;
   std::size_t sound_pools_ = 0, broken_pools_ = 0;
+  std::size_t questions_ = 0;  // so far: each asks others
   std::set<Id> failed_;
   Time first_failure_{};
   Duration window_{};  // the longest that one of the failed takes from probe to probe

@@ -53,6 +53,7 @@ path = "/healthz"
 interval = "{int(INTERVAL_S * 1000)}ms"
 timeout = "250ms"
 fall = {FALL}
+hold_down = "0s"
 [pool.v1]
 check = "web"
 endpoints = ["{V1[0]}", "{V1[1]}"]
@@ -108,6 +109,18 @@ def a_network_that_drops_everything(sluice, asker):
     expect_equal("verdicts", verdicts(sluice), {"up"})
 
 
+def a_dead_pool_in_a_network_that_is_well(sluice):
+    """The last result that a verdict waits for comes from another pool, and does so at once."""
+    address = V2[0]
+    ip("neigh", "replace", address, "lladdr", NOBODY, "dev", "veth0", "nud", "permanent")
+    began = time.monotonic()
+    poll("the silent endpoint is down", lambda: sluice.endpoint(address)["health"] == "down")
+    print(f"down {time.monotonic() - began:.3f} s after it fell silent; fall x interval is {FALL * INTERVAL_S} s")
+    expect(not sluice.status()["checker"]["suspected_since"], "the checker is suspected of one dead endpoint")
+    ip("neigh", "del", address, "dev", "veth0")
+    poll("all endpoints up again", lambda: verdicts(sluice) == {"up"})
+
+
 def no_route(sluice, asker):
     ip("link", "set", "veth0", "down")
     poll("trouble is told of", lambda: sluice.status()["checker"]["trouble"])
@@ -132,6 +145,7 @@ def inside(build):
         sluice.start()
         poll("all endpoints up", lambda: verdicts(sluice) == {"up"})
         with Asker(sluice.port) as asker:
+            a_dead_pool_in_a_network_that_is_well(sluice)
             a_network_that_drops_everything(sluice, asker)
             no_route(sluice, asker)
     finally:

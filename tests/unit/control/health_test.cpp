@@ -84,7 +84,7 @@ TEST_CASE("only what shows in answers is published") {
   CHECK(probe(model, "192.0.2.10", false, 6).to_publish.size() == 1);
   CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == 2);
   CHECK(model.pool_rules(*model.config().find_pool("v2")).ttl_max == steer::PoolRules().ttl_max);
-  CHECK(probe(model, "192.0.2.10", false, 8).changed);
+  CHECK(refuse(model, "192.0.2.10", 8).changed);
   CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == steer::PoolRules().ttl_max);
   CHECK(probe(model, "192.0.2.10", false, 10).to_publish.empty());
 }
@@ -128,20 +128,180 @@ TEST_CASE("when all fail at once, nothing is pruned") {
   }
 }
 
-TEST_CASE("with fall = 1 what has gone down before the suspicion is taken back") {
+// health_config, where one failure is enough.
+std::string config_with_fall_1() {
   auto text = health_config;
-  text.replace(text.find("fall = 3"), 8, "fall = 1");
-  Model model(parsed(text));
+  return text.replace(text.find("fall = 3"), 8, "fall = 1");
+}
+
+Model::Seen asked(Model& model, std::string_view endpoint, bool success, int second) {
+  return model.apply_asked(key(endpoint),
+                           health::ProbeResult{success, success ? "connected" : "timeout", Duration{1}},
+                           at(second));
+}
+
+TEST_CASE("before the first silent target falls, others are asked") {
+  Model model(parsed(config_with_fall_1()));
   all(model, true, 0);
-  CHECK(probe(model, "192.0.2.10", false, 2).changed);
-  CHECK(probe(model, "192.0.2.11", false, 2).changed);
-  CHECK(usable(model, "v1").empty());
-  const auto seen = probe(model, "192.0.2.20", false, 2);
-  CHECK(seen.suspicion == health::Turn::began);
-  CHECK(seen.to_publish.size() == 3);
+  const auto seen = probe(model, "192.0.2.10", false, 2);
   CHECK_FALSE(seen.changed);
-  CHECK(seen.taken_back == std::vector{key("192.0.2.10"), key("192.0.2.11")});
+  CHECK(seen.to_ask == std::vector{key("192.0.2.20")});
+  CHECK(to_text(model.target(seen.to_ask[0]).destination) == "192.0.2.20");
+  // The next one waits for the same word.
+  const auto next = probe(model, "192.0.2.11", false, 2);
+  CHECK_FALSE(next.changed);
+  CHECK(next.to_ask.empty());
   CHECK(usable(model, "v1") == "10 11");
+  CHECK(model.health().at(key("192.0.2.10")).state.last.detail == "timeout");
+
+  const auto expect_fall = [&](const Model::Seen& last) {
+    CHECK(last.fallen == std::vector<std::pair<HealthKey, std::string>>{{key("192.0.2.10"), "one failure"},
+                                                                        {key("192.0.2.11"), "one failure"}});
+    CHECK(last.to_publish.size() >= 2);
+    CHECK(usable(model, "v1").empty());
+    CHECK_FALSE(model.suspected_since());
+    CHECK_FALSE(model.next_question_end());
+  };
+  const auto expect_suspicion = [&](const Model::Seen& last) {
+    CHECK(last.suspicion == health::Turn::began);
+    CHECK(last.fallen.empty());
+    CHECK(last.taken_back.empty());
+    CHECK(usable(model, "v1") == "10 11");
+    CHECK(usable(model, "v2") == "20");
+    CHECK_FALSE(model.next_question_end());
+    CHECK_FALSE(probe(model, "192.0.2.10", false, 10).changed);
+  };
+  SUBCASE("one answers: they fall at once") { expect_fall(asked(model, "192.0.2.20", true, 2)); }
+  SUBCASE("one answers by its own cadence") { expect_fall(probe(model, "192.0.2.20", true, 2)); }
+  SUBCASE("a refusal is an answer") { expect_fall(refuse(model, "192.0.2.20", 2)); }
+  SUBCASE("all are silent: nobody falls") { expect_suspicion(asked(model, "192.0.2.20", false, 3)); }
+  SUBCASE("a regular probe is silent: nobody falls") {
+    expect_suspicion(probe(model, "192.0.2.20", false, 3));
+    CHECK(asked(model, "192.0.2.20", false, 3).suspicion == health::Turn::none);
+  }
+  SUBCASE("none can be probed: nobody falls") {
+    expect_suspicion(
+        model.apply_asked(key("192.0.2.20"), Error{ErrorCode::unavailable, "no descriptors"}, at(2)));
+  }
+  SUBCASE("no word from anybody in time: nobody falls") {
+    CHECK(model.next_question_end() == at(3) + std::chrono::milliseconds(250));
+    CHECK(model.end_questions(at(3)).suspicion == health::Turn::none);
+    expect_suspicion(model.end_questions(*model.next_question_end()));
+  }
+  SUBCASE("one that has waited answers itself: it does not fall") {
+    CHECK(probe(model, "192.0.2.10", true, 3).fallen.size() == 1);
+    CHECK(usable(model, "v1") == "10");
+  }
+  SUBCASE("a reload: they go on waiting") {
+    auto text = config_with_fall_1();
+    text.replace(text.find("[pool.v1]"), 9,
+                 "[pool.new]\ncheck = \"web\"\nendpoints = [\"192.0.2.5\"]\n[pool.v1]");
+    model.replace_config(parsed(text), at(2));
+    CHECK(usable(model, "v1") == "10 11");
+    SUBCASE("to fall") { expect_fall(asked(model, "192.0.2.20", true, 2)); }
+    SUBCASE("or not") { expect_suspicion(asked(model, "192.0.2.20", false, 3)); }
+  }
+  SUBCASE("a reload without who was asked: the end of the time decides") {
+    model.replace_config(parsed(server_and_zone + "[check.web]\ntype = \"tcp\"\nport = 80\nfall = 1\n"
+                                                  "[pool.v1]\ncheck = \"web\"\n"
+                                                  "endpoints = [\"192.0.2.10\", \"192.0.2.11\"]\n"),
+                         at(2));
+    CHECK(model.end_questions(at(4)).suspicion == health::Turn::began);
+    CHECK(usable(model, "v1") == "10 11");
+  }
+}
+
+TEST_CASE("what is asked for says nothing about who was asked") {
+  Model model(parsed(config_with_fall_1()));
+  all(model, true, 0);
+  probe(model, "192.0.2.10", false, 2);
+  asked(model, "192.0.2.20", true, 2);
+  const auto& state = model.health().at(key("192.0.2.20")).state;
+  CHECK(state.successes == 1);
+  CHECK(state.last_at == at(0));
+  // A silence from before that answer, of one that nobody has asked any more.
+  CHECK(asked(model, "192.0.2.11", false, 2).suspicion == health::Turn::none);
+  CHECK(usable(model, "v1") == "11");
+}
+
+TEST_CASE("who cannot be told from a dead one asks nobody: there is no other pool") {
+  Model model(parsed(server_and_zone + R"(
+[check.web]
+type = "tcp"
+port = 80
+fall = 1
+[pool.v1]
+check = "web"
+endpoints = ["192.0.2.10", "192.0.2.11"]
+[pool.both]
+check = "web"
+endpoints = ["192.0.2.10"]
+)"));
+  probe(model, "192.0.2.10", true, 0);
+  probe(model, "192.0.2.11", true, 0);
+  const auto seen = probe(model, "192.0.2.10", false, 2);
+  CHECK(seen.changed);
+  CHECK(seen.to_ask.empty());
+  // Should it have been our network all the same, what has gone down is taken back.
+  const auto next = probe(model, "192.0.2.11", false, 4);
+  CHECK(next.suspicion == health::Turn::began);
+  CHECK(next.taken_back == std::vector{key("192.0.2.10")});
+  CHECK(usable(model, "v1") == "10 11");
+}
+
+// A pool that is probed often, and one that is probed seldom.
+TEST_CASE("with unequal intervals") {
+  Model model(parsed(server_and_zone + R"(
+[check.fast]
+type = "tcp"
+port = 80
+interval = "300ms"
+timeout = "100ms"
+fall = 3
+[check.slow]
+type = "tcp"
+port = 80
+interval = "6s"
+timeout = "1s"
+fall = 3
+[pool.fast]
+check = "fast"
+endpoints = ["192.0.2.10"]
+[pool.slow]
+check = "slow"
+endpoints = ["192.0.2.20"]
+)"));
+  const HealthKey fast{address("192.0.2.10"), 80, "", "fast"}, slow{address("192.0.2.20"), 80, "", "slow"};
+  const health::ProbeResult well{true, "connected"}, silent{false, "timeout"};
+  const auto after = [](int milliseconds) { return at(0) + Duration(milliseconds); };
+  model.apply_probe(fast, well, after(0));
+  model.apply_probe(slow, well, after(0));
+  CHECK(model.apply_probe(fast, silent, after(400)).to_ask.empty());
+  CHECK(model.apply_probe(fast, silent, after(700)).to_ask.empty());
+  const auto third = model.apply_probe(fast, silent, after(1000));
+  CHECK_FALSE(third.changed);
+  CHECK(third.to_ask == std::vector{slow});
+
+  SUBCASE("a network that is gone takes nobody out, for no moment") {
+    CHECK_FALSE(model.apply_probe(fast, silent, after(1300)).changed);
+    CHECK(model.apply_asked(slow, silent, after(2000)).suspicion == health::Turn::began);
+    CHECK(usable(model, "fast") == "10");
+    CHECK(model.health().at(fast).state.failures == 0);
+    CHECK(model.apply_asked(slow, silent, after(2001)).to_publish.empty());
+  }
+  SUBCASE("a dead target falls with the first answer of the other one") {
+    CHECK(model.apply_asked(slow, well, after(1001)).fallen.size() == 1);
+    CHECK(usable(model, "fast").empty());
+    CHECK(model.health().at(fast).state.since == after(1001));
+    CHECK(model.health().at(fast).state.last_at == after(1000));
+  }
+  SUBCASE("a dead target falls as ever when the other one has answered since") {
+    Model other(parsed(config_with_fall_1()));
+    all(other, true, 0);
+    CHECK_FALSE(probe(other, "192.0.2.10", false, 2).changed);
+    probe(other, "192.0.2.20", true, 2);
+    CHECK(usable(other, "v1") == "11");
+  }
 }
 
 TEST_CASE("when all refuse, it is an outage, and no fault of the checker") {
@@ -236,20 +396,16 @@ TEST_CASE("loopback says nothing about the network, nor does what does not cross
 }
 
 TEST_CASE("a reload keeps what is known of the silent ones") {
-  auto text = health_config;
-  text.replace(text.find("fall = 3"), 8, "fall = 1");
-  Model model(parsed(text));
+  Model model(parsed(health_config));
   all(model, true, 0);
-  CHECK(probe(model, "192.0.2.10", false, 2).changed);
-  CHECK(probe(model, "192.0.2.11", false, 2).changed);
+  probe(model, "192.0.2.10", false, 2);
+  probe(model, "192.0.2.11", false, 2);
+  auto text = health_config;
   text.replace(text.find("[pool.v1]"), 9,
                "[pool.new]\ncheck = \"web\"\nendpoints = [\"192.0.2.5\"]\n[pool.v1]");
   model.replace_config(parsed(text), at(3));
-  CHECK(usable(model, "v1").empty());
-  const auto seen = probe(model, "192.0.2.20", false, 4);
-  CHECK(seen.suspicion == health::Turn::began);
-  CHECK(seen.taken_back.size() == 2);
-  CHECK(usable(model, "v1") == "10 11");
+  CHECK(probe(model, "192.0.2.20", false, 4).suspicion == health::Turn::began);
+  CHECK(model.health().at(key("192.0.2.10")).state.failures == 0);
   // And a suspicion itself.
   model.replace_config(parsed(text), at(5));
   CHECK(model.suspected_since() == at(4));
@@ -301,7 +457,7 @@ TEST_CASE("a slow start climbs by itself") {
   Model model(parsed(health_config));
   all(model, true, 0);
   CHECK_FALSE(model.next_share());
-  for (int second = 2; second < 8; second += 2) probe(model, "192.0.2.10", false, second);
+  for (int second = 2; second < 8; second += 2) refuse(model, "192.0.2.10", second);
   probe(model, "192.0.2.10", true, 10);
   probe(model, "192.0.2.10", true, 12);
   const auto share = [&] { return model.candidates(*model.config().find_pool("v1"))[0].share; };
@@ -324,7 +480,7 @@ TEST_CASE("health comes back from the store, and goes on from there") {
   for (const auto& [key, watched] : before.health())
     CHECK(after.restore_health({key.destination, key.port, key.host, key.check, watched.state}, at(5)));
   CHECK(usable(after, "v1") == "10 11");
-  CHECK(probe(after, "192.0.2.10", false, 6).changed);
+  CHECK(refuse(after, "192.0.2.10", 6).changed);
   CHECK(usable(after, "v1") == "11");
   CHECK_FALSE(after.restore_health({address("192.0.2.99"), 80, "", "web", {}}, at(5)));
 }

@@ -27,7 +27,9 @@ struct World {
       if (!pool.check) continue;
       for (const auto& endpoint : pool.endpoints) {
         const auto target = probe::target_of(endpoint, *model->config().find_check(*pool.check));
-        model->apply_probe(health_key(target), {pool.name != "v2" || v2, "given", Duration{1}}, now);
+        health::ProbeResult result{pool.name != "v2" || v2, "given", Duration{1}};
+        result.answered = true;  // no silence, which others would be asked about
+        model->apply_probe(health_key(target), result, now);
       }
     }
   }

@@ -1,7 +1,9 @@
 // When all fails at once, the checker is the suspect.
 #include "health/suspicion.hpp"
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -152,6 +154,67 @@ TEST_CASE("what has failed goes over to a new list of pools") {
     CHECK(suspicion.result(1, Evidence::silence, 1s, 1s, at(1s)) == Turn::none);
     CHECK(suspicion.result(0, Evidence::silence, 1s, 1s, at(1s)) == Turn::began);
   }
+}
+
+TEST_CASE("who is asked before a target falls") {
+  using Pools = std::vector<std::vector<Suspicion::Id>>;
+  const struct {
+    std::string name;
+    Pools pools;
+    std::string sound, silent;  // the last one is about to fall
+    std::string asked;
+  } rows[] = {
+      {"one of each other pool", {{0, 1}, {2}, {3}}, "abcd", "a", "cd"},
+      {"not of its own", {{0, 1}}, "ab", "a", ""},
+      {"not who was never well", {{0}, {1, 2}}, "ac", "a", "c"},
+      {"not who is silent, too", {{0}, {1, 2}}, "abc", "ba", "c"},
+      {"who is silent, too, when there is nobody else", {{0}, {1}}, "ab", "ba", "b"},
+      {"each once", {{0}, {1}, {1}}, "ab", "a", "b"},
+      {"nobody for one that was not well", {{0}, {1}}, "b", "a", ""},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    Suspicion suspicion;
+    suspicion.set_pools(8, row.pools);
+    const auto id = [](char target) { return static_cast<Suspicion::Id>(target - 'a'); };
+    for (const char target : row.sound) suspicion.assume_sound(id(target));
+    for (const char target : row.silent) suspicion.result(id(target), Evidence::silence, 1s, 500ms, at(0s));
+    auto asked = suspicion.whom_to_ask(id(row.silent.back()));
+    std::sort(asked.begin(), asked.end());
+    std::string text;
+    for (const auto target : asked) text += static_cast<char>('a' + target);
+    CHECK(text == row.asked);
+  }
+}
+
+TEST_CASE("questions are bounded, and go to others each time") {
+  constexpr Suspicion::Id pools = 20;
+  Suspicion suspicion;
+  std::vector<std::vector<Suspicion::Id>> members;
+  for (Suspicion::Id pool = 0; pool < pools; ++pool) members.push_back({2 * pool, 2 * pool + 1});
+  suspicion.set_pools(2 * pools, members);
+  for (Suspicion::Id target = 0; target < 2 * pools; ++target) suspicion.assume_sound(target);
+  suspicion.result(0, Evidence::silence, 1s, 500ms, at(0s));
+  std::set<Suspicion::Id> all;
+  for (unsigned i = 0; i < 2 * pools; ++i) {
+    const auto asked = suspicion.whom_to_ask(0);
+    CHECK(asked.size() == asked_max);
+    all.insert(asked.begin(), asked.end());
+  }
+  CHECK(all.size() == 2 * (pools - 1));
+}
+
+TEST_CASE("when nobody has answered, what was silent is held") {
+  Suspicion suspicion;
+  suspicion.set_pools(3, {{0}, {1, 2}});
+  for (const Suspicion::Id target : {0U, 1U, 2U}) suspicion.assume_sound(target);
+  suspicion.result(0, Evidence::silence, 1s, 1s, at(0s));
+  suspicion.result(1, Evidence::silence, 1s, 1s, at(1s));
+  CHECK_FALSE(suspicion.suspected_since());  // c has not been silent
+  CHECK(suspicion.nobody_answered(at(2s)) == Turn::began);
+  CHECK(suspicion.nobody_answered(at(3s)) == Turn::none);
+  CHECK(suspicion.suspected_since() == at(2s));
+  CHECK(suspicion.result(2, Evidence::success, 1s, 1s, at(4s)) == Turn::ended);
 }
 
 TEST_CASE("a silence from before the end is late") {
