@@ -51,6 +51,9 @@ namespace {
 
 namespace asio = boost::asio;
 
+// What the start may take beside the first round of checks.
+constexpr Duration start_grace = std::chrono::seconds(5);
+
 struct Arguments {
   std::string config, check;
   bool verbose = false;
@@ -214,6 +217,12 @@ T value_or_fatal(Result<T> result) {
   return std::move(*result);
 }
 
+// systemd would end a service that takes its time to start.
+void extend_start(Duration time) {
+  const auto limit = std::chrono::microseconds(time + start_grace);
+  sd_notify(0, fmt::format("EXTEND_TIMEOUT_USEC={}", limit.count()).c_str());
+}
+
 class Daemon {
  public:
   Daemon(control::Loaded loaded, std::optional<probe::RunnerProcess> runner);
@@ -309,7 +318,8 @@ control::Outlets Daemon::outlets() {
                   done(Error{ErrorCode::unavailable, "the daemon is stopping"});
                 });
               },
-          .ready = [this] { asio::post(edge_, [this] { serve(); }); }};
+          .ready = [this] { asio::post(edge_, [this] { serve(); }); },
+          .waits = extend_start};
 }
 
 void Daemon::run() {

@@ -44,8 +44,8 @@ using namespace std::chrono_literals;
 // A first probe has its timeout, and the prober this much to say so.
 constexpr Duration first_round_grace = 100ms;
 
-// Plain records and other names do not wait longer for a server that hangs: its address then counts as down.
-constexpr Duration first_round_max = 5s;
+// A first round that may take longer is announced, for whoever wonders why nothing is answered.
+constexpr Duration first_round_long = 5s;
 
 // Health that was seen longer ago than this says nothing any more.
 constexpr Duration health_age_max = 10min;
@@ -216,6 +216,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void arm_rotation();
   void publish_effects(const std::vector<store::Change>& changes);
   void start_probing();
+  void await_first_round();
   void first_publication();
   void restore_health(const store::Saved& saved);
   void keep_health();
@@ -294,10 +295,20 @@ void Director::Implementation::start() {
   start_probing();
   beat();
   if (awaited_.empty()) return first_publication();
+  await_first_round();
+}
+
+// No answer depends on a target before its probe has had its time, however many there are and however slow.
+void Director::Implementation::await_first_round() {
   auto targets = targets_of(model_.config());
   std::erase_if(targets, [this](const auto& target) { return !awaited_.contains(health_key(target)); });
   const auto time = probe::first_round_time(targets) + first_round_grace;
-  first_round_timer_.expires_after(std::min(time, first_round_max));
+  if (time > first_round_long)
+    logger().info(
+        "the first round of checks, of {} endpoints, may take {}; nothing is answered before it is over",
+        targets.size(), to_text(time));
+  if (outlets_.waits) outlets_.waits(time);
+  first_round_timer_.expires_after(time);
   first_round_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (!error) self->first_publication();
   });

@@ -219,9 +219,13 @@ file = "shop.example.zone"
     def start(self, **popen):
         """Returns when it has said that it is ready."""
         before = self.times_ready()
-        self.process = self.sandbox.start("sluiced", [self.program("sluiced"), "--config", self.config_path], **popen)
+        self.launch(**popen)
         poll("`ready` of sluiced", lambda: self.times_ready() > before or not self.process.alive())
         expect(self.process.alive(), f"sluiced ended with {self.process.popen.poll()} instead of becoming ready")
+
+    def launch(self, **popen):
+        """Returns at once."""
+        self.process = self.sandbox.start("sluiced", [self.program("sluiced"), "--config", self.config_path], **popen)
 
     def times_ready(self):
         return 0 if self.process is None else len(re.findall(r"^ready\b", self.process.log(), re.MULTILINE))

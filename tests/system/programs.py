@@ -92,7 +92,7 @@ def start_hanging(sandbox):
     """(sluice, the processes below it): a program hangs, and a session of its own with it."""
     program = write_program(sandbox)
     sluice = Sluice(sandbox, config(program) + '[pool.v2]\ncheck = "slow"\nendpoints = ["127.0.2.1"]\n')
-    sluice.start()
+    sluice.launch()  # it is not ready before the program has had its time
     poll("a program that hangs", lambda: os.path.exists(sandbox.path("hanging")))
     with open(sandbox.path("hanging"), encoding="ascii") as number:
         hanging = int(number.read())

@@ -57,7 +57,8 @@ class Life {
         .set_targets = [this](const std::vector<probe::Target>& targets) { targets_.push_back(targets); },
         .probe_now = [this](probe::Target target,
                             auto done) { probed_now_.emplace_back(std::move(target), done); },
-        .ready = [this] { ready_.set_value(); }};
+        .ready = [this] { ready_.set_value(); },
+        .waits = [this](Duration time) { waits_ = time; }};
     director_.emplace(control_.get_executor(), std::move(*loaded.loaded), std::move(*store), *saved,
                       std::move(outlets));
     thread_ = std::thread([this] { control_.run(); });
@@ -118,6 +119,7 @@ class Life {
   using ProbeDone = std::function<void(Result<health::ProbeResult>)>;
   std::vector<std::pair<probe::Target, ProbeDone>>& probed_now() { return probed_now_; }
   Director& director() { return *director_; }
+  std::optional<Duration> waits() const { return waits_; }
 
  private:
   Published<answer::Snapshot> published_;
@@ -131,6 +133,7 @@ class Life {
   std::vector<std::vector<probe::Target>> targets_;
   std::vector<std::pair<probe::Target, ProbeDone>> probed_now_;
   std::promise<void> ready_;
+  std::optional<Duration> waits_;
   std::optional<Director> director_;
   std::thread thread_;
 };
@@ -174,6 +177,24 @@ bool eventually(Condition condition) {
   while (!condition())
     if (std::chrono::steady_clock::now() > end) return false;
   return true;
+}
+
+TEST_CASE("the first publication waits for the whole first round") {
+  const Files files;
+  files.write("sluice.toml",
+              server_and_zone +
+                  "[check.web]\ntype = \"tcp\"\nport = 80\ninterval = \"1m\"\ntimeout = \"20s\"\n"
+                  "[pool.v1]\ncheck = \"web\"\nendpoints = [\"192.0.2.10\", \"192.0.2.11\"]\n");
+  Life life(files);
+  life.start();
+  CHECK(life.waits() == std::chrono::milliseconds(20'100));
+  SUBCASE("a start without checks waits for nothing") {
+    const Files unchecked;
+    unchecked.write("sluice.toml", server_and_zone);
+    Life other(unchecked);
+    other.start();
+    CHECK_FALSE(other.waits());
+  }
 }
 
 TEST_CASE("verdicts leave and enter the answers") {
