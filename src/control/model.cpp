@@ -26,9 +26,11 @@ constexpr Duration asked_grace = std::chrono::milliseconds(250);
 
 bool is_loopback(const Address& address) {
   if (address.family == Family::v4) return address.octets[0] == 127;
+  constexpr std::array<std::uint8_t, 13> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 127};
   Address one{Family::v6};
   one.octets.back() = 1;
-  return address == one;
+  // An IPv4 address in IPv6's clothes (RFC 4291, 2.5.5.2) leads to where that does.
+  return address == one || std::equal(mapped.begin(), mapped.end(), address.octets.begin());
 }
 
 health::Evidence evidence_of(const health::ProbeResult& result) {

@@ -357,6 +357,31 @@ endpoints = ["192.0.2.10", "192.0.2.20"]
 )";
 }
 
+TEST_CASE("sides") {
+  using config::CheckType;
+  const struct {
+    const char* endpoint;
+    CheckType type;
+    std::optional<Side> side;
+  } rows[] = {
+      {"127.0.0.1", CheckType::tcp, Side::here},
+      {"127.255.0.9", CheckType::http, Side::here},
+      {"128.0.0.1", CheckType::tcp, Side::away},
+      {"::1", CheckType::tcp, Side::here},
+      {"::2", CheckType::tcp, Side::away},
+      {"::ffff:127.1.2.3", CheckType::tcp, Side::here},
+      {"::ffff:192.0.2.1", CheckType::tcp, Side::away},
+      {"::127.0.0.1", CheckType::tcp, Side::away},
+      {"edge.cdn.example", CheckType::tcp, Side::away},
+      {"127.0.0.1", CheckType::exec, {}},
+      {"192.0.2.1", CheckType::push, {}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.endpoint);
+    CHECK(side_of(wire::parse_destination(row.endpoint).value(), row.type) == row.side);
+  }
+}
+
 TEST_CASE("loopback says nothing about the network, nor does what does not cross it") {
   Model model(parsed(config_with_sides()));
   const HealthKey disk{address("192.0.2.10"), 0, "", "disk"},
