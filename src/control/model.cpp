@@ -202,10 +202,7 @@ steer::PoolRules Model::pool_rules(const config::Pool& pool) const {
 }
 
 std::optional<Time> Model::next_share() const {
-  std::optional<Time> next;
-  for (const auto& [key, step] : warming_)
-    if (!next || step < *next) next = step;
-  return next;
+  return warming_.empty() ? std::nullopt : std::optional(warming_.begin()->first);
 }
 
 std::optional<Time> Model::next_expiry() const {
@@ -436,8 +433,11 @@ void Model::take_state(const HealthKey& key, Watched& watched, health::State sta
   const auto rules = rules_of(*config_.find_check(key.check));
   watched.state = std::move(state);
   watched.share = health::share(watched.state, rules, now);
-  warming_.erase(key);
-  if (const auto next = health::next_share(watched.state, rules, now)) warming_[key] = *next;
+  const auto next = health::next_share(watched.state, rules, now);
+  if (next == watched.next_share) return;
+  if (watched.next_share) warming_.erase({*watched.next_share, key});
+  if (next) warming_.emplace(*next, key);
+  watched.next_share = next;
 }
 
 // As they were before the failures that are suspected to be our own; what the last probe brought is kept for
@@ -464,8 +464,10 @@ Model::Seen Model::apply_trouble(const std::string& reason, Time now) {
 
 std::vector<HealthKey> Model::warmed(Time now) {
   std::vector<HealthKey> keys;
-  for (const auto& [key, step] : warming_)
-    if (step <= now) keys.push_back(key);
+  for (const auto& [step, key] : warming_) {
+    if (step > now) break;
+    keys.push_back(key);
+  }
   for (const auto& key : keys) {
     Watched& watched = health_.at(key);
     take_state(key, watched, std::move(watched.state), now);
@@ -510,8 +512,8 @@ void Model::watch_targets(Time now) {
   for (auto& [key, target] : watched)
     if (!health_.contains(key)) target.state = inherited_state(key, watched);
   std::swap(health_, watched);
+  warming_.clear();
   for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
-  std::erase_if(warming_, [&](const auto& entry) { return !health_.contains(entry.first); });
   watch_sides(watched);
   keep_questions();
 }

@@ -48,8 +48,9 @@ HealthKey health_key(const probe::Target& target);
 // What is known of one of them.
 struct Watched {
   health::State state;
-  double share = 0;      // of the weight, at the last result or step of a slow start
-  health::State before;  // its first silence since any target answered last
+  double share = 0;                // of the weight, at the last result or step of a slow start
+  std::optional<Time> next_share;  // when a slow start climbs its next step
+  health::State before;            // its first silence since any target answered last
   health::Suspicion::Id id = 0;
   const config::Endpoint* endpoint = nullptr;  // of one of them
   std::vector<const config::Pool*> pools;
@@ -189,7 +190,7 @@ class Model {
   std::map<HealthKey, Watched> health_;
   std::vector<const HealthKey*> targets_;             // by Id
   std::vector<std::vector<const Watched*>> watched_;  // by pool and endpoint of config_
-  std::map<HealthKey, Time> warming_;                 // in a slow start: the next step
+  std::set<std::pair<Time, HealthKey>> warming_;      // by Watched::next_share
   std::array<health::Suspicion, 2> suspicions_;       // by Side
   std::array<Question, 2> questions_;                 // by Side
   health::Trouble trouble_;

@@ -1,8 +1,11 @@
 // Health in the model: what results come to in answers, what is held while the checker is the suspect, what
 // is kept over a restart.
+#include <chrono>
+#include <ctime>
 #include <string>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "control/model.hpp"
 #include "control/status.hpp"
@@ -494,6 +497,39 @@ TEST_CASE("a slow start climbs by itself") {
   CHECK(model.warmed(at(28)).size() == 1);
   CHECK(share() == 1);
   CHECK_FALSE(model.next_share());
+}
+
+// This thread's.
+std::chrono::nanoseconds processor_time() {
+  timespec spent{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return std::chrono::seconds(spent.tv_sec) + std::chrono::nanoseconds(spent.tv_nsec);
+}
+
+TEST_CASE("slow starts of many climb in the order of their steps, and the next one is found at once") {
+  constexpr int targets = 4000;
+  std::string endpoints;
+  const auto endpoint = [](int i) { return fmt::format("10.0.{}.{}", i / 250, i % 250); };
+  for (int i = 0; i < targets; ++i) endpoints += fmt::format("\"{}\", ", endpoint(i));
+  Model model(parsed(server_and_zone + "[check.web]\ntype = \"tcp\"\nport = 80\nslow_start = \"1h\"\n" +
+                     "rise = 1\nfall = 1\nhold_down = \"0s\"\n[pool.v1]\ncheck = \"web\"\nendpoints = [" +
+                     endpoints + "]\n"));
+  const auto recover = [&](int i) {
+    refuse(model, endpoint(i), i);
+    probe(model, endpoint(i), true, i);
+  };
+  for (int i = targets; i-- > 0;) recover(i);
+  const auto first = *model.next_share();
+  CHECK(model.warmed(first) == std::vector{key(endpoint(0))});
+  CHECK(model.next_share() == first + std::chrono::seconds(1));
+  refuse(model, endpoint(1), 1);  // it climbs no more
+  CHECK(model.next_share() == first + std::chrono::seconds(2));
+
+  const auto before = processor_time();
+  std::size_t found = 0;
+  for (int i = 0; i < 10'000; ++i) found += model.next_share().has_value() ? 1 : 0;
+  CHECK(found == 10'000);
+  CHECK(processor_time() - before < std::chrono::milliseconds(250));
 }
 
 TEST_CASE("health comes back from the store, and goes on from there") {
