@@ -12,6 +12,10 @@ using Time = std::chrono::sys_time<Duration>;  // wall time: it is stored, shown
 
 inline Time wall_now() { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
+// For deciding: the wall time when the process asked first, and what has passed since then, on a suspended
+// machine, too. It does not step when somebody sets the wall clock, and so comes to differ from it.
+Time deciding_now();
+
 // "2026-01-31T12:00:00.250Z" (RFC 3339).
 std::string to_text(Time time);
 

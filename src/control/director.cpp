@@ -50,6 +50,9 @@ constexpr Duration first_round_long = 5s;
 // Health that was seen longer ago than this says nothing any more.
 constexpr Duration health_age_max = 10min;
 
+// By less the wall clock is slewed, or read at another moment; it is not set.
+constexpr Duration clock_step_least = 1s;
+
 // Of what probes bring, the least time from one publication to the next.
 constexpr Duration publish_interval = 20ms;
 
@@ -194,6 +197,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
     asio::steady_timer deadline;
   };
 
+  // What decides about health goes by its own clock, operators' words by the wall's.
+  Time deciding_now() const { return outlets_.deciding_now(); }
+
   // deciding and acting
   Reply execute_change(const Request& request, Result<Decision> decision);
   Result<void> carry_out(const Decision& decision);
@@ -246,6 +252,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void refuse_check_runs();
   Surroundings surroundings();
   Reply explain_reply(const Request& request);
+  Duration clock_shift();
   Reply status_reply(const Request& request);
   boost::json::object version_reply() const;
 
@@ -257,6 +264,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Publisher publisher_;
   Notifier notifier_;
   const Time started_ = wall_now();
+  const Time first_round_since_ = deciding_now();
+  Duration clock_shift_{};  // the wall clock's, against deciding_now()
 
   Measurements measurements_;
   asio::system_timer rollout_timer_;  // of the next one that is due
@@ -265,8 +274,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   asio::steady_timer first_round_timer_;
   asio::steady_timer heartbeat_timer_;
   asio::steady_timer question_timer_;  // of the end of what is asked before a target falls
-  asio::system_timer warm_timer_;      // of the next step of a slow start
-  bool warming_armed_ = false;
+  asio::steady_timer warm_timer_;      // of the next step of a slow start
+  std::optional<Time> warm_timer_end_;
   std::set<const config::Pool*> changed_pools_;  // to be published
   asio::steady_timer publish_timer_;
   std::chrono::steady_clock::time_point pools_published_{};
@@ -494,7 +503,10 @@ void Director::Implementation::restore_health(const store::Saved& saved) {
   if (saved.health_until > now || now - saved.health_until > health_age_max)
     return journal_.keep(store::HealthForgotten{});
   bool all_known = true;
-  for (const auto& seen : saved.health) all_known = model_.restore_health(seen, now) && all_known;
+  for (auto seen : saved.health) {
+    seen.state = health::shifted(std::move(seen.state), -clock_shift());
+    all_known = model_.restore_health(seen, deciding_now()) && all_known;
+  }
   if (all_known) return;
   journal_.keep(store::HealthForgotten{});
   keep_health();
@@ -503,7 +515,8 @@ void Director::Implementation::restore_health(const store::Saved& saved) {
 void Director::Implementation::keep_health() {
   for (const auto& [key, watched] : model_.health())
     if (watched.state.verdict != health::Verdict::unknown)
-      journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, watched.state});
+      journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check,
+                                      health::shifted(watched.state, clock_shift())});
   journal_.keep(store::HealthSeenUntil{wall_now()});
 }
 
@@ -524,7 +537,7 @@ bool Director::Implementation::is_watched(const probe::Target& target) const {
 void Director::Implementation::take_probe(const probe::Target& target, const health::ProbeResult& result) {
   if (stopped_ || !is_watched(target)) return;
   const auto key = health_key(target);
-  const auto seen = model_.apply_probe(key, result, wall_now());
+  const auto seen = model_.apply_probe(key, result, deciding_now());
   take_seen(seen);
   if (seen.changed) note_verdict(key, seen.why);
   await_no_more(key);
@@ -540,7 +553,7 @@ void Director::Implementation::take_trouble(const probe::Target& target, const s
   if (stopped_) return;
   take_seen(model_.apply_trouble(fmt::format("check '{}' of {} could not be run: {}", target.check.name,
                                              to_text(target.destination), reason),
-                                 wall_now()));
+                                 deciding_now()));
   await_no_more(health_key(target));
 }
 
@@ -559,16 +572,16 @@ void Director::Implementation::ask(const std::vector<HealthKey>& keys) {
 void Director::Implementation::take_asked(const probe::Target& target,
                                           const Result<health::ProbeResult>& result) {
   if (stopped_ || !is_watched(target)) return;
-  take_seen(model_.apply_asked(health_key(target), result, wall_now()));
+  take_seen(model_.apply_asked(health_key(target), result, deciding_now()));
 }
 
 void Director::Implementation::await_question() {
   const auto end = model_.next_question_end();
   if (!end) return;
-  question_timer_.expires_after(*end - wall_now());
+  question_timer_.expires_after(*end - deciding_now());
   question_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (error || self->stopped_) return;
-    self->take_seen(self->model_.end_questions(wall_now()));
+    self->take_seen(self->model_.end_questions(self->deciding_now()));
     self->await_question();
   });
 }
@@ -595,7 +608,7 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
 }
 
 void Director::Implementation::note_verdict(const HealthKey& key, const std::string& why) {
-  const auto& state = model_.health().at(key).state;
+  const auto state = health::shifted(model_.health().at(key).state, clock_shift());
   auto how = fmt::format("by check {} ({}): {}", key.check, why, state.last.detail);
   if (state.held_until > state.last_at)
     how += fmt::format("; it falls often, and stays down until {} at least", to_text(state.held_until));
@@ -610,7 +623,7 @@ void Director::Implementation::note_taken_back(const HealthKey& key) {
 
 // Its verdict, and how it came to it.
 void Director::Implementation::note_endpoint(const HealthKey& key, const std::string& how) {
-  const auto& state = model_.health().at(key).state;
+  const auto state = health::shifted(model_.health().at(key).state, clock_shift());
   const auto* verdict = health::to_text(state.verdict);
   const auto address = to_text(key.destination);
   journal_.note("health", fmt::format("endpoint.{}", verdict), address,
@@ -642,13 +655,13 @@ void Director::Implementation::publish_changed_pools() {
 
 void Director::Implementation::arm_warming() {
   const auto next = model_.next_share();
-  if (!next || stopped_ || (warm_timer_.expiry() == *next && warming_armed_)) return;
-  warming_armed_ = true;
-  warm_timer_.expires_at(*next);
+  if (!next || stopped_ || warm_timer_end_ == next) return;
+  warm_timer_end_ = next;
+  warm_timer_.expires_after(*next - deciding_now());
   warm_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (error) return;
-    self->warming_armed_ = false;
-    self->publish_soon(self->model_.warmed(wall_now()));
+    self->warm_timer_end_.reset();
+    self->publish_soon(self->model_.warmed(self->deciding_now()));
     self->arm_warming();
   });
 }
@@ -712,7 +725,7 @@ void Director::Implementation::start_probing() {
   awaited_.clear();
   for (const auto& target : targets) {
     const auto key = health_key(target);
-    if (model_.health().at(key).state.last_at < started_) awaited_.insert(key);
+    if (model_.health().at(key).state.last_at < first_round_since_) awaited_.insert(key);
   }
   outlets_.set_targets(targets);
   reports_.set_config(model_.config(), Reports::Clock::now());
@@ -814,7 +827,7 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
   if (!request.dry_run) {
     if (result.loaded->certificate) outlets_.certificate.publish(std::move(result.loaded->certificate));
     changed_pools_.clear();
-    model_.replace_config(std::move(result.loaded->config), wall_now());
+    model_.replace_config(std::move(result.loaded->config), deciding_now());
     publisher_.replace_zones(std::move(result.loaded->zones));
     cookie_secrets_ = std::move(result.loaded->cookie_secrets);
     set_policy();
@@ -886,10 +899,19 @@ void Director::Implementation::refuse_check_runs() {
 
 // --- status ---
 
+// Between two steps of the wall clock always the same, so that what is shown does not tremble with how the
+// two clocks are read.
+Duration Director::Implementation::clock_shift() {
+  const auto shift = wall_now() - deciding_now();
+  if (std::chrono::abs(shift - clock_shift_) >= clock_step_least) clock_shift_ = shift;
+  return clock_shift_;
+}
+
 Surroundings Director::Implementation::surroundings() {
   Surroundings around;
   around.started = started_;
   around.now = wall_now();
+  around.clock_shift = clock_shift();
   around.listen = outlets_.listen;
   around.warnings = warnings_;
   if (!journal_.trouble().empty())

@@ -34,7 +34,8 @@ struct Outlets {
   std::function<void(const std::vector<probe::Target>&)> set_targets;  // what is to be probed from now on
   // Probes once, now; calls back once, on any thread.
   std::function<void(probe::Target, std::function<void(Result<health::ProbeResult>)>)> probe_now;
-  std::function<void()> ready;               // once: the first snapshot is published
+  std::function<void()> ready;  // once: the first snapshot is published
+  std::function<Time()> deciding_now = sluice::deciding_now;
   std::function<void(Duration)> waits = {};  // before that, perhaps: it may take so long from now
 };
 

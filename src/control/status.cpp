@@ -147,10 +147,10 @@ json::value last_probe_status(const health::State& state) {
           {"at", to_text(state.last_at)}};
 }
 
-json::object checker_status(const Model& model) {
+json::object checker_status(const Model& model, Duration clock_shift) {
   const auto& trouble = model.trouble();
-  const auto optional_time = [](std::optional<Time> time) {
-    return time ? json::value(to_text(*time)) : json::value(nullptr);
+  const auto optional_time = [&](std::optional<Time> time) {
+    return time ? json::value(to_text(*time + clock_shift)) : json::value(nullptr);
   };
   return {{"suspected_since", optional_time(model.suspected_since())},
           {"held", model.held()},
@@ -159,20 +159,21 @@ json::object checker_status(const Model& model) {
 }
 
 // What has to be told of before all else.
-std::vector<std::string> checker_warnings(const Model& model) {
+std::vector<std::string> checker_warnings(const Model& model, Duration clock_shift) {
   std::vector<std::string> warnings;
   if (const auto since = model.suspected_since())
     warnings.push_back(
         fmt::format("targets are silent all at once since {}: the checker itself is the suspect, and their "
                     "verdicts are held as they were",
-                    to_text(*since)));
+                    to_text(*since + clock_shift)));
   if (const auto since = model.trouble().since())
-    warnings.push_back(
-        fmt::format("probes cannot be run since {}: {}", to_text(*since), model.trouble().reason()));
+    warnings.push_back(fmt::format("probes cannot be run since {}: {}", to_text(*since + clock_shift),
+                                   model.trouble().reason()));
   return warnings;
 }
 
-json::object pool_status(const Model& model, const config::Pool& pool, const Asked& asked) {
+json::object pool_status(const Model& model, const config::Pool& pool, const Asked& asked,
+                         Duration clock_shift) {
   const auto candidates = model.candidates(pool);
   const auto rules = model.pool_rules(pool);
   const auto in_answers = serving(candidates, rules, pool.name, asked);
@@ -181,7 +182,7 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const auto& candidate = candidates[i];
     const auto* watched = model.watched(pool.endpoints[i], pool);
-    const auto state = watched == nullptr ? health::State{} : watched->state;
+    const auto state = watched == nullptr ? health::State{} : health::shifted(watched->state, clock_shift);
     // An unchecked endpoint is taken as healthy.
     const char* health = check == nullptr ? "up" : health::to_text(state.verdict);
     endpoints.push_back({{"address", to_text(candidate.destination)},
@@ -232,19 +233,20 @@ json::object status(const Model& model, const Surroundings& around, const wire::
   const auto asked = asked_pools(model);
   const auto* chosen = only == nullptr ? nullptr : config.find_steer(*only);
   for (const auto& pool : config.pools)
-    if (chosen == nullptr || steers_from(*chosen, pool)) pools.push_back(pool_status(model, pool, asked));
+    if (chosen == nullptr || steers_from(*chosen, pool))
+      pools.push_back(pool_status(model, pool, asked, around.clock_shift));
   for (const auto& zone : around.zones->zones())
     zones.push_back({{"apex", zone->apex().text()},
                      {"serial", zone->serial()},
                      {"names", zone->name_count()},
                      {"records", zone->record_count()}});
   for (const auto& address : around.listen) listen.emplace_back(address);
-  for (const auto& warning : checker_warnings(model)) warnings.emplace_back(warning);
+  for (const auto& warning : checker_warnings(model, around.clock_shift)) warnings.emplace_back(warning);
   for (const auto& warning : around.warnings) warnings.emplace_back(warning);
   return {{"version", SLUICE_VERSION},       {"started", to_text(around.started)},
           {"config", config.file},           {"now", to_text(around.now)},
           {"listen", std::move(listen)},     {"zones", std::move(zones)},
-          {"warnings", std::move(warnings)}, {"checker", checker_status(model)},
+          {"warnings", std::move(warnings)}, {"checker", checker_status(model, around.clock_shift)},
           {"steers", std::move(steers)},     {"pools", std::move(pools)}};
 }
 

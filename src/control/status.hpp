@@ -17,6 +17,7 @@ namespace sluice::control {
 // What stands beside the model.
 struct Surroundings {
   Time started{}, now{};
+  Duration clock_shift{};  // the wall clock's, against the one that health is decided by
   std::vector<std::string> listen;
   std::vector<std::string> warnings;
   const zone::ZoneSet* zones = nullptr;

@@ -167,6 +167,13 @@ bool is_silence(const ProbeResult& result) {
   return !result.success && result.word == Word::none && !result.answered;
 }
 
+State shifted(State state, Duration shift) {
+  for (auto* time :
+       {&state.since, &state.serving_since, &state.held_until, &state.warm_since, &state.last_at})
+    if (*time != Time{}) *time += shift;
+  return state;
+}
+
 bool serves(Verdict verdict) { return verdict == up || verdict == degraded; }
 
 Step step(const State& state, const Rules& rules, const ProbeResult& result, Time now) {

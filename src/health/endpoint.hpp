@@ -78,6 +78,9 @@ struct State {
   Time last_at{};
 };
 
+// As a clock would have it that is ahead by `shift`.
+State shifted(State state, Duration shift);
+
 // Whether the endpoint is to be had: up or degraded.
 bool serves(Verdict verdict);
 

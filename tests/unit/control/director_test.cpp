@@ -2,6 +2,7 @@
 // given.
 #include "control/director.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <future>
@@ -15,6 +16,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "control/publisher.hpp"
 #include "support.hpp"
 
@@ -58,6 +60,7 @@ class Life {
         .probe_now = [this](probe::Target target,
                             auto done) { probed_now_.emplace_back(std::move(target), done); },
         .ready = [this] { ready_.set_value(); },
+        .deciding_now = [this] { return wall_now() + Duration(set_back_ms_); },
         .waits = [this](Duration time) { waits_ = time; }};
     director_.emplace(control_.get_executor(), std::move(*loaded.loaded), std::move(*store), *saved,
                       std::move(outlets));
@@ -96,6 +99,9 @@ class Life {
     done.get_future().wait();
   }
 
+  // As if somebody had set the wall clock back since the start of the process.
+  void was_set_back(Duration by) { set_back_ms_ = by.count(); }
+
   // The last octet of the address in the answer to an A question.
   int answered(std::string_view question) {
     const auto snapshot = published_.load();
@@ -128,6 +134,7 @@ class Life {
   Counters counters_;
   CounterShard* shard_ = nullptr;
   std::uint64_t seed_ = 1000;
+  std::atomic<Duration::rep> set_back_ms_ = 0;
   boost::asio::io_context control_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{control_.get_executor()};
   std::vector<std::vector<probe::Target>> targets_;
@@ -224,6 +231,42 @@ TEST_CASE("verdicts leave and enter the answers") {
   report("192.0.2.20", true);
   CHECK(eventually([&] { return answered(20) > 900; }));
   CHECK(answered(20) == doctest::Approx(1000).epsilon(0.1));
+}
+
+TEST_CASE("health goes by a clock of its own, and is shown and stored by the wall clock") {
+  using std::chrono::minutes;
+  const Files files;
+  files.write("sluice.toml",
+              server_and_zone +
+                  "[check.web]\ntype = \"tcp\"\nport = 80\nrise = 1\nfall = 1\nhold_down = \"10m\"\n"
+                  "hold_down_max = \"20m\"\n[pool.v1]\ncheck = \"web\"\nendpoints = [\"192.0.2.10\"]\n");
+  const auto endpoint_of = [](Life& life) {
+    const auto status = life.ask(CommandId::status).value();
+    return status.at("pools").at(0).at("endpoints").at(0).as_object();
+  };
+  const auto time = [](const boost::json::value& text) { return parse_moment(text.as_string(), {}).value(); };
+  const auto expect_held = [&](Life& life) {
+    life.director().probe_result(life.targets().front().front(), {true, "connected", Duration{1}});
+    const auto endpoint = endpoint_of(life);
+    CHECK(endpoint.at("health") == "down");
+    CHECK(time(endpoint.at("held_until")) > wall_now() + minutes(9));
+    CHECK(time(endpoint.at("held_until")) < wall_now() + minutes(11));
+    CHECK(time(endpoint.at("last").at("at")) > wall_now() - minutes(1));
+  };
+  {
+    Life life(files);
+    life.was_set_back(minutes(60));
+    life.start();
+    for (const bool success : {false, true, false})
+      life.director().probe_result(life.targets().front().front(), {success, "given", Duration{1}});
+    expect_held(life);
+  }
+  SUBCASE("and the next life goes on from there") {
+    Life life(files);
+    life.director().start();
+    life.on_control([] {});
+    expect_held(life);
+  }
 }
 
 TEST_CASE("others are asked before a silent endpoint falls") {

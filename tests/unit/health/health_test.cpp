@@ -199,6 +199,17 @@ TEST_CASE("verdicts have a text that reads back") {
   CHECK(!parse_verdict(""));
 }
 
+TEST_CASE("a state by another clock, where what has no time goes on having none") {
+  State state;
+  state.since = state.held_until = at_second(10);
+  const auto ahead = shifted(state, 1h);
+  CHECK(ahead.since == at_second(3610));
+  CHECK(ahead.held_until == at_second(3610));
+  CHECK(ahead.warm_since == Time{});
+  CHECK(ahead.last_at == Time{});
+  CHECK(shifted(ahead, -1h).since == state.since);
+}
+
 TEST_CASE("rules that a reload made stricter hold from the next probe on") {
   State state;
   for (std::size_t i = 0; i < 5; ++i)
