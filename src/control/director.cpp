@@ -590,18 +590,19 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
   using health::Turn;
   if (seen.suspicion == Turn::began)
     journal_.note(
-        "health", "checker.suspected", "checker",
+        store::who_health, "checker.suspected", "checker",
         "targets that were well are silent at once, and nobody answers in several pools: the checker itself "
         "is the suspect, most likely its network; their verdicts are held until one of them answers");
   for (const auto& [key, why] : seen.fallen) note_verdict(key, why);
   for (const auto& key : seen.taken_back) note_taken_back(key);
   if (seen.suspicion == Turn::ended)
-    journal_.note("health", "checker.trusted", "checker", "a target has answered: verdicts change again");
+    journal_.note(store::who_health, "checker.trusted", "checker",
+                  "a target has answered: verdicts change again");
   if (seen.trouble == Turn::began)
-    journal_.note("health", "checker.trouble", "checker",
+    journal_.note(store::who_health, "checker.trouble", "checker",
                   model_.trouble().reason() + "; its last verdict stands");
   if (seen.trouble == Turn::ended)
-    journal_.note("health", "checker.well", "checker", "all probes can be run again");
+    journal_.note(store::who_health, "checker.well", "checker", "all probes can be run again");
   publish_soon(seen.to_publish);
   if (!seen.to_ask.empty()) ask(seen.to_ask);
   arm_warming();
@@ -626,7 +627,7 @@ void Director::Implementation::note_endpoint(const HealthKey& key, const std::st
   const auto state = health::shifted(model_.health().at(key).state, clock_shift());
   const auto* verdict = health::to_text(state.verdict);
   const auto address = to_text(key.destination);
-  journal_.note("health", fmt::format("endpoint.{}", verdict), address,
+  journal_.note(store::who_health, fmt::format("endpoint.{}", verdict), address,
                 fmt::format("{} is {} {}", address, verdict, how));
   journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
 }

@@ -43,7 +43,7 @@ void Journal::note(std::string who, std::string kind, std::string subject, std::
   noted_.push_back({0, wall_now(), std::move(who), std::move(kind), std::move(subject), std::move(text)});
   log(noted_.back());
   // While the disk is full, what the store would not keep is not kept here either.
-  if (noted_.size() > static_cast<std::size_t>(store::events_max)) noted_.erase(noted_.begin());
+  if (noted_.size() > static_cast<std::size_t>(store::health_events_max)) noted_.erase(noted_.begin());
   write_soon();
 }
 

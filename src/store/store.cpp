@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 3;
+constexpr std::int64_t schema_version = 4;
 
 // Of 4 KiB each: SQLite's own default, and what is the most that a log takes of the disk.
 constexpr int log_pages_due = 1000, log_pages_max = 8 * log_pages_due;
@@ -64,6 +64,7 @@ constexpr SchemaStep schema[] = {
      " subject TEXT NOT NULL, text TEXT NOT NULL) STRICT"},
     {3, "CREATE TABLE rollouts (id INTEGER PRIMARY KEY, steer TEXT NOT NULL, record TEXT NOT NULL) STRICT"},
     {3, "CREATE INDEX rollouts_of_steer ON rollouts (steer, id)"},
+    {4, "CREATE INDEX health_events ON events (id) WHERE who = 'health'"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -509,6 +510,11 @@ void append(const Database& database, const std::vector<Event>& events) {
   }
   // Ids are without gaps: the oldest ones are a range at the start of the table.
   execute(database, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", events_max);
+  // By the index, which has the oldest of health at its start: before them may be many of others.
+  execute(database,
+          "DELETE FROM events INDEXED BY health_events"
+          " WHERE who = 'health' AND id <= (SELECT max(id) FROM events) - ?",
+          health_events_max);
 }
 
 // Ends a transaction that failed. When it was the sync that failed, the log may hold all of it already, and

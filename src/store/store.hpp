@@ -93,7 +93,9 @@ struct RolloutRecord {
 };
 inline constexpr std::int64_t rollouts_max = 10'000;  // that are kept
 
-// Something that happened. Ids grow by one; the newest `events_max` are kept.
+// Something that happened. Ids grow by one. Of health, what is among the newest `health_events_max` ids is
+// kept, of all else what is among the newest `events_max`: thousands of endpoints that flap do not push out
+// what operators did.
 struct Event {
   std::int64_t id = 0;  // set by commit()
   Time at{};
@@ -102,7 +104,8 @@ struct Event {
   std::string subject;  // steer, endpoint or pool
   std::string text;     // one sentence
 };
-inline constexpr std::int64_t events_max = 10'000;
+inline constexpr std::int64_t events_max = 100'000, health_events_max = 10'000;
+inline constexpr char who_health[] = "health";  // of the events of health; stands in the schema, too
 
 using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken,
                             ScheduledWord, ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten,

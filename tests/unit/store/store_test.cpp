@@ -281,6 +281,25 @@ TEST_CASE("the newest events_max events are kept, and ids go on") {
   CHECK(store.events(0, 2 * events_max)->front().id == 17);
 }
 
+TEST_CASE("endpoints that flap push out no events of others") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  REQUIRE(commit(store, {}, {"drained by root"}));
+  const auto flap = [&](std::int64_t count) {
+    std::vector<Event> events(static_cast<std::size_t>(count),
+                              {0, at_second(0), who_health, "endpoint.down", "192.0.2.1", "down"});
+    REQUIRE(store.commit({}, events).has_value());
+  };
+  flap(health_events_max);
+  REQUIRE(commit(store, {}, {"undrained by root"}));
+  flap(5);
+  const auto events = *store.events(0, events_max);
+  CHECK(events.size() == static_cast<std::size_t>(health_events_max) + 1);
+  CHECK(events.front().text == "drained by root");
+  CHECK(events[1].id == 8);  // of the newest ids one is the operator's
+  CHECK(events.back().id == health_events_max + 7);
+}
+
 TEST_CASE("folder and files are the owner's alone") {
   const Folder folder;
   const auto store = open_store(folder.state());
@@ -408,7 +427,8 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
     before = show(store);
   }
   alter(folder.file("sluice.db"),
-        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; PRAGMA user_version = 1");
+        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP INDEX health_events;"
+        "PRAGMA user_version = 1");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
   REQUIRE(commit(store, example_changes));
@@ -433,6 +453,20 @@ TEST_CASE("rollouts: the newest of each name counts, the others are history, and
   CHECK(history(10) == "d");
   CHECK(show(*store.load()) ==
         fmt::format("rollout 1 of old.: a\nrollout 3 of www.: d\nrollout {} of new.: e\n", rollouts_max + 2));
+}
+
+TEST_CASE("the database of the third version is brought up to date, and keeps what it had") {
+  const Folder folder;
+  std::string before;
+  {
+    auto store = open_store(folder.state());
+    REQUIRE(commit(store, example_changes, {"first"}));
+    before = show(store);
+  }
+  alter(folder.file("sluice.db"), "DROP INDEX health_events; PRAGMA user_version = 3");
+  auto store = open_store(folder.state());
+  CHECK(show(store) == before);
+  REQUIRE(commit(store, {}, {"second"}));
 }
 
 TEST_CASE("a parent folder that is missing is not made up") {
