@@ -20,6 +20,12 @@ constexpr Param addresses_param{
     "the endpoint's IP address or host name, a pattern such as '192.0.2.*', or pool:NAME"};
 constexpr Param at_param{"at", Place::body, ParamType::time, false,
                          "not now but then, e.g. 2026-12-01T02:00:00Z or +10m"};
+// RFC 9110, 9.3.5: a body of DELETE has no defined meaning.
+constexpr Param at_of_delete_param = [] {
+  auto param = at_param;
+  param.place = Place::query;
+  return param;
+}();
 constexpr Param reason_param{"reason", Place::body, ParamType::text, false,
                              "why; kept and shown in status and events"};
 constexpr Param for_param{"for", Place::body, ParamType::duration, false,
@@ -35,7 +41,7 @@ constexpr std::array weight_set_params{
 };
 constexpr std::array weight_reset_params{name_param};
 constexpr std::array endpoint_word_params{addresses_param, at_param, for_param, reason_param};
-constexpr std::array endpoint_undrain_params{addresses_param};
+constexpr std::array endpoint_undrain_params{addresses_param, at_of_delete_param};
 constexpr std::array endpoint_auto_params{addresses_param, at_param};
 constexpr std::array explain_params{
     Param{"name", Place::query, ParamType::text, true, "the name that is asked for"},

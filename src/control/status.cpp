@@ -130,7 +130,7 @@ json::array schedule_status(const Schedule& schedule) {
   json::array words;
   for (const auto& [at, scheduled] : schedule)
     words.push_back(
-        {{"word", scheduled.word ? store::to_text(*scheduled.word) : "auto"},
+        {{"word", store::to_text(scheduled)},
          {"at", to_text(at)},
          {"for", scheduled.length ? json::value(to_text(*scheduled.length)) : json::value(nullptr)},
          {"by", scheduled.by},

@@ -108,6 +108,8 @@ const char* past_tense(store::Word word) {
   return "";
 }
 
+constexpr const char* kind_undrain = "endpoint.undrain";
+
 const char* kind_of(std::optional<store::Word> word) {
   if (!word) return "endpoint.auto";
   switch (*word) {
@@ -239,9 +241,10 @@ Result<std::optional<Time>> moment_of(const Request& request, Time now) {
 }
 
 std::string scheduled_text(const store::ScheduledWord& scheduled) {
-  auto text =
-      fmt::format("will be {} at {}", scheduled.word ? past_tense(*scheduled.word) : "left to its check",
-                  to_text(scheduled.at));
+  const char* what = scheduled.word         ? past_tense(*scheduled.word)
+                     : scheduled.only_drain ? "left to its check, if it is drained then,"
+                                            : "left to its check";
+  auto text = fmt::format("will be {} at {}", what, to_text(scheduled.at));
   if (scheduled.length) text += fmt::format(" for {}", to_text(*scheduled.length));
   return text + in_brackets(scheduled.reason);
 }
@@ -252,7 +255,7 @@ bool has_room(const Model& model, const wire::Destination& endpoint, Time at) {
 }
 
 Result<Decision> schedule(const Model& model, const Request& request, const Addressed& addressed,
-                          std::optional<store::Word> word, Time at, Time now) {
+                          std::optional<store::Word> word, bool only_drain, Time at, Time now) {
   const auto note = takes_out(word) ? emptied_pools(model, addressed.endpoints) : "";
   Decision decision;
   std::vector<Outcome> outcomes;
@@ -268,7 +271,8 @@ Result<Decision> schedule(const Model& model, const Request& request, const Addr
                                    request.who,
                                    text_argument(request, "reason"),
                                    now,
-                                   duration_argument(request, "for")};
+                                   duration_argument(request, "for"),
+                                   only_drain};
     outcomes.push_back({endpoint, true, scheduled_text(scheduled)});
     decision.events.push_back(
         event_of(request, outcomes.back(), "endpoint.schedule", addressed.several ? "" : note, now));
@@ -317,6 +321,7 @@ class Passing {
     if (after_ && after_->since > due.at) return keep_present(due, decision);
     if (outlasts(due)) return keep_present(due, decision);
     end_by(due.at, decision);
+    if (due.only_drain && (!after_ || after_->word != store::Word::drain)) return take_nothing(due, decision);
     add_event(due, decision);
     after_.reset();
     if (!due.word) return;
@@ -344,6 +349,12 @@ class Passing {
                      to_text(endpoint_), past_tense(after_->word), after_->by, to_text(due.at))});
   }
 
+  void take_nothing(const store::ScheduledWord& due, Decision& decision) const {
+    decision.events.push_back({0, now_, due.by, "endpoint.schedule", to_text(endpoint_),
+                               fmt::format("{} is not drained: what was scheduled for {} takes nothing back",
+                                           to_text(endpoint_), to_text(due.at))});
+  }
+
   void end_by(Time time, Decision& decision) {
     if (!after_ || !after_->until || *after_->until > time) return;
     const auto address = to_text(endpoint_);
@@ -361,7 +372,8 @@ class Passing {
     text += fmt::format(", as was said at {}", to_text(due.since));
     if (due.at < started_)
       text += fmt::format("; it was due at {}, when sluiced did not run", to_text(due.at));
-    decision.events.push_back({0, now_, due.by, kind_of(due.word), address, std::move(text)});
+    const char* kind = due.only_drain ? kind_undrain : kind_of(due.word);
+    decision.events.push_back({0, now_, due.by, kind, address, std::move(text)});
   }
 
   const wire::Destination& endpoint_;
@@ -376,7 +388,7 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
   if (!addressed) return addressed.error();
   const auto at = moment_of(request, now);
   if (!at) return at.error();
-  if (*at) return schedule(model, request, *addressed, word, **at, now);
+  if (*at) return schedule(model, request, *addressed, word, false, **at, now);
 
   const auto length = duration_argument(request, "for");
   const auto until = length ? std::optional(now + *length) : std::nullopt;
@@ -405,7 +417,7 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
   if (!addressed) return addressed.error();
   const auto at = moment_of(request, now);
   if (!at) return at.error();
-  if (*at) return schedule(model, request, *addressed, {}, **at, now);
+  if (*at) return schedule(model, request, *addressed, {}, only == store::Word::drain, **at, now);
 
   Decision decision;
   std::vector<Outcome> outcomes;
@@ -413,7 +425,7 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
     outcomes.push_back(take_back(model, endpoint, only, decision));
     if (outcomes.back().changed)
       decision.events.push_back(
-          event_of(request, outcomes.back(), only ? "endpoint.undrain" : "endpoint.auto", "", now));
+          event_of(request, outcomes.back(), only ? kind_undrain : kind_of({}), "", now));
   }
   if (only && decision.changes.empty()) {
     const auto what = addressed->several ? fmt::format("none of what '{}' stands for", addressed->text)

@@ -26,7 +26,8 @@ inline constexpr Duration schedule_ahead_max = std::chrono::hours(24) * 3653;
 Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now);
 
 // `only`: this word and nothing else (undrain). Without it, the word in force and all that are scheduled; or,
-// when the request has a time, the word that is in force then.
+// when the request has a time, the word that is in force then. A drain that is to be taken back later need
+// not be in force yet.
 Result<Decision> take_word(const Model& model, const Request& request, std::optional<store::Word> only,
                            Time now);
 

@@ -359,8 +359,8 @@ Time load_health_until(const Database& database) {
   return to_time(number);
 }
 
-// What a scheduled word is called that takes back another.
-constexpr std::string_view word_auto = "auto";
+// What scheduled words are called that take back another.
+constexpr const char *word_auto = "auto", *word_undrain = "undrain";
 
 std::vector<ScheduledWord> load_schedule(const Database& database) {
   std::vector<ScheduledWord> scheduled;
@@ -368,11 +368,12 @@ std::vector<ScheduledWord> load_schedule(const Database& database) {
                 "SELECT address, at, word, who, reason, since, length FROM schedule ORDER BY address, at");
   while (row.next()) {
     const auto word = row.text(2);
+    const bool only_drain = word == word_undrain;
     const auto length = row.optional_integer(6);
     scheduled.push_back({to_destination(row.text(0)), to_time(row.integer(1)),
-                         word == word_auto ? std::nullopt : std::optional(to_word(word)), row.text(3),
-                         row.text(4), to_time(row.integer(5)),
-                         length ? std::optional(Duration(*length)) : std::nullopt});
+                         only_drain || word == word_auto ? std::nullopt : std::optional(to_word(word)),
+                         row.text(3), row.text(4), to_time(row.integer(5)),
+                         length ? std::optional(Duration(*length)) : std::nullopt, only_drain});
   }
   return scheduled;
 }
@@ -479,9 +480,8 @@ void write(const Database& database, const ScheduledWord& change) {
   execute(
       database,
       "REPLACE INTO schedule (address, at, word, who, reason, since, length) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      wire::to_text(change.destination), to_number(change.at),
-      change.word ? std::string_view(to_text(*change.word)) : word_auto, change.by, change.reason,
-      to_number(change.since), length);
+      wire::to_text(change.destination), to_number(change.at), std::string_view(to_text(change)), change.by,
+      change.reason, to_number(change.since), length);
 }
 
 void write(const Database& database, const ScheduledWordDone& change) {
@@ -554,6 +554,11 @@ const char* to_text(Word word) {
       return "down";
   }
   return "";
+}
+
+const char* to_text(const ScheduledWord& scheduled) {
+  if (scheduled.word) return to_text(*scheduled.word);
+  return scheduled.only_drain ? word_undrain : word_auto;
 }
 
 struct Store::Data {

@@ -61,7 +61,11 @@ struct ScheduledWord {
   std::string by, reason;
   Time since{};                    // when it was scheduled
   std::optional<Duration> length;  // from `at` on; none: until it is taken back
+  bool only_drain = false;         // without `word`: takes back a drain, and nothing else
 };
+// "drain", "up", "down"; "auto" or "undrain" for one that takes back.
+const char* to_text(const ScheduledWord& scheduled);
+
 // It was carried out.
 struct ScheduledWordDone {
   wire::Destination destination;

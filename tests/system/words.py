@@ -75,6 +75,10 @@ def a_word_for_later_is_said_then_and_survives_a_restart(sandbox):
     expect("1 scheduled word taken back" in taken, taken)
     expect_equal("scheduled words after auto", sluice.endpoint("127.0.1.2")["scheduled"], [])
 
+    sluice.ctl("endpoint", "drain", "127.0.1.1")
+    sluice.ctl("endpoint", "undrain", "127.0.1.1", "--at", "+200ms")
+    poll("the drain taken back at its time", lambda: word(sluice, "127.0.1.1") is None)
+
     past = sluice.run_ctl("endpoint", "drain", "127.0.1.1", "--at", "2020-01-01T00:00:00Z")
     expect_equal("exit code", past.returncode, 1)
     expect("is over" in past.stderr, past.stderr)

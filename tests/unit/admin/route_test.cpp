@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <boost/url/encode.hpp>
+#include <boost/url/rfc/unreserved_chars.hpp>
 
 namespace sluice::admin {
 namespace {
@@ -67,7 +69,9 @@ TEST_CASE("every row of the command table has its route") {
       if (param.place == Place::body) body[param.name] = example(param.type);
       if (param.place != Place::query) continue;
       const auto value = example(param.type);
-      const auto text = value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+      const auto text =
+          boost::urls::encode(value.is_string() ? std::string(value.get_string()) : json::serialize(value),
+                              boost::urls::unreserved_chars);
       target += fmt::format("{}{}={}", target.find('?') == std::string::npos ? '?' : '&', param.name, text);
     }
     if (row.changes) body["dry_run"] = true;

@@ -263,6 +263,44 @@ TEST_CASE("a scheduled auto takes back what is in force then, and nothing that c
   CHECK(model.scheduled(address("192.0.2.10")).size() == 1);
 }
 
+TEST_CASE("a scheduled undrain takes back a drain, and nothing else") {
+  const auto undrain = [](const Model& model, const char* at) {
+    return take_word(model, request(CommandId::endpoint_undrain, about("192.0.2.10", at)), store::Word::drain,
+                     sluice::control::at(0))
+        .value();
+  };
+  Model model(parsed(config_text));
+  const auto decision = undrain(model, R"(, "at": "+1h")");  // it is not drained yet
+  CHECK(decision.reply.at("text") ==
+        "192.0.2.10 will be left to its check, if it is drained then, at 2027-01-15T09:00:00.000Z");
+  take(model, decision);
+  CHECK(status_of(model).at("pools").at(0).at("endpoints").at(0).at("scheduled").at(0).at("word") ==
+        "undrain");
+  SUBCASE("a drain") {
+    take(model, drain(model, about("192.0.2.10")).value());
+    const auto due = due_words(model, at(3600), at(0));
+    CHECK(due.events[0].kind == "endpoint.undrain");
+    take(model, due);
+    CHECK(words_of(model).empty());
+  }
+  SUBCASE("another word stays") {
+    take(model,
+         say_word(model, request(CommandId::endpoint_down, about("192.0.2.10")), store::Word::down, at(0))
+             .value());
+    const auto due = due_words(model, at(3600), at(0));
+    CHECK(due.events[0].text ==
+          "192.0.2.10 is not drained: what was scheduled for 2027-01-15T09:00:00.000Z takes nothing back");
+    take(model, due);
+    CHECK(words_of(model) == "192.0.2.10 down");
+  }
+  SUBCASE("a drain that has ended at the same moment") {
+    take(model, drain(model, about("192.0.2.10", R"(, "for": "1h")")).value());
+    take(model, due_words(model, at(3600), at(0)));
+    CHECK(words_of(model).empty());
+  }
+  CHECK(model.schedule().empty());
+}
+
 TEST_CASE("what came due while the daemon did not run is carried out in order, and its events say so") {
   Model model(parsed(config_text));
   take(model, drain(model, about("192.0.2.10", R"(, "at": "+1m", "for": "1m")")).value());

@@ -94,10 +94,10 @@ std::string show(const Saved& saved) {
     text += fmt::format("word {} {} by {} ({}) since {} until {}\n", to_text(where), to_text(word), by,
                         reason, to_text(since), until ? to_text(*until) : "taken back");
   }
-  for (const auto& [where, at, word, by, reason, since, length] : saved.scheduled) {
-    text += fmt::format("at {} {} {} for {} by {} ({}) since {}\n", to_text(at), to_text(where),
-                        word ? to_text(*word) : "auto", length ? to_text(*length) : "ever", by, reason,
-                        to_text(since));
+  for (const auto& one : saved.scheduled) {
+    text += fmt::format("at {} {} {} for {} by {} ({}) since {}\n", to_text(one.at), to_text(one.destination),
+                        to_text(one), one.length ? to_text(*one.length) : "ever", one.by, one.reason,
+                        to_text(one.since));
   }
   for (const auto& [id, steer, record] : saved.rollouts)
     text += fmt::format("rollout {} of {}: {}\n", id, steer, record);
@@ -219,6 +219,8 @@ TEST_CASE("a change replaces or takes back what was there") {
        EndpointWord{address("192.0.2.10"), Word::up, "ana", "back", at_second(21), std::nullopt},
        EndpointWordTaken{address("192.0.2.11")}, EndpointWordTaken{address("2001:db8::10")},
        ScheduledWord{address("192.0.2.10"), at_second(90), Word::up, "ana", "", at_second(21), std::nullopt},
+       ScheduledWord{address("192.0.2.10"), at_second(95), std::nullopt, "ana", "", at_second(21),
+                     std::nullopt, true},
        ScheduledWordDone{address("192.0.2.10"), at_second(80) + 1ms},
        ScheduledWordDone{address("192.0.2.10"), at_second(80)}, ScheduleTaken{address("2001:db8::10")}}));
   CHECK(show(store) ==
@@ -226,6 +228,7 @@ TEST_CASE("a change replaces or takes back what was there") {
         "layout www.shop.example.: alpha:0-127\n"
         "word 192.0.2.10 up by ana (back) since 2027-01-15T08:00:21.000Z until taken back\n"
         "at 2027-01-15T08:01:30.000Z 192.0.2.10 up for ever by ana () since 2027-01-15T08:00:21.000Z\n"
+        "at 2027-01-15T08:01:35.000Z 192.0.2.10 undrain for ever by ana () since 2027-01-15T08:00:21.000Z\n"
         "rollout 1 of www.shop.example.: {\"phase\": \"arming\"}\n"
         "rollout 2 of api.shop.example.: {}\n");
 }
