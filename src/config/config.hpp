@@ -100,7 +100,7 @@ struct Key {
   Position secret_file_at;  // of its value
 };
 
-enum class CheckType : std::uint8_t { tcp, http, https, agent, push, exec };
+enum class CheckType : std::uint8_t { tcp, http, https, agent, push, exec, none };
 
 struct StatusRange {
   std::uint16_t first = 200, last = 299;

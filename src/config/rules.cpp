@@ -125,8 +125,18 @@ void complete_check(const SectionTable& section, Check& check, Errors& errors) {
       break;
     case CheckType::push:
     case CheckType::exec:
+    case CheckType::none:
       break;
   }
+}
+
+// To all else their pools are pools without a check.
+void drop_checks_of_type_none(Config& config) {
+  std::set<std::string_view> none;
+  for (const auto& check : config.checks)
+    if (check.type == CheckType::none) none.insert(check.name);
+  for (auto& pool : config.pools)
+    if (pool.check && none.contains(*pool.check)) pool.check.reset();
 }
 
 // --- [key."NAME"] ---
@@ -311,6 +321,7 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
     if (section.row->section == Section::steer && !section.unreadable)
       complete_steer(section, config.steers[section.index], errors);
   check_references(sections, errors);
+  drop_checks_of_type_none(config);
   check_key_references(sections, config, errors);
   apply_host_rules(sections, config, errors);
 }

@@ -145,7 +145,9 @@ constexpr auto sections = std::to_array<SectionRow>({
 
 constexpr std::array<std::string_view, 5> key_algorithms{"hmac-sha256", "hmac-sha1", "hmac-sha224",
                                                          "hmac-sha384", "hmac-sha512"};
-constexpr std::array<std::string_view, 6> check_types{"tcp", "http", "https", "agent", "push", "exec"};
+constexpr std::array<std::string_view, 7> check_types{"tcp",  "http", "https", "agent",
+                                                      "push", "exec", "none"};
+constexpr std::array<std::string_view, 6> judged_types{"tcp", "http", "https", "agent", "push", "exec"};
 constexpr std::array<std::string_view, 5> probed_types{"tcp", "http", "https", "agent", "exec"};
 constexpr std::array<std::string_view, 2> http_types{"http", "https"};
 constexpr std::array<std::string_view, 1> https_type{"https"};
@@ -383,13 +385,14 @@ constexpr auto keys = std::to_array<KeyRow>({
      .doc = "tcp: a connection is accepted. http, https: a request is answered with an expected status, and "
             "body if one is wanted. agent: a program beside the service says a line such as \"up\", \"75%\", "
             "\"drain\" or \"down\" (HAProxy's agent-check). push: the service reports to us. exec: a program "
-            "ends with exit status 0.",
+            "ends with exit status 0. none: endpoints count as up, as in a pool without a check.",
      .set = set<&Check::type>},
     {.section = Section::check,
      .key = "interval",
      .type = Type::duration,
      .fallback = "\"2s\"",
      .bounds = Bounds{"100ms", "1h"},
+     .only_for = judged_types,
      .doc = "The time from one probe of an endpoint to the next.",
      .set = set<&Check::interval>},
     {.section = Section::check,
@@ -407,6 +410,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .fallback = "2",
      .bounds = Bounds{"1", "100"},
      .unit = "successes",
+     .only_for = judged_types,
      .doc = "How many successes in a row bring an endpoint up.",
      .set = set<&Check::rise>},
     {.section = Section::check,
@@ -415,6 +419,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .fallback = "3",
      .bounds = Bounds{"1", "100"},
      .unit = "failures",
+     .only_for = judged_types,
      .doc = "How many failures take an endpoint down; they need not be in a row, see `clear`.",
      .set = set<&Check::fall>},
     {.section = Section::check,
@@ -423,6 +428,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .derived = "twice `fall`",
      .bounds = Bounds{"1", "1000"},
      .unit = "successes",
+     .only_for = judged_types,
      .doc = "How many successes in a row make earlier failures forgotten. So an endpoint that fails now and "
             "then "
             "goes down, too.",
@@ -432,6 +438,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::duration,
      .fallback = "\"10s\"",
      .bounds = Bounds{"0s", "1d"},
+     .only_for = judged_types,
      .doc =
          "How long an endpoint stays down at least after its second fall; twice as long after each further "
          "one, up to hold_down_max. After its first fall `rise` successes are enough.",
@@ -441,6 +448,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::duration,
      .fallback = "\"5m\"",
      .bounds = Bounds{"0s", "7d"},
+     .only_for = judged_types,
      .doc = "The longest hold-down. An endpoint that was up for as long is as good as new.",
      .set = set<&Check::hold_down_max>},
     {.section = Section::check,
@@ -448,6 +456,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::duration,
      .fallback = "\"0s\"",
      .bounds = Bounds{"0s", "1d"},
+     .only_for = judged_types,
      .doc = "The time in which an endpoint's share climbs to all of its weight after it was down.",
      .set = set<&Check::slow_start>},
     {.section = Section::check,
@@ -465,6 +474,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::percent,
      .fallback = "\"50%\"",
      .bounds = Bounds{"1%", "100%"},
+     .only_for = judged_types,
      .doc = "The part of its weight that a degraded endpoint gets.",
      .set = set<&Check::degraded_share>},
     {.section = Section::check,

@@ -28,6 +28,8 @@ const char* type_text(config::CheckType type) {
       return "agent";
     case config::CheckType::push:
       return "push";
+    case config::CheckType::none:
+      return "none";
   }
   return "";
 }

@@ -116,6 +116,7 @@ asio::awaitable<void> converse(beast::tcp_stream& stream, const Target& target, 
       break;
     case config::CheckType::exec:
     case config::CheckType::push:
+    case config::CheckType::none:
       break;
   }
 }

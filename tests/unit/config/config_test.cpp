@@ -344,6 +344,14 @@ TEST_CASE("checks of each type, and what is probed instead of an endpoint") {
   CHECK(endpoints[1].check_port == 65535);
 }
 
+TEST_CASE("a check of type none is none") {
+  const auto config = loaded(std::string(head) +
+                             "[check.later]\ntype = \"none\"\n"
+                             "[pool.v1]\ncheck = \"later\"\nendpoints = [\"192.0.2.1\"]\n");
+  CHECK(config.checks[0].type == CheckType::none);
+  CHECK_FALSE(config.pools[0].check.has_value());
+}
+
 TEST_CASE("a check is no other one for where it stands") {
   const std::string check = "[check.web]\ntype = \"https\"\nca = \"";
   const Folder folder;
@@ -562,7 +570,8 @@ TEST_CASE("the reference of one key") {
       "      How endpoints are probed; pools refer to it by NAME.\n"
       "  check.interval\n"
       "      The time from one probe of an endpoint to the next.\n"
-      "      a duration such as \"2s\", 100ms to 1h; default \"2s\"\n";
+      "      a duration such as \"2s\", 100ms to 1h; default \"2s\"; only with type =\n"
+      "      \"tcp\", \"http\", \"https\", \"agent\", \"push\" or \"exec\"\n";
   CHECK(explain("check.interval") == text);
   CHECK(explain("check.web.interval") == text);
   CHECK(explain("check.intervall") == "");

@@ -125,12 +125,14 @@ const Case bad_values[] = {
      "7:6: [key.\"XFR\"] is the same name as [key.\"xfr\"] at 5:6\n"},
 
     {"check: no type", "[check.web]\nrise = 1\n",
-     "5:1: [check.web] has no 'type'; expected \"tcp\", \"http\", \"https\", \"agent\", \"push\" or "
-     "\"exec\"\n"},
+     "5:1: [check.web] has no 'type'; expected \"tcp\", \"http\", \"https\", \"agent\", \"push\", "
+     "\"exec\" or \"none\"\n"},
     {"check: type unknown", "[check.web]\ntype = \"HTTP\"\n",
-     "6:8: type: expected \"tcp\", \"http\", \"https\", \"agent\", \"push\" or \"exec\", got \"HTTP\"\n"},
+     "6:8: type: expected \"tcp\", \"http\", \"https\", \"agent\", \"push\", \"exec\" or \"none\", got "
+     "\"HTTP\"\n"},
     {"check: type is a boolean", "[check.web]\ntype = true\n",
-     "6:8: type: expected \"tcp\", \"http\", \"https\", \"agent\", \"push\" or \"exec\", got a boolean\n"},
+     "6:8: type: expected \"tcp\", \"http\", \"https\", \"agent\", \"push\", \"exec\" or \"none\", got a "
+     "boolean\n"},
     {"check: interval without a unit", "[check.web]\ntype = \"http\"\ninterval = 2\n",
      "7:12: interval: expected a duration such as \"2s\", got an integer\n"},
     {"check: interval with a strange unit", "[check.web]\ntype = \"http\"\ninterval = \"2 parsecs\"\n",
@@ -232,6 +234,16 @@ const Case bad_values[] = {
      "\"push\"\n"
      "9:1: 'address' is for checks of type \"tcp\", \"http\", \"https\", \"agent\" or \"exec\", this one is "
      "\"push\"\n"},
+    {"check: none with the keys of others",
+     "[check.web]\ntype = \"none\"\nport = 1\ninterval = \"1s\"\nfall = 2\n",
+     "7:1: 'port' is for checks of type \"tcp\", \"http\", \"https\", \"agent\" or \"exec\", this one is "
+     "\"none\"\n"
+     "8:1: 'interval' is for checks of type \"tcp\", \"http\", \"https\", \"agent\", \"push\" or \"exec\", "
+     "this "
+     "one is \"none\"\n"
+     "9:1: 'fall' is for checks of type \"tcp\", \"http\", \"https\", \"agent\", \"push\" or \"exec\", this "
+     "one "
+     "is \"none\"\n"},
     {"check: http with the keys of https and push",
      "[check.web]\ntype = \"http\"\nverify = true\nca = \"/nonexistent\"\nsni = \"a\"\nexpiry = \"1s\"\n"
      "token = \"hush\"\n",
