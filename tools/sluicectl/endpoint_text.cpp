@@ -54,12 +54,10 @@ Cell state_cell(const json::value& endpoint) {
   if (kind == "drain") return {fmt::format("drained ({})", health), Colour::warning};
   if (kind == "up") return {fmt::format("held up ({})", health), Colour::warning};
   if (kind == "down") return {fmt::format("held down ({})", health), Colour::warning};
-  const auto share = share_text(endpoint);
-  const auto shown = health + share + (serving || !serves(health) ? "" : ", unused");
+  const auto verdict = health + share_text(endpoint) + (flag(endpoint, "held") ? ", verdict held" : "");
+  const auto shown = verdict + (serving || !serves(health) ? "" : ", unused");
   if (serves(health))
-    return {shown, !serving                          ? Colour::none
-                   : health == "up" && share.empty() ? Colour::good
-                                                     : Colour::warning};
+    return {shown, !serving ? Colour::none : verdict == "up" ? Colour::good : Colour::warning};
   return {shown + (serving ? ", in answers" : ""), health == "down" ? Colour::bad : Colour::warning};
 }
 

@@ -118,6 +118,8 @@ TEST_CASE("how far an endpoint is from another state") {
        "up", ", 2 of 3 failures, 4 of 6 successes until they are forgotten"},
       {"successes", R"("health": "down", "failures": 3, "successes": 1)", "down, in answers",
        ", 1 of 2 successes"},
+      {"what the last verdict was, while the checker is the suspect", R"("health": "up", "held": true)",
+       "up, verdict held", ""},
       {"held down", R"("health": "down", "successes": 5, "held_until": "2026-01-31T12:00:20.000Z")",
        "down, in answers", ", 2 of 2 successes, held down for 20s more"},
       {"no longer held down", R"("health": "down", "held_until": "2026-01-31T12:00:00.000Z")",
