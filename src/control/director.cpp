@@ -603,6 +603,14 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
                   model_.trouble().reason() + "; its last verdict stands");
   if (seen.trouble == Turn::ended)
     journal_.note(store::who_health, "checker.well", "checker", "all probes can be run again");
+  if (seen.lateness == Turn::began)
+    journal_.note(store::who_health, "checker.late", "checker",
+                  fmt::format("probes begin later than a whole interval after they were due, up to {}: more "
+                              "targets are silent until their timeout than can be waited for at once",
+                              to_text(model_.lateness().greatest(deciding_now()))));
+  if (seen.lateness == Turn::ended)
+    journal_.note(store::who_health, "checker.in_time", "checker",
+                  "probes have been in time again for a minute");
   publish_soon(seen.to_publish);
   if (!seen.to_ask.empty()) ask(seen.to_ask);
   arm_warming();

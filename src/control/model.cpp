@@ -278,8 +278,10 @@ Model::Seen Model::apply_probe(const HealthKey& key, const health::ProbeResult& 
   Watched& watched = found->second;
   Seen seen;
   seen.trouble = trouble_.over(now);
+  const auto& check = *config_.find_check(key.check);
+  seen.lateness = lateness_.note(result.late, check.interval, now);
   const bool held = suspect(key, watched, result, now, seen);
-  auto step = health::step(watched.state, rules_of(*config_.find_check(key.check)), result, now);
+  auto step = health::step(watched.state, rules_of(check), result, now);
   if (held || has_to_wait(key, watched, step.state, now, seen)) {
     watched.state.last = result;
     watched.state.last_at = now;

@@ -20,6 +20,7 @@
 #include "config/config.hpp"
 #include "control/commands.hpp"
 #include "health/endpoint.hpp"
+#include "health/lateness.hpp"
 #include "health/suspicion.hpp"
 #include "probe/target.hpp"
 #include "rollout/rollout.hpp"
@@ -95,6 +96,7 @@ class Model {
   const std::map<wire::Destination, Schedule>& schedule() const { return schedule_; }  // none is empty
   const std::map<HealthKey, Watched>& health() const { return health_; }
   const health::Trouble& trouble() const { return trouble_; }
+  const health::Lateness& lateness() const { return lateness_; }
   std::optional<Time> suspected_since() const;  // of one side or both
   std::size_t held() const;                     // targets
   // The target would have another verdict, or soon, were its silence not suspected to be ours.
@@ -134,6 +136,7 @@ class Model {
     std::vector<HealthKey> to_ask;  // to be probed at once, for apply_asked()
     health::Turn suspicion{};
     health::Turn trouble{};
+    health::Turn lateness{};
   };
   // A result of something that is not watched changes nothing.
   Seen apply_probe(const HealthKey& key, const health::ProbeResult& result, Time now);
@@ -194,6 +197,7 @@ class Model {
   std::array<health::Suspicion, 2> suspicions_;       // by Side
   std::array<Question, 2> questions_;                 // by Side
   health::Trouble trouble_;
+  health::Lateness lateness_;
 };
 
 // What a request comes to. With nothing in `changes` the state stays as it is.

@@ -147,28 +147,38 @@ json::value last_probe_status(const health::State& state) {
           {"at", to_text(state.last_at)}};
 }
 
-json::object checker_status(const Model& model, Duration clock_shift) {
+Duration greatest_lateness(const Model& model, const Surroundings& around) {
+  return model.lateness().greatest(around.now - around.clock_shift);
+}
+
+json::object checker_status(const Model& model, const Surroundings& around) {
   const auto& trouble = model.trouble();
   const auto optional_time = [&](std::optional<Time> time) {
-    return time ? json::value(to_text(*time + clock_shift)) : json::value(nullptr);
+    return time ? json::value(to_text(*time + around.clock_shift)) : json::value(nullptr);
   };
   return {{"suspected_since", optional_time(model.suspected_since())},
           {"held", model.held()},
           {"trouble_since", optional_time(trouble.since())},
-          {"trouble", trouble.since() ? json::value(trouble.reason()) : json::value(nullptr)}};
+          {"trouble", trouble.since() ? json::value(trouble.reason()) : json::value(nullptr)},
+          {"late_since", optional_time(model.lateness().since())},
+          {"lateness_ms", greatest_lateness(model, around).count()}};
 }
 
 // What has to be told of before all else.
-std::vector<std::string> checker_warnings(const Model& model, Duration clock_shift) {
+std::vector<std::string> checker_warnings(const Model& model, const Surroundings& around) {
   std::vector<std::string> warnings;
   if (const auto since = model.suspected_since())
     warnings.push_back(
         fmt::format("targets are silent all at once since {}: the checker itself is the suspect, and their "
                     "verdicts are held as they were",
-                    to_text(*since + clock_shift)));
+                    to_text(*since + around.clock_shift)));
   if (const auto since = model.trouble().since())
-    warnings.push_back(fmt::format("probes cannot be run since {}: {}", to_text(*since + clock_shift),
+    warnings.push_back(fmt::format("probes cannot be run since {}: {}", to_text(*since + around.clock_shift),
                                    model.trouble().reason()));
+  if (const auto since = model.lateness().since())
+    warnings.push_back(fmt::format("probes begin late since {}, by up to {}: verdicts are late, too",
+                                   to_text(*since + around.clock_shift),
+                                   to_text(greatest_lateness(model, around))));
   return warnings;
 }
 
@@ -241,12 +251,12 @@ json::object status(const Model& model, const Surroundings& around, const wire::
                      {"names", zone->name_count()},
                      {"records", zone->record_count()}});
   for (const auto& address : around.listen) listen.emplace_back(address);
-  for (const auto& warning : checker_warnings(model, around.clock_shift)) warnings.emplace_back(warning);
+  for (const auto& warning : checker_warnings(model, around)) warnings.emplace_back(warning);
   for (const auto& warning : around.warnings) warnings.emplace_back(warning);
   return {{"version", SLUICE_VERSION},       {"started", to_text(around.started)},
           {"config", config.file},           {"now", to_text(around.now)},
           {"listen", std::move(listen)},     {"zones", std::move(zones)},
-          {"warnings", std::move(warnings)}, {"checker", checker_status(model, around.clock_shift)},
+          {"warnings", std::move(warnings)}, {"checker", checker_status(model, around)},
           {"steers", std::move(steers)},     {"pools", std::move(pools)}};
 }
 
@@ -286,6 +296,10 @@ std::string metrics_text(const Model& model, const Surroundings& around, const C
   text += fmt::format("sluice_checker_suspected {}\n", model.suspected_since() ? 1 : 0);
   open("checker_trouble", "gauge", "1 while probes cannot be run for lack of something of our own.");
   text += fmt::format("sluice_checker_trouble {}\n", model.trouble().since() ? 1 : 0);
+  open("probe_lateness_seconds", "gauge",
+       "The longest time from when a probe was due to its begin, of the last one to two minutes.");
+  text += fmt::format("sluice_probe_lateness_seconds {}\n",
+                      std::chrono::duration<double>(greatest_lateness(model, around)).count());
   return text;
 }
 

@@ -49,6 +49,10 @@ struct Job {
   std::optional<Tools> tools;                      // from the first probe on
   bool stopped = false;
   bool program_lost = false;  // the last one's supervisor was killed
+  Clock::time_point due{};    // the probe that is open or waits for a place
+  Duration late{};            // the last one that got one
+
+  void take_place() { late = std::chrono::duration_cast<Duration>(Clock::now() - due); }
 
   // Nothing is reported from now on, whatever still ends.
   void stop() {
@@ -144,15 +148,16 @@ asio::awaitable<void> Prober::Implementation::run(std::shared_ptr<Implementation
     job->timer.expires_at(start + delay);
     co_await job->timer.async_wait(as_result);
   }
+  job->due = start + delay;
   if (!job->stopped) co_await self->probe_once(*job);
-  auto due = start + second_delay(job->target, delay);
+  job->due = start + second_delay(job->target, delay);
   while (!job->stopped) {
     // In the past when the first probe took longer than the phase: then the second one follows at once.
-    job->timer.expires_at(due);
+    job->timer.expires_at(job->due);
     co_await job->timer.async_wait(as_result);
     if (job->stopped) break;
     co_await self->probe_once(*job);
-    due = next_due(due, job->target.check.interval, Clock::now());
+    job->due = next_due(job->due, job->target.check.interval, Clock::now());
   }
 }
 
@@ -189,9 +194,10 @@ void Prober::Implementation::refuse_asked() {
 }
 
 asio::awaitable<void> Prober::Implementation::probe_once(Job& job) {
-  const auto result = co_await probe_in_place(job);
+  auto result = co_await probe_in_place(job);
   if (job.stopped) co_return;
   if (result) {
+    result->late = job.late;
     on_result_(job.target, *result);
     co_return;
   }
@@ -203,6 +209,7 @@ asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_in_pl
   if (job.target.check.type == config::CheckType::exec) co_return co_await probe_guarded(job);
   co_await places_.async_send(boost::system::error_code(), as_result);
   Result<health::ProbeResult> result = Error{ErrorCode::unavailable, "stopped"};
+  job.take_place();
   if (!job.stopped) result = co_await probe_guarded(job);
   places_.try_receive([](boost::system::error_code) {});
   co_return result;
@@ -229,7 +236,10 @@ asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_guard
 asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_by_program(Job& job) {
   if (!runner_) co_return Error{ErrorCode::unavailable, "there is no runner of exec checks"};
   auto program = program_of(job.target);
-  std::function<bool()> is_wanted = [&job] { return !job.stopped; };
+  std::function<bool()> is_wanted = [&job] {
+    job.take_place();
+    return !job.stopped;
+  };
   const auto end = co_await runner_->run(std::move(program), job.timer, std::move(is_wanted));
   const bool lost_before = std::exchange(job.program_lost, end && end->ending == Ending::lost);
   if (!end) co_return end.error();

@@ -481,6 +481,25 @@ TEST_CASE("trouble is told of, and changes no verdict") {
   CHECK(status_of(model).at("checker").at("trouble").is_null());
 }
 
+TEST_CASE("probes that begin late are told of") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  CHECK(status_of(model).at("checker").at("late_since").is_null());
+  health::ProbeResult result{true, "connected", Duration{1}};
+  result.late = std::chrono::milliseconds(2500);
+  CHECK(model.apply_probe(key("192.0.2.10"), result, at(5)).lateness == health::Turn::began);
+  auto around = surroundings();
+  around.now = at(6);
+  const auto shown = status(model, around, nullptr);
+  CHECK(shown.at("checker").at("late_since") == boost::json::value(to_text(at(5))));
+  CHECK(shown.at("checker").at("lateness_ms") == 2500);
+  CHECK(shown.at("warnings").at(0) ==
+        "probes begin late since 2027-01-15T08:00:05.000Z, by up to 2s: verdicts are late, too");
+  CHECK(metrics_text(model, around, Counters()).find("sluice_probe_lateness_seconds 2.5\n") !=
+        std::string::npos);
+  CHECK(probe(model, "192.0.2.10", true, 65).lateness == health::Turn::ended);
+}
+
 TEST_CASE("a slow start climbs by itself") {
   Model model(parsed(health_config));
   all(model, true, 0);

@@ -553,9 +553,10 @@ TEST_CASE("no more than probes_open_max are open at once, and the others have th
     targets.back().check.name = std::to_string(i);
     targets.back().check.timeout = 300ms;
   }
-  std::size_t results = 0;
+  std::size_t results = 0, late = 0;
   Prober prober(io.get_executor(), [&](const Target&, const health::ProbeResult& result) {
     CHECK_FALSE(result.success);
+    late += result.late > 0ms ? 1 : 0;
     ++results;
   });
   const auto before = open_files();
@@ -572,6 +573,7 @@ TEST_CASE("no more than probes_open_max are open at once, and the others have th
   });
   CHECK(most > 1);
   CHECK(most <= probes_open_max);
+  CHECK(late >= 100);  // who has waited for a place says so
 }
 
 TEST_CASE("a few new targets begin at once, and many are spread") {
