@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -27,10 +28,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "admin/server.hpp"
 #include "base/diagnostic.hpp"
@@ -229,7 +233,10 @@ class Daemon {
   void run();
 
  private:
+  using OnProgramEnd = std::function<void(Result<probe::ProgramEnd>)>;
+
   control::Outlets outlets();
+  asio::awaitable<void> run_program(probe::Program program, OnProgramEnd done);
   void start_probes(std::optional<probe::RunnerProcess> runner);
   void serve();
   void await_signals();
@@ -319,7 +326,21 @@ control::Outlets Daemon::outlets() {
                 });
               },
           .ready = [this] { asio::post(edge_, [this] { serve(); }); },
-          .waits = extend_start};
+          .waits = extend_start,
+          .run_program =
+              [this](probe::Program program, OnProgramEnd done) {
+                asio::post(edge_, [this, program = std::move(program), done = std::move(done)]() mutable {
+                  asio::co_spawn(edge_, run_program(std::move(program), std::move(done)), asio::detached);
+                });
+              }};
+}
+
+// A program that ends because we stop has no end that means anything.
+asio::awaitable<void> Daemon::run_program(probe::Program program, OnProgramEnd done) {
+  Result<probe::ProgramEnd> end = Error{ErrorCode::unavailable, "there is no process that runs programs"};
+  asio::steady_timer timer(edge_);
+  if (runner_ && !stopping_) end = co_await runner_->run(std::move(program), timer);
+  if (!stopping_) done(std::move(end));
 }
 
 void Daemon::run() {

@@ -99,6 +99,30 @@ constexpr std::array rollout_history_params{
     name_param,
     Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 20 if not given"},
 };
+constexpr Param pool_param{"pool", Place::path, ParamType::text, true, "the pool, e.g. v1"};
+constexpr std::array rolling_start_params{
+    pool_param,
+    Param{"hook", Place::body, ParamType::text, false,
+          "a shell command, run for each endpoint; without it `rolling resume` says that the work is done"},
+    Param{"batch", Place::body, ParamType::text, false, "endpoints at once, e.g. 2 or 25%; 1 if not given"},
+    Param{"min-available", Place::body, ParamType::text, false,
+          "endpoints, or part of the weight, that have to be left healthy, e.g. 2 or 50%; all others if not "
+          "given"},
+    Param{"order", Place::body, ParamType::text, false,
+          "config, weight (the lightest first) or random; config if not given"},
+    grace_param,
+    Param{"attempts", Place::body, ParamType::number, false, "of the hook, by endpoint; 1 if not given"},
+    Param{"hook-timeout", Place::body, ParamType::duration, false, "of each attempt; 5m if not given"},
+    Param{"health-timeout", Place::body, ParamType::duration, false,
+          "within which an endpoint has to be healthy after its hook; 5m if not given"},
+    Param{"on-failure", Place::body, ParamType::text, false,
+          "stop, or rollback: what is drained comes back if it is healthy; stop if not given"},
+};
+constexpr std::array rolling_status_params{
+    Param{"pool", Place::query, ParamType::text, false, "only that of this pool"},
+};
+constexpr std::array rolling_word_params{pool_param};
+constexpr std::array rolling_abort_params{pool_param, reason_param};
 constexpr std::array events_params{
     Param{"after", Place::query, ParamType::number, false, "only events with a greater id"},
     Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 50 if not given"},
@@ -148,6 +172,17 @@ constexpr std::array rows{
                rollout_undo_params, true, "The same at once, also after the end"},
     CommandRow{CommandId::rollout_history, "rollout history", "GET", "/v1/steer/{name}/rollouts",
                rollout_history_params, false, "Show the rollouts that a name has had"},
+    CommandRow{CommandId::rolling_start, "rolling start", "POST", "/v1/pool/{pool}/rolling",
+               rolling_start_params, true, "Take a pool's endpoints out, work on them and put them back"},
+    CommandRow{CommandId::rolling_status, "rolling status", "GET", "/v1/rollings", rolling_status_params,
+               false, "Show how far rolling upgrades are"},
+    CommandRow{CommandId::rolling_pause, "rolling pause", "POST", "/v1/pool/{pool}/rolling/pause",
+               rolling_word_params, true, "Drain no other endpoint, and begin no hook"},
+    CommandRow{CommandId::rolling_resume, "rolling resume", "POST", "/v1/pool/{pool}/rolling/resume",
+               rolling_word_params, true,
+               "Go on: after a pause, after a failure, or because the work is done"},
+    CommandRow{CommandId::rolling_abort, "rolling abort", "POST", "/v1/pool/{pool}/rolling/abort",
+               rolling_abort_params, true, "End it, and give back what is drained and healthy"},
     CommandRow{CommandId::events, "events", "GET", "/v1/events", events_params, false,
                "Show who changed what, and what was decided"},
     CommandRow{CommandId::reload,

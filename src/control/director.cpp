@@ -1,6 +1,8 @@
 #include "control/director.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <chrono>
 #include <deque>
 #include <filesystem>
@@ -19,6 +21,7 @@
 #include <boost/asio/system_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "base/chance.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "control/arguments.hpp"
@@ -30,6 +33,7 @@
 #include "control/policy.hpp"
 #include "control/publisher.hpp"
 #include "control/reports.hpp"
+#include "control/rollings.hpp"
 #include "control/rollouts.hpp"
 #include "control/status.hpp"
 #include "control/words.hpp"
@@ -67,6 +71,9 @@ constexpr std::size_t reloads_max = 4;
 constexpr std::size_t check_runs_max = 16;
 constexpr Duration check_run_grace = 10s;
 
+// Transitions of rollings in one go; what is left follows after a moment.
+constexpr int rolling_turns_max = 64;
+
 constexpr std::size_t events_by_default = 50;
 constexpr std::size_t history_by_default = 20;
 constexpr Duration wait_max = 60s;
@@ -96,6 +103,12 @@ bool is_probe_of(const probe::Target& target, const config::Check& check) {
 }
 
 Error stopping_error() { return {ErrorCode::unavailable, "the daemon is stopping"}; }
+
+std::uint64_t draw_chance() {
+  std::array<std::uint8_t, sizeof(std::uint64_t)> octets{};
+  if (!fill_with_chance(octets)) return 0;  // an order like any other
+  return std::bit_cast<std::uint64_t>(octets);
+}
 
 std::vector<SocketAddress> listen_of(const std::optional<config::Tls>& tls) {
   return tls ? tls->listen : std::vector<SocketAddress>{};
@@ -155,6 +168,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
           return publisher_.answers(name, pool);
         }),
         rollout_timer_(executor_),
+        rolling_timer_(executor_),
         first_round_timer_(executor_),
         heartbeat_timer_(executor_),
         question_timer_(executor_),
@@ -170,6 +184,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
     restore_health(saved);
     for (const auto& word : saved.scheduled) model_.apply(word);
     for (const auto& rollout : saved.rollouts) model_.apply(rollout);
+    for (const auto& rolling : saved.rollings) model_.apply(rolling);
   }
 
   template <class Function>
@@ -212,6 +227,14 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Reply rollouts_reply(const Request& request);
   void arm_rollouts();
   Reply rollout_history(const Request& request);
+
+  RollingSight rolling_sight() { return {proofs_, hooks_}; }
+  void run_rollings();
+  void arm_rollings();
+  void run_hook(const HookRun& run);
+  void end_hook(const HookRun& run, const Result<probe::ProgramEnd>& end);
+  Reply tell_rolling(const Request& request, rolling::Word word, Time now);
+  Reply rollings_reply(const Request& request);
 
   Reply take_report(const Request& request);
   void await_reports();
@@ -269,6 +292,11 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 
   Measurements measurements_;
   asio::system_timer rollout_timer_;  // of the next one that is due
+
+  Proofs proofs_;
+  Hooks hooks_;  // that run
+  bool rollings_run_ = false;  // carry_out() is called by it, and calls it
+  asio::system_timer rolling_timer_;
 
   std::set<HealthKey> awaited_;  // targets without a first result, and without trouble that keeps it away
   asio::steady_timer first_round_timer_;
@@ -337,6 +365,7 @@ void Director::Implementation::stop() {
   publish_timer_.cancel();
   expiry_timer_.cancel();
   rollout_timer_.cancel();
+  rolling_timer_.cancel();
   report_timer_.cancel();
   refuse_check_runs();
   rotation_timer_.cancel();
@@ -389,6 +418,17 @@ void Director::Implementation::execute(const Request& request, ReplyHandler hand
       return handler(rollouts_reply(request));
     case CommandId::rollout_history:
       return handler(rollout_history(request));
+    case CommandId::rolling_start:
+      return handler(
+          execute_change(request, start_rolling(model_, request, rolling_sight(), draw_chance(), now)));
+    case CommandId::rolling_pause:
+      return handler(tell_rolling(request, rolling::Word::pause, now));
+    case CommandId::rolling_resume:
+      return handler(tell_rolling(request, rolling::Word::resume, now));
+    case CommandId::rolling_abort:
+      return handler(tell_rolling(request, rolling::Word::abort, now));
+    case CommandId::rolling_status:
+      return handler(rollings_reply(request));
     case CommandId::events:
       return list_events(request, std::move(handler));
     case CommandId::reload:
@@ -420,6 +460,8 @@ Result<void> Director::Implementation::carry_out(const Decision& decision) {
   journal_.announce(decision.events);
   arm_expiry();
   arm_rollouts();
+  for (const auto& hook : decision.hooks) run_hook(hook);
+  run_rollings();
   return {};
 }
 
@@ -463,6 +505,58 @@ Reply Director::Implementation::rollout_history(const Request& request) {
   const auto records = journal_.rollouts((*steer)->name.text(), limit);
   if (!records) return records.error();
   return boost::json::value(history_status(*records, wall_now()));
+}
+
+// --- rollings ---
+
+// Each transition is carried out before the next one is decided.
+void Director::Implementation::run_rollings() {
+  if (stopped_ || !publisher_.has_published() || model_.running_rollings().empty() || rollings_run_) return;
+  rollings_run_ = true;
+  for (int turn = 0; turn < rolling_turns_max; ++turn) {
+    const auto decision = due_rollings(model_, rolling_sight(), wall_now());
+    if (decision.changes.empty()) break;
+    if (const auto done = carry_out(decision); done) continue;
+    logger().warn("a step of a rolling that was due could not be stored, and is put off");
+    break;
+  }
+  rollings_run_ = false;
+  arm_rollings();
+}
+
+void Director::Implementation::arm_rollings() {
+  const auto next = next_rolling(model_, wall_now());
+  if (!next || stopped_) return;
+  rolling_timer_.expires_at(*next);
+  rolling_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->run_rollings();
+  });
+}
+
+void Director::Implementation::run_hook(const HookRun& run) {
+  hooks_.insert(key_of(run));
+  outlets_.run_program(run.program, [self = shared_from_this(), run](Result<probe::ProgramEnd> end) {
+    self->on_control_thread([run, end = std::move(end)](Implementation& director) {
+      if (!director.stopped_) director.end_hook(run, end);
+    });
+  });
+}
+
+// When its end cannot be stored it is as good as not seen, and the hook is run again when that can be.
+void Director::Implementation::end_hook(const HookRun& run, const Result<probe::ProgramEnd>& end) {
+  hooks_.erase(key_of(run));
+  if (const auto done = carry_out(take_hook_end(model_, run, end, wall_now())); !done)
+    logger().warn("the end of a hook could not be stored: {}", done.error().message);
+}
+
+Reply Director::Implementation::tell_rolling(const Request& request, rolling::Word word, Time now) {
+  return execute_change(request, say_to_rolling(model_, request, word, rolling_sight(), now));
+}
+
+Reply Director::Implementation::rollings_reply(const Request& request) {
+  auto status = rollings_status(model_, request, rolling_sight(), wall_now());
+  if (!status) return status.error();
+  return boost::json::value(*std::move(status));
 }
 
 // Lays out what has to be laid out anew. The layouts hold even when they cannot be written: a restart makes
@@ -541,6 +635,7 @@ void Director::Implementation::take_probe(const probe::Target& target, const hea
   take_seen(seen);
   if (seen.changed) note_verdict(key, seen.why);
   await_no_more(key);
+  if (proofs_.take(key, result.success)) run_rollings();
 }
 
 // The first round is over with the last target that it waited for.
@@ -748,6 +843,7 @@ void Director::Implementation::first_publication() {
   outlets_.ready();
   notify();
   run_rollouts();
+  run_rollings();
 }
 
 void Director::Implementation::notify() {

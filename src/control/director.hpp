@@ -20,6 +20,7 @@
 #include "control/load.hpp"
 #include "health/endpoint.hpp"
 #include "probe/prober.hpp"
+#include "probe/program.hpp"
 #include "store/store.hpp"
 
 namespace sluice::control {
@@ -37,6 +38,8 @@ struct Outlets {
   std::function<void()> ready;  // once: the first snapshot is published
   std::function<Time()> deciding_now = sluice::deciding_now;
   std::function<void(Duration)> waits = {};  // before that, perhaps: it may take so long from now
+  // Runs a program; calls back once, on any thread, unless the daemon stops before its end.
+  std::function<void(probe::Program, std::function<void(Result<probe::ProgramEnd>)>)> run_program{};
 };
 
 class Director {

@@ -10,6 +10,7 @@
 #include "control/arguments.hpp"
 #include "control/rollouts.hpp"
 #include "rollout/record.hpp"
+#include "rollout/rolling_record.hpp"
 
 namespace sluice::control {
 namespace {
@@ -114,6 +115,13 @@ std::optional<Side> side_of(const wire::Destination& destination, config::CheckT
 health::Rules rules_of(const config::Check& check) {
   return {check.rise,          check.fall,       check.clear, check.hold_down,
           check.hold_down_max, check.slow_start, check.slow,  check.degraded_share};
+}
+
+Result<const config::Pool*> find_pool(const Model& model, const std::string& name) {
+  if (const auto* pool = model.config().find_pool(name)) return pool;
+  std::vector<std::string> known;
+  for (const auto& pool : model.config().pools) known.push_back(pool.name);
+  return unknown(fmt::format("there is no pool '{}'", name), name, known);
 }
 
 Result<wire::Destination> find_endpoint(const Model& model, std::string_view text) {
@@ -237,6 +245,17 @@ void Model::take_rollout(const store::RolloutRecord& record) {
   rollouts_.insert_or_assign(*name, *std::move(rollout));
 }
 
+void Model::take_rolling(const store::RollingRecord& record) {
+  auto rolling = rolling::parse_record(record.record);
+  if (!rolling) return;
+  rolling_id_max_ = std::max(rolling_id_max_, rolling->id);
+  if (rolling::is_running(rolling->state.phase))
+    running_rollings_.insert(record.pool);
+  else
+    running_rollings_.erase(record.pool);
+  rollings_.insert_or_assign(record.pool, *std::move(rolling));
+}
+
 void Model::apply(const store::Change& change) {
   auto steering = [&](const std::string& name) -> Steering& {
     return steerings_[wire::Name::parse(name).value()];
@@ -256,6 +275,7 @@ void Model::apply(const store::Change& change) {
                  },
                  [&](const store::ScheduleTaken& taken) { schedule_.erase(taken.destination); },
                  [&](const store::RolloutRecord& record) { take_rollout(record); },
+                 [&](const store::RollingRecord& record) { take_rolling(record); },
                  [](const auto&) {},  // health goes its own way: restore_health()
              },
              change);

@@ -22,7 +22,9 @@
 #include "health/endpoint.hpp"
 #include "health/lateness.hpp"
 #include "health/suspicion.hpp"
+#include "probe/program.hpp"
 #include "probe/target.hpp"
+#include "rollout/rolling.hpp"
 #include "rollout/rollout.hpp"
 #include "steer/layout.hpp"
 #include "steer/select.hpp"
@@ -92,6 +94,10 @@ class Model {
   const std::map<wire::Name, rollout::Rollout>& rollouts() const { return rollouts_; }
   const std::set<wire::Name>& running_rollouts() const { return running_rollouts_; }
   std::int64_t next_rollout_id() const { return rollout_id_max_ + 1; }
+  // The same of each pool.
+  const std::map<std::string, rolling::Rolling>& rollings() const { return rollings_; }
+  const std::set<std::string>& running_rollings() const { return running_rollings_; }
+  std::int64_t next_rolling_id() const { return rolling_id_max_ + 1; }
   const std::map<wire::Destination, store::EndpointWord>& words() const { return words_; }
   const std::map<wire::Destination, Schedule>& schedule() const { return schedule_; }  // none is empty
   const std::map<HealthKey, Watched>& health() const { return health_; }
@@ -163,6 +169,7 @@ class Model {
 
  private:
   void take_rollout(const store::RolloutRecord& record);
+  void take_rolling(const store::RollingRecord& record);
   void watch_targets(Time now);
   health::State inherited_state(const HealthKey& key, const std::map<HealthKey, Watched>& now) const;
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
@@ -188,6 +195,9 @@ class Model {
   std::map<wire::Name, rollout::Rollout> rollouts_;
   std::set<wire::Name> running_rollouts_;
   std::int64_t rollout_id_max_ = 0;
+  std::map<std::string, rolling::Rolling> rollings_;
+  std::set<std::string> running_rollings_;
+  std::int64_t rolling_id_max_ = 0;
   std::map<wire::Destination, store::EndpointWord> words_;
   std::map<wire::Destination, Schedule> schedule_;
   std::map<HealthKey, Watched> health_;
@@ -200,6 +210,14 @@ class Model {
   health::Lateness lateness_;
 };
 
+// A hook of a rolling that is to be run.
+struct HookRun {
+  std::int64_t rolling = 0;
+  std::string pool, address;
+  std::int64_t attempt = 0;
+  probe::Program program;
+};
+
 // What a request comes to. With nothing in `changes` the state stays as it is.
 struct Decision {
   std::vector<store::Change> changes;
@@ -207,6 +225,7 @@ struct Decision {
   boost::json::object reply;
   // When the decision takes an address out of answers: how long a cache may hold the last one.
   std::optional<Duration> cached_for;
+  std::vector<HookRun> hooks;  // once the changes are in force
 };
 
 Result<Decision> set_weights(const Model& model, const Request& request, Time now);
@@ -217,6 +236,8 @@ Decision settle_layouts(const Model& model);
 
 // The steer that the request's argument `name` names.
 Result<const config::Steer*> find_steer(const Model& model, const Request& request);
+
+Result<const config::Pool*> find_pool(const Model& model, const std::string& name);
 
 // The endpoint, of some pool, that a text names.
 Result<wire::Destination> find_endpoint(const Model& model, std::string_view text);

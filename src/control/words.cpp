@@ -71,23 +71,18 @@ Result<Addressed> find_by_pattern(const config::Config& config, const std::strin
   return Error{ErrorCode::not_found, std::move(message)};
 }
 
-Result<Addressed> find_by_pool(const config::Config& config, const std::string& text) {
-  const auto name = text.substr(pool_prefix.size());
-  const auto* pool = config.find_pool(name);
-  if (pool == nullptr) {
-    std::vector<std::string> known;
-    for (const auto& one : config.pools) known.push_back(one.name);
-    return unknown(fmt::format("there is no pool '{}'", name), name, known);
-  }
+Result<Addressed> find_by_pool(const Model& model, const std::string& text) {
+  const auto pool = find_pool(model, text.substr(pool_prefix.size()));
+  if (!pool) return pool.error();
   Addressed addressed{text, {}, true};
-  for (const auto& endpoint : pool->endpoints) addressed.endpoints.push_back(endpoint.destination);
+  for (const auto& endpoint : (*pool)->endpoints) addressed.endpoints.push_back(endpoint.destination);
   return addressed;
 }
 
 Result<Addressed> find_endpoints(const Model& model, const Request& request) {
   const auto& config = model.config();
   const auto text = text_argument(request, "address");
-  if (text.starts_with(pool_prefix)) return find_by_pool(config, text);
+  if (text.starts_with(pool_prefix)) return find_by_pool(model, text);
   if (is_pattern(text)) return find_by_pattern(config, text);
   const auto endpoint = find_endpoint(model, text);
   if (!endpoint) return endpoint.error();
@@ -95,18 +90,6 @@ Result<Addressed> find_endpoints(const Model& model, const Request& request) {
 }
 
 // --- what is said ---
-
-const char* past_tense(store::Word word) {
-  switch (word) {
-    case store::Word::drain:
-      return "drained";
-    case store::Word::up:
-      return "held up";
-    case store::Word::down:
-      return "held down";
-  }
-  return "";
-}
 
 constexpr const char* kind_undrain = "endpoint.undrain";
 
@@ -132,21 +115,6 @@ std::string counted(std::size_t count, std::string_view noun) {
 }
 
 bool takes_out(std::optional<store::Word> word) { return word && *word != store::Word::up; }
-
-// The time until which a cache may hold an answer given at `now`: the longest TTL of the names that can hand
-// one of the endpoints out.
-Duration longest_ttl(const config::Config& config, const Endpoints& endpoints) {
-  std::set<std::string_view> pools;
-  for (const auto& endpoint : endpoints)
-    for (const auto* pool : config.pools_with(endpoint)) pools.insert(pool->name);
-  Duration longest{};
-  for (const auto& steer : config.steers) {
-    const bool hands_out = std::any_of(steer.pools.begin(), steer.pools.end(),
-                                       [&](const auto& part) { return pools.contains(part.pool); });
-    if (hands_out) longest = std::max(longest, steer.ttl);
-  }
-  return longest;
-}
 
 // What the operator should know before the word has its effect: pools that are left with nothing to hand out.
 std::string emptied_pools(const Model& model, const Endpoints& endpoints) {
@@ -382,6 +350,31 @@ class Passing {
 };
 
 }  // namespace
+
+const char* past_tense(store::Word word) {
+  switch (word) {
+    case store::Word::drain:
+      return "drained";
+    case store::Word::up:
+      return "held up";
+    case store::Word::down:
+      return "held down";
+  }
+  return "";
+}
+
+Duration longest_ttl(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
+  std::set<std::string_view> pools;
+  for (const auto& endpoint : endpoints)
+    for (const auto* pool : config.pools_with(endpoint)) pools.insert(pool->name);
+  Duration longest{};
+  for (const auto& steer : config.steers) {
+    const bool hands_out = std::any_of(steer.pools.begin(), steer.pools.end(),
+                                       [&](const auto& part) { return pools.contains(part.pool); });
+    if (hands_out) longest = std::max(longest, steer.ttl);
+  }
+  return longest;
+}
 
 Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now) {
   const auto addressed = find_endpoints(model, request);

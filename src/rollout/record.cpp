@@ -11,6 +11,8 @@
 #include <boost/json/value.hpp>
 #include <boost/json/value_to.hpp>
 
+#include "rollout/reader.hpp"
+
 namespace sluice::rollout {
 namespace {
 
@@ -19,8 +21,6 @@ namespace json = boost::json;
 constexpr std::array strategies{Strategy::canary, Strategy::bluegreen};
 constexpr std::array phases{Phase::arming, Phase::moving, Phase::settling,  Phase::holding,
                             Phase::gated,  Phase::done,   Phase::returning, Phase::returned};
-
-std::int64_t number(Time time) { return time.time_since_epoch().count(); }
 
 json::object plan_json(const Plan& plan) {
   json::array steps, before;
@@ -51,25 +51,6 @@ json::object state_json(const State& state) {
           {"over_ms", state.over.count()},
           {"reason", state.reason}};
 }
-
-// Reads members; throws what Boost.JSON throws when one is missing or of another kind.
-struct Reader {
-  const json::object& members;
-
-  template <class T>
-  T get(const char* name) const {
-    return json::value_to<T>(members.at(name));
-  }
-  Duration duration(const char* name) const { return Duration(get<std::int64_t>(name)); }
-  Time time(const char* name) const { return Time(duration(name)); }
-  template <class Values>
-  auto one_of(const char* name, const Values& values) const {
-    const auto text = get<std::string>(name);
-    for (const auto value : values)
-      if (text == to_text(value)) return value;
-    throw std::invalid_argument(fmt::format("{} '{}' is not known", name, text));
-  }
-};
 
 Plan plan_of(const json::object& object) {
   const Reader reader{object};

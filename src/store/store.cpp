@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 4;
+constexpr std::int64_t schema_version = 5;
 
 // Of 4 KiB each: SQLite's own default, and what is the most that a log takes of the disk.
 constexpr int log_pages_due = 1000, log_pages_max = 8 * log_pages_due;
@@ -65,6 +65,8 @@ constexpr SchemaStep schema[] = {
     {3, "CREATE TABLE rollouts (id INTEGER PRIMARY KEY, steer TEXT NOT NULL, record TEXT NOT NULL) STRICT"},
     {3, "CREATE INDEX rollouts_of_steer ON rollouts (steer, id)"},
     {4, "CREATE INDEX health_events ON events (id) WHERE who = 'health'"},
+    {5, "CREATE TABLE rollings (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, record TEXT NOT NULL) STRICT"},
+    {5, "CREATE INDEX rollings_of_pool ON rollings (pool, id)"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -398,6 +400,15 @@ std::vector<RolloutRecord> load_rollouts_of(const Database& database, const std:
   return result;
 }
 
+std::vector<RollingRecord> load_rollings(const Database& database) {
+  std::vector<RollingRecord> result;
+  Statement rows(
+      database,
+      "SELECT id, pool, record FROM rollings WHERE id IN (SELECT max(id) FROM rollings GROUP BY pool)");
+  while (rows.next()) result.push_back({rows.integer(0), rows.text(1), rows.text(2)});
+  return result;
+}
+
 HashKey load_sticky_key(const Database& database) {
   const auto octets = read_text(database, "SELECT value FROM meta WHERE key = 'sticky_key'");
   HashKey key{};
@@ -503,6 +514,15 @@ void write(const Database& database, const RolloutRecord& change) {
       change.id, rollouts_max);
 }
 
+void write(const Database& database, const RollingRecord& change) {
+  execute(database, "REPLACE INTO rollings (id, pool, record) VALUES (?, ?, ?)", change.id, change.pool,
+          change.record);
+  // The newest of each pool stays, however old it is.
+  execute(database,
+          "DELETE FROM rollings WHERE id <= ? - ? AND id NOT IN (SELECT max(id) FROM rollings GROUP BY pool)",
+          change.id, rollouts_max);
+}
+
 void append(const Database& database, const std::vector<Event>& events) {
   for (const auto& event : events) {
     execute(database, "INSERT INTO events (at, who, kind, subject, text) VALUES (?, ?, ?, ?, ?)",
@@ -600,7 +620,7 @@ Result<Saved> Store::load() {
     const auto& database = data_->database;
     return Saved{load_weights(database),      load_layouts(database),   load_words(database),
                  load_schedule(database),     load_health(database),    load_rollouts(database),
-                 load_health_until(database), load_sticky_key(database)};
+                 load_rollings(database), load_health_until(database), load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }

@@ -97,6 +97,13 @@ struct RolloutRecord {
 };
 inline constexpr std::int64_t rollouts_max = 10'000;  // that are kept
 
+// A rolling upgrade as it stands now (rollout/rolling_record.hpp's text form); the newest of a pool counts.
+struct RollingRecord {
+  std::int64_t id = 0;
+  std::string pool;
+  std::string record;
+};
+
 // Something that happened. Ids grow by one. Of health, what is among the newest `health_events_max` ids is
 // kept, of all else what is among the newest `events_max`: thousands of endpoints that flap do not push out
 // what operators did.
@@ -113,7 +120,7 @@ inline constexpr char who_health[] = "health";  // of the events of health; stan
 
 using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken,
                             ScheduledWord, ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten,
-                            HealthSeenUntil, RolloutRecord>;
+                            HealthSeenUntil, RolloutRecord, RollingRecord>;
 
 struct Saved {
   std::vector<WeightOverride> weights;
@@ -122,6 +129,7 @@ struct Saved {
   std::vector<ScheduledWord> scheduled;  // by endpoint, and then by time
   std::vector<HealthSeen> health;
   std::vector<RolloutRecord> rollouts;  // the newest of each name
+  std::vector<RollingRecord> rollings;  // the newest of each pool
   Time health_until{};
   HashKey sticky_key{};  // made at random when the store was created
 };

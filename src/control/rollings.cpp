@@ -1,0 +1,441 @@
+#include "control/rollings.hpp"
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <boost/json/array.hpp>
+
+#include "base/text.hpp"
+#include "control/arguments.hpp"
+#include "control/words.hpp"
+#include "probe/target.hpp"
+#include "rollout/rolling_record.hpp"
+
+namespace sluice::control {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+using rolling::Rolling;
+
+constexpr Duration hook_timeout_default = 5min;
+constexpr Duration health_timeout_default = 5min;
+constexpr std::uint64_t attempts_max = 100;
+
+std::string person(const Rolling& rolling) { return fmt::format("rolling {}", rolling.id); }
+
+wire::Destination destination_of(const std::string& address) {
+  return wire::parse_destination(address).value();
+}
+
+store::RollingRecord record_of(const Rolling& rolling) {
+  return {rolling.id, rolling.plan.pool, rolling::to_record(rolling)};
+}
+
+// --- what is seen ---
+
+void see_word(const Model& model, const Rolling& rolling, const wire::Destination& endpoint,
+              rolling::Seen& seen) {
+  const auto* word = model.word(endpoint);
+  if (word == nullptr) return;
+  seen.ours = word->word == store::Word::drain && word->by == person(rolling);
+  if (!seen.ours) seen.word = fmt::format("{} by {}", past_tense(word->word), word->by);
+}
+
+std::string condition_of(const rolling::Seen& seen, const Watched* watched, bool climbs) {
+  if (seen.ours) return "drained by this rolling";
+  if (!seen.word.empty()) return seen.word;
+  if (watched == nullptr) return "not checked";
+  if (climbs) return "in its slow start";
+  const auto& detail = watched->state.last.detail;
+  return fmt::format("{}{}", health::to_text(watched->state.verdict), detail.empty() ? "" : " (" + detail + ")");
+}
+
+rolling::Seen see(const Model& model, const Rolling& rolling, const config::Pool& pool, std::size_t index,
+                  const steer::Candidate& candidate) {
+  const auto& endpoint = pool.endpoints[index];
+  const auto* watched = model.watched(endpoint, pool);
+  const bool climbs = watched != nullptr && watched->next_share;
+  rolling::Seen seen;
+  seen.exists = true;
+  seen.weight = endpoint.weight;
+  seen.available = candidate.usable && candidate.allowed && !climbs;
+  see_word(model, rolling, endpoint.destination, seen);
+  seen.condition = condition_of(seen, watched, climbs);
+  return seen;
+}
+
+// Whether it is healthy by probes that began after the endpoint's place did. Without a check there is nothing
+// to wait for.
+void see_proof(const Model& model, const Rolling& rolling, const rolling::Endpoint& endpoint,
+               const config::Pool& pool, const config::Endpoint& configured, Proofs& proofs, Time now,
+               rolling::Seen& seen) {
+  const Proofs::Whose whose{rolling.plan.pool, endpoint.address};
+  if (endpoint.place != rolling::Place::proving) return proofs.forget(whose);
+  const auto* watched = model.watched(configured, pool);
+  seen.proven = watched == nullptr;
+  if (watched == nullptr) return;
+  const auto& check = *model.config().find_check(*pool.check);
+  const auto& watch =
+      proofs.watch(whose, health_key(probe::target_of(configured, check)), endpoint.since, now);
+  seen.watched_since = watch.at;
+  seen.proven = watch.successes >= check.rise && health::serves(watched->state.verdict);
+  seen.condition = health::to_text(watched->state.verdict);
+  if (const auto& detail = watched->state.last.detail; !detail.empty()) seen.condition += ": " + detail;
+}
+
+std::vector<wire::Destination> destinations_of(const std::vector<std::string>& addresses) {
+  std::vector<wire::Destination> result;
+  for (const auto& address : addresses) result.push_back(destination_of(address));
+  return result;
+}
+
+rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
+  rolling::View view;
+  const auto* pool = model.config().find_pool(rolling.plan.pool);
+  std::map<std::string, const config::Endpoint*> configured;
+  if (pool != nullptr) {
+    const auto candidates = model.candidates(*pool);
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const auto address = to_text(candidates[i].destination);
+      configured[address] = &pool->endpoints[i];
+      view.endpoints[address] = see(model, rolling, *pool, i, candidates[i]);
+    }
+  }
+  for (const auto& endpoint : rolling.state.endpoints) {
+    auto& seen = view.endpoints[endpoint.address];
+    seen.hook_runs = sight.hooks.contains({rolling.id, endpoint.address, endpoint.attempt});
+    if (seen.exists)
+      see_proof(model, rolling, endpoint, *pool, *configured.at(endpoint.address), sight.proofs, now, seen);
+    else
+      see_word(model, rolling, destination_of(endpoint.address), seen);
+  }
+  view.cached_for = longest_ttl(model.config(), destinations_of(rolling::batch(rolling)));
+  return view;
+}
+
+// --- what is done ---
+
+// The program has PATH and LANG beside these.
+HookRun hook_of(const Rolling& rolling, const rolling::Effect& effect) {
+  auto address = effect.address;
+  if (address.ends_with('.')) address.pop_back();  // a host's, which most programs do not expect
+  return {rolling.id,
+          rolling.plan.pool,
+          effect.address,
+          effect.attempt,
+          {{"/bin/sh", "-c", rolling.plan.hook},
+           {"ADDRESS=" + address, "POOL=" + rolling.plan.pool, fmt::format("ROLLOUT={}", rolling.id),
+            fmt::format("ATTEMPT={}", effect.attempt)},
+           rolling.plan.hook_timeout}};
+}
+
+void act(const Model& model, const Rolling& rolling, const rolling::Effect& effect, Time now,
+         Decision& decision) {
+  switch (effect.deed) {
+    case rolling::Deed::drain:
+      decision.changes.emplace_back(store::EndpointWord{
+          destination_of(effect.address), store::Word::drain, person(rolling),
+          fmt::format("batch {} of {}", rolling::batch_number(rolling), rolling::batches(rolling)), now, {}});
+      break;
+    case rolling::Deed::take_back: {
+      rolling::Seen seen;
+      see_word(model, rolling, destination_of(effect.address), seen);
+      if (seen.ours) decision.changes.emplace_back(store::EndpointWordTaken{destination_of(effect.address)});
+      break;
+    }
+    case rolling::Deed::run_hook:
+      decision.hooks.push_back(hook_of(rolling, effect));
+      break;
+  }
+}
+
+void take_turn(const Model& model, Rolling rolling, rolling::Turn turn, const std::string& who, Time now,
+               Decision& decision) {
+  if (turn.state == rolling.state) return;
+  for (const auto& effect : turn.effects) act(model, rolling, effect, now, decision);
+  rolling.state = std::move(turn.state);
+  decision.changes.emplace_back(record_of(rolling));
+  for (auto& note : turn.notes)
+    decision.events.push_back({0, now, who, std::move(note.kind), rolling.plan.pool,
+                               fmt::format("{}: {}", rolling.plan.pool, note.text)});
+}
+
+// --- the start ---
+
+Result<std::vector<const config::Endpoint*>> ordered(const config::Pool& pool, const std::string& order,
+                                                     std::uint64_t chance) {
+  std::vector<const config::Endpoint*> endpoints;
+  for (const auto& endpoint : pool.endpoints) endpoints.push_back(&endpoint);
+  if (order == "weight") {
+    std::stable_sort(endpoints.begin(), endpoints.end(),
+                     [](const auto* a, const auto* b) { return a->weight < b->weight; });
+  } else if (order == "random") {
+    std::mt19937_64 source(chance);
+    std::shuffle(endpoints.begin(), endpoints.end(), source);
+  } else if (!order.empty() && order != "config") {
+    return Error{ErrorCode::invalid,
+                 fmt::format("'{}' is no order; expected config, weight or random", order)};
+  }
+  return endpoints;
+}
+
+Result<rolling::OnFailure> on_failure_of(const Request& request) {
+  const auto text = text_argument(request, "on-failure");
+  if (text.empty()) return rolling::OnFailure::stop;
+  for (const auto choice : {rolling::OnFailure::stop, rolling::OnFailure::rollback})
+    if (text == to_text(choice)) return choice;
+  return Error{ErrorCode::invalid, fmt::format("on-failure is stop or rollback, and not '{}'", text)};
+}
+
+// But for what an argument may get wrong.
+rolling::Plan simple_plan(const Request& request, const std::string& pool) {
+  rolling::Plan plan;
+  plan.pool = pool;
+  plan.hook = text_argument(request, "hook");
+  plan.grace = duration_argument(request, "grace").value_or(0ms);
+  plan.hook_timeout = duration_argument(request, "hook-timeout").value_or(hook_timeout_default);
+  plan.health_timeout = duration_argument(request, "health-timeout").value_or(health_timeout_default);
+  return plan;
+}
+
+Result<rolling::Plan> plan_of(const Request& request, const config::Pool& pool) {
+  auto plan = simple_plan(request, pool.name);
+  if (plan.hook_timeout <= 0ms) return Error{ErrorCode::invalid, "a hook needs some time: hook-timeout is 0"};
+  const auto attempts = number_argument(request, "attempts").value_or(1);
+  if (attempts == 0 || attempts > attempts_max)
+    return Error{ErrorCode::invalid, fmt::format("attempts are 1 to {}", attempts_max)};
+  plan.attempts = static_cast<unsigned>(attempts);
+  const auto on_failure = on_failure_of(request);
+  if (!on_failure) return on_failure.error();
+  plan.on_failure = *on_failure;
+  if (const auto text = text_argument(request, "batch"); !text.empty()) {
+    const auto batch = rolling::parse_batch(text, pool.endpoints.size());
+    if (!batch) return batch.error();
+    plan.batch = *batch;
+  }
+  if (const auto text = text_argument(request, "min-available"); !text.empty()) {
+    const auto least = rolling::parse_least(text);
+    if (!least) return least.error();
+    plan.least = *least;
+  }
+  return plan;
+}
+
+std::optional<Error> in_the_way(const Model& model, const config::Pool& pool) {
+  if (pool.endpoints.empty())
+    return Error{ErrorCode::refused, fmt::format("pool {} has no endpoints", pool.name)};
+  if (!model.running_rollings().contains(pool.name)) return {};
+  const auto& rolling = model.rollings().at(pool.name);
+  return Error{ErrorCode::refused, fmt::format("rolling {} of {} is {}: abort it, or wait for its end",
+                                               rolling.id, pool.name, to_text(rolling.state.phase))};
+}
+
+std::string start_text(const Rolling& rolling, bool checked) {
+  const auto& plan = rolling.plan;
+  return fmt::format(
+      "rolling {} of {}: {} endpoints in {} batches, {}{}", rolling.id, plan.pool,
+      rolling.state.endpoints.size(), rolling::batches(rolling),
+      plan.hook.empty() ? std::string("worked on by hand") : fmt::format("hook '{}'", plan.hook),
+      checked ? "" : "; the pool has no check: an endpoint comes back as soon as it was worked on");
+}
+
+// When each batch can be taken at the earliest.
+json::array schedule_of(Rolling rolling, Duration cached_for, Time now) {
+  json::array schedule;
+  auto& first = rolling.state.first;
+  for (Time at = now; first < rolling.state.endpoints.size(); first += rolling.plan.batch) {
+    schedule.push_back({{"at", to_text(at)},
+                        {"what", fmt::format("batch {}: {}", rolling::batch_number(rolling),
+                                             fmt::join(rolling::batch(rolling), ", "))}});
+    at += cached_for + rolling.plan.grace;
+  }
+  return schedule;
+}
+
+// --- status ---
+
+json::value time_or_null(std::optional<Time> time) {
+  return time ? json::value(to_text(*time)) : json::value(nullptr);
+}
+
+json::object endpoint_status(const rolling::Endpoint& endpoint) {
+  return {{"address", endpoint.address}, {"place", to_text(endpoint.place)},
+          {"since", to_text(endpoint.since)}, {"attempt", endpoint.attempt},
+          {"failures", endpoint.failures},    {"detail", endpoint.detail},
+          {"output", endpoint.output}};
+}
+
+json::object to_status(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
+  const auto& [id, by, started, plan, state] = rolling;
+  const bool holds = state.phase == rolling::Phase::holding;
+  const auto shortage = holds ? rolling::shortage(rolling, view_of(model, rolling, sight, now)) : std::nullopt;
+  json::array endpoints;
+  for (const auto& endpoint : state.endpoints) endpoints.push_back(endpoint_status(endpoint));
+  return {{"id", id},
+          {"pool", plan.pool},
+          {"by", by},
+          {"started", to_text(started)},
+          {"running", rolling::is_running(state.phase)},
+          {"phase", to_text(state.phase)},
+          {"since", to_text(state.since)},
+          {"hook", plan.hook},
+          {"batch", rolling::batch_number(rolling)},
+          {"batches", rolling::batches(rolling)},
+          {"batch_size", plan.batch},
+          {"on_failure", to_text(plan.on_failure)},
+          {"caches_until", to_text(state.caches_until)},
+          {"paused", time_or_null(state.paused)},
+          {"ending", state.ending ? json::value(to_text(*state.ending)) : json::value(nullptr)},
+          {"shortage", shortage.value_or("")},
+          {"reason", state.reason},
+          {"endpoints", std::move(endpoints)}};
+}
+
+Result<const Rolling*> find_rolling(const Model& model, const Request& request) {
+  const auto pool = text_argument(request, "pool");
+  const auto found = model.rollings().find(pool);
+  if (found != model.rollings().end()) return &found->second;
+  const auto configured = find_pool(model, pool);
+  if (!configured) return configured.error();
+  return Error{ErrorCode::not_found, fmt::format("{} has had no rolling", pool)};
+}
+
+// --- the end of a hook ---
+
+// What it has written, on one line.
+std::string kept_output(std::string output) {
+  for (char& c : output)
+    if (is_control(c)) c = ' ';
+  return printable(without_space_around(output), rolling::output_kept_max);
+}
+
+rolling::HookEnd hook_end_of(const HookRun& run, const Result<probe::ProgramEnd>& end) {
+  rolling::HookEnd result{run.address, run.attempt, false, {}, {}};
+  if (!end) {
+    result.detail = end.error().message;
+    return result;
+  }
+  config::Check check;  // what a program's end means is the same as with a check
+  check.timeout = run.program.timeout;
+  auto without_output = *end;
+  without_output.output.clear();
+  const auto judged = probe::judge(check, without_output, true);
+  result.success = judged && judged->success;
+  result.detail = judged ? judged->detail : judged.error().message;
+  result.output = kept_output(end->output);
+  return result;
+}
+
+}  // namespace
+
+const Proofs::Watch& Proofs::watch(const Whose& whose, const HealthKey& key, Time since, Time now) {
+  auto& watch = watches_[whose];
+  if (watch.since != since || watch.key != key) watch = {key, since, now};
+  return watch;
+}
+
+bool Proofs::take(const HealthKey& key, bool success) {
+  bool awaited = false;
+  for (auto& [whose, watch] : watches_) {
+    if (watch.key != key) continue;
+    awaited = true;
+    watch.successes = success && watch.has_begun ? watch.successes + 1 : 0;
+    watch.has_begun = true;
+  }
+  return awaited;
+}
+
+Result<Decision> start_rolling(const Model& model, const Request& request, RollingSight sight,
+                               std::uint64_t chance, Time now) {
+  const auto pool = find_pool(model, text_argument(request, "pool"));
+  if (!pool) return pool.error();
+  if (auto why = in_the_way(model, **pool)) return *std::move(why);
+  auto plan = plan_of(request, **pool);
+  if (!plan) return plan.error();
+  const auto endpoints = ordered(**pool, text_argument(request, "order"), chance);
+  if (!endpoints) return endpoints.error();
+  Rolling rolling{model.next_rolling_id(), request.who, now, *std::move(plan), {}};
+  rolling.state.since = now;
+  for (const auto* endpoint : *endpoints)
+    rolling.state.endpoints.push_back({to_text(endpoint->destination), rolling::Place::waiting, now, 0, 0, {}, {}});
+  const auto view = view_of(model, rolling, sight, now);
+  if (auto why = rolling::objection(rolling, view)) return *std::move(why);
+  Decision decision;
+  decision.changes = {record_of(rolling)};
+  auto text = start_text(rolling, (*pool)->check.has_value());
+  decision.events = {{0, now, request.who, "rolling.start", rolling.plan.pool, text}};
+  decision.reply = {{"id", rolling.id},
+                    {"pool", rolling.plan.pool},
+                    {"changed", true},
+                    {"text", std::move(text)},
+                    {"plan", schedule_of(rolling, view.cached_for, now)}};
+  return decision;
+}
+
+Result<Decision> say_to_rolling(const Model& model, const Request& request, rolling::Word word,
+                                RollingSight sight, Time now) {
+  const auto found = find_rolling(model, request);
+  if (!found) return found.error();
+  const Rolling& rolling = **found;
+  auto turn = rolling::obey(rolling, {word, text_argument(request, "reason")},
+                            view_of(model, rolling, sight, now), now);
+  if (!turn) return turn.error();
+  Decision decision;
+  take_turn(model, rolling, *std::move(turn), request.who, now, decision);
+  decision.reply = {{"id", rolling.id},
+                    {"pool", rolling.plan.pool},
+                    {"changed", true},
+                    {"text", decision.events.empty() ? "" : decision.events.front().text}};
+  return decision;
+}
+
+Decision due_rollings(const Model& model, RollingSight sight, Time now) {
+  Decision decision;
+  for (const auto& pool : model.running_rollings()) {
+    const auto& rolling = model.rollings().at(pool);
+    take_turn(model, rolling, rolling::tick(rolling, view_of(model, rolling, sight, now), now),
+              person(rolling), now, decision);
+  }
+  return decision;
+}
+
+Decision take_hook_end(const Model& model, const HookRun& run, const Result<probe::ProgramEnd>& end,
+                       Time now) {
+  Decision decision;
+  const auto found = model.rollings().find(run.pool);
+  if (found == model.rollings().end() || found->second.id != run.rolling) return decision;
+  const auto& rolling = found->second;
+  take_turn(model, rolling, rolling::take(rolling, hook_end_of(run, end), now), person(rolling), now,
+            decision);
+  return decision;
+}
+
+std::optional<Time> next_rolling(const Model& model, Time now) {
+  std::optional<Time> next;
+  for (const auto& pool : model.running_rollings()) {
+    const auto due = rolling::next_tick(model.rollings().at(pool), now);
+    if (due && (!next || *due < *next)) next = due;
+  }
+  return next;
+}
+
+Result<json::object> rollings_status(const Model& model, const Request& request, RollingSight sight,
+                                     Time now) {
+  json::array list;
+  if (request.arguments.contains("pool")) {
+    const auto found = find_rolling(model, request);
+    if (!found) return found.error();
+    list.push_back(to_status(model, **found, sight, now));
+  } else {
+    for (const auto& [pool, rolling] : model.rollings())
+      list.push_back(to_status(model, rolling, sight, now));
+  }
+  return json::object{{"now", to_text(now)}, {"rollings", std::move(list)}};
+}
+
+}  // namespace sluice::control

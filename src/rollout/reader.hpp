@@ -1,0 +1,38 @@
+// What records have in common: members of a JSON object as values.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/value_to.hpp>
+
+#include "base/clock.hpp"
+
+namespace sluice::rollout {
+
+inline std::int64_t number(Time time) { return time.time_since_epoch().count(); }
+
+// Reads members; throws what Boost.JSON throws when one is missing or of another kind.
+struct Reader {
+  const boost::json::object& members;
+
+  template <class T>
+  T get(const char* name) const {
+    return boost::json::value_to<T>(members.at(name));
+  }
+  Duration duration(const char* name) const { return Duration(get<std::int64_t>(name)); }
+  Time time(const char* name) const { return Time(duration(name)); }
+  template <class Values>
+  auto one_of(const char* name, const Values& values) const {
+    const auto text = get<std::string>(name);
+    for (const auto value : values)
+      if (text == to_text(value)) return value;
+    throw std::invalid_argument(fmt::format("{} '{}' is not known", name, text));
+  }
+};
+
+}  // namespace sluice::rollout
