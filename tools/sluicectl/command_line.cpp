@@ -86,7 +86,8 @@ Positional positional_of(const Param& param) {
 
 // Of what there is now: of one name or of all, once or again and again.
 bool is_listing(const CommandRow& row) {
-  return row.id == CommandId::status || row.id == CommandId::rollout_status;
+  return row.id == CommandId::status || row.id == CommandId::rollout_status ||
+         row.id == CommandId::rolling_status;
 }
 
 Command command_of(const CommandRow& row) {

@@ -24,6 +24,9 @@ std::string render_status(const boost::json::value& reply, Style style);
 // How far rollouts are.
 std::string render_rollouts(const boost::json::value& reply, Style style);
 
+// How far rolling upgrades are.
+std::string render_rollings(const boost::json::value& reply, Style style);
+
 // Each event is a line; nothing for none.
 std::string render_events(const boost::json::value& reply, Style style);
 

@@ -104,6 +104,10 @@ void show_rollouts(const json::value& reply, bool as_json, Style style) {
   print(as_json ? pretty(reply) : render_rollouts(reply, style));
 }
 
+void show_rollings(const json::value& reply, bool as_json, Style style) {
+  print(as_json ? pretty(reply) : render_rollings(reply, style));
+}
+
 // Until Ctrl-C. A daemon that goes away is waited for: a restart is when one wants to watch.
 ExitCode watch(const Invocation& invocation, const ApiCall& call, Style style, Show show) {
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
@@ -245,6 +249,9 @@ ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style)
     case CommandId::rollout_status:
       return call.watch ? watch(invocation, call, style, show_rollouts)
                         : run_read(invocation, call, style, show_rollouts);
+    case CommandId::rolling_status:
+      return call.watch ? watch(invocation, call, style, show_rollings)
+                        : run_read(invocation, call, style, show_rollings);
     case CommandId::rollout_history:
       return run_read(invocation, call, style, show_rollouts);
     case CommandId::events:
@@ -279,6 +286,10 @@ ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style)
     case CommandId::rollout_promote:
     case CommandId::rollout_abort:
     case CommandId::rollout_undo:
+    case CommandId::rolling_start:
+    case CommandId::rolling_pause:
+    case CommandId::rolling_resume:
+    case CommandId::rolling_abort:
     case CommandId::reload:
       return run_change(invocation, call, style);
   }

@@ -102,7 +102,7 @@ TEST_CASE("words and what they mean") {
       {"nothing",
        {},
        "2: sluicectl: a command is missing; expected one of: status, weight, endpoint, explain, check, "
-       "canary, bluegreen, rollout, events, "
+       "canary, bluegreen, rollout, rolling, events, "
        "reload, version, metrics, config"},
       {"half a command",
        {"weight"},
@@ -225,7 +225,7 @@ Words typed(const control::CommandRow& row) {
   }
   for (const auto& param : row.params) {
     if (!param.required && row.id != control::CommandId::status &&
-        row.id != control::CommandId::rollout_status)
+        row.id != control::CommandId::rollout_status && row.id != control::CommandId::rolling_status)
       words.push_back("--" + std::string(param.name));
     switch (param.type) {
       case control::ParamType::text:

@@ -101,6 +101,8 @@ std::string show(const Saved& saved) {
   }
   for (const auto& [id, steer, record] : saved.rollouts)
     text += fmt::format("rollout {} of {}: {}\n", id, steer, record);
+  for (const auto& [id, pool, record] : saved.rollings)
+    text += fmt::format("rolling {} of {}: {}\n", id, pool, record);
   return text;
 }
 
@@ -148,6 +150,7 @@ const std::vector<Change> example_changes = {
                   std::nullopt},
     RolloutRecord{1, "www.shop.example.", "{\"phase\": \"arming\"}"},
     RolloutRecord{2, "api.shop.example.", "{}"},
+    RollingRecord{1, "v1", "{\"phase\": \"holding\"}"},
 };
 
 }  // namespace
@@ -230,7 +233,8 @@ TEST_CASE("a change replaces or takes back what was there") {
         "at 2027-01-15T08:01:30.000Z 192.0.2.10 up for ever by ana () since 2027-01-15T08:00:21.000Z\n"
         "at 2027-01-15T08:01:35.000Z 192.0.2.10 undrain for ever by ana () since 2027-01-15T08:00:21.000Z\n"
         "rollout 1 of www.shop.example.: {\"phase\": \"arming\"}\n"
-        "rollout 2 of api.shop.example.: {}\n");
+        "rollout 2 of api.shop.example.: {}\n"
+        "rolling 1 of v1: {\"phase\": \"holding\"}\n");
 }
 
 TEST_CASE("two stores have different sticky keys") {
@@ -430,7 +434,8 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
     before = show(store);
   }
   alter(folder.file("sluice.db"),
-        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP INDEX health_events;"
+        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings;"
+        "DROP INDEX health_events;"
         "PRAGMA user_version = 1");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
@@ -463,13 +468,24 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
   std::string before;
   {
     auto store = open_store(folder.state());
-    REQUIRE(commit(store, example_changes, {"first"}));
+    REQUIRE(commit(store, {example_changes.begin(), example_changes.end() - 1}, {"first"}));
     before = show(store);
   }
-  alter(folder.file("sluice.db"), "DROP INDEX health_events; PRAGMA user_version = 3");
+  alter(folder.file("sluice.db"), "DROP INDEX health_events; DROP TABLE rollings; PRAGMA user_version = 3");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
   REQUIRE(commit(store, {}, {"second"}));
+}
+
+TEST_CASE("rollings: the newest of each pool counts, and the oldest go") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  REQUIRE(commit(
+      store, {RollingRecord{1, "old", "a"}, RollingRecord{2, "v1", "b"}, RollingRecord{3, "v1", "c"}}));
+  REQUIRE(commit(store, {RollingRecord{3, "v1", "d"}}));
+  CHECK(show(*store.load()) == "rolling 1 of old: a\nrolling 3 of v1: d\n");
+  REQUIRE(commit(store, {RollingRecord{rollouts_max + 4, "new", "e"}}));
+  CHECK(store.load()->rollings.size() == 3);
 }
 
 TEST_CASE("a parent folder that is missing is not made up") {
