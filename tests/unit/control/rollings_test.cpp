@@ -1,0 +1,301 @@
+// Rolling upgrades over the model, with a clock of our own: the words that they say, what counts as healthy,
+// what they are refused, and that nothing but the store's changes is needed to go on.
+#include "control/rollings.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "control/words.hpp"
+#include "support.hpp"
+
+namespace sluice::control {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A director without its thread.
+struct World {
+  World() { probe(true); }
+
+  void probe(const std::string& endpoint, bool healthy) {
+    for (const auto& pool : model->config().pools)
+      for (const auto& one : pool.endpoints)
+        if (pool.check && to_text(one.destination) == endpoint) {
+          const auto key = health_key(probe::target_of(one, *model->config().find_check(*pool.check)));
+          model->apply_probe(key, {healthy, "given", Duration{1}, {}, 1, true}, now);
+          proofs.take(key, healthy);
+        }
+    settle();
+  }
+  void probe(bool healthy) {
+    for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "2001:db8::10", "192.0.2.20"})
+      probe(endpoint, healthy);
+  }
+  RollingSight sight() { return {proofs, hooks}; }
+  void carry_out(const Decision& decision) {
+    for (const auto& change : decision.changes) {
+      model->apply(change);
+      kept.push_back(change);
+    }
+    for (const auto& event : decision.events) events.push_back(event.kind);
+    for (const auto& run : decision.hooks) {
+      hooks.insert(key_of(run));
+      runs.push_back(run);
+    }
+  }
+  void settle() {
+    for (auto due = due_rollings(*model, sight(), now); !due.changes.empty();
+         due = due_rollings(*model, sight(), now))
+      carry_out(due);
+  }
+  void pass(Duration time) {
+    now += time;
+    settle();
+  }
+  Result<Decision> start(std::string_view arguments = R"({"pool": "v1", "hook": "deploy"})") {
+    auto decision =
+        start_rolling(*model, request(CommandId::rolling_start, arguments), sight(), 7, now);
+    if (decision) carry_out(*decision);
+    settle();
+    return decision;
+  }
+  Result<Decision> say(rolling::Word word) {
+    auto decision = say_to_rolling(*model, request(CommandId::rolling_abort, R"({"pool": "v1"})"), word,
+                                   sight(), now);
+    if (decision) carry_out(*decision);
+    settle();
+    return decision;
+  }
+  void end_hook(const Result<probe::ProgramEnd>& end) {
+    hooks.erase(key_of(runs.back()));
+    carry_out(take_hook_end(*model, runs.back(), end, now));
+    settle();
+  }
+  void prove(const std::string& endpoint) {
+    probe(endpoint, true);
+    probe(endpoint, true);
+  }
+  // What kill -9 leaves is the store.
+  void restart() {
+    Model fresh(parsed(config_text));
+    for (const auto& change : kept) fresh.apply(change);
+    model.emplace(std::move(fresh));
+    hooks.clear();
+    proofs = {};
+    probe(true);
+  }
+  std::string drained() const {
+    std::string text;
+    for (const auto& [destination, word] : model->words())
+      text += fmt::format("{}{} by {}", text.empty() ? "" : ", ", to_text(destination), word.by);
+    return text;
+  }
+  const rolling::Rolling& rolling() const { return model->rollings().at("v1"); }
+  std::string state() const {
+    return fmt::format("{} {}", to_text(rolling().state.phase),
+                       to_text(rolling().state.endpoints[rolling().state.first].place));
+  }
+
+  Time now = at(0);
+  std::optional<Model> model{Model(parsed(config_text))};
+  Proofs proofs;
+  Hooks hooks;
+  std::vector<HookRun> runs;
+  std::vector<store::Change> kept;
+  std::vector<std::string> events;
+};
+
+const probe::ProgramEnd good{probe::Ending::exited, 0, "all\nwell\n", 5ms};
+
+// From the start of a batch until its endpoint is back.
+void upgrade(World& world, const std::string& endpoint) {
+  CHECK(world.drained() == endpoint + " by rolling 1");
+  world.pass(30s);
+  world.end_hook(good);
+  world.prove(endpoint);
+}
+
+TEST_CASE("a rolling drains, runs the hook, and takes the drain back, endpoint by endpoint") {
+  World world;
+  const auto begun = world.start();
+  REQUIRE(begun.has_value());
+  CHECK(begun->reply.at("text") == "rolling 1 of v1: 3 endpoints in 3 batches, hook 'deploy'");
+  CHECK(world.state() == "emptying drained");
+  world.pass(29s);
+  CHECK(world.runs.empty());
+  world.pass(1s);
+  REQUIRE(world.runs.size() == 1);
+  CHECK(world.runs[0].program.arguments == std::vector<std::string>{"/bin/sh", "-c", "deploy"});
+  CHECK(world.runs[0].program.environment ==
+        std::vector<std::string>{"ADDRESS=192.0.2.10", "POOL=v1", "ROLLOUT=1", "ATTEMPT=1"});
+  CHECK(world.runs[0].program.timeout == 5min);
+  world.end_hook(good);
+  CHECK(world.rolling().state.endpoints[0].output == "all well");
+  CHECK(world.state() == "working proving");
+  world.prove("192.0.2.10");
+  upgrade(world, "192.0.2.11");
+  upgrade(world, "2001:db8::10");
+  CHECK(world.state() == "done returned");
+  CHECK(world.drained().empty());
+  CHECK(world.model->running_rollings().empty());
+}
+
+TEST_CASE("healthy is who was probed after the hook ended") {
+  World world;
+  REQUIRE(world.start().has_value());
+  world.pass(30s);
+  world.probe("192.0.2.10", true);
+  world.end_hook(good);
+  CHECK(world.state() == "working proving");
+  world.probe("192.0.2.10", true);  // this one may have begun before
+  CHECK(world.state() == "working proving");
+  world.probe("192.0.2.10", false);
+  CHECK(world.state() == "working proving");
+  world.probe("192.0.2.10", true);
+  CHECK(world.state() == "emptying drained");
+  CHECK(world.drained() == "192.0.2.11 by rolling 1");
+}
+
+TEST_CASE("a restart after each transition ends the same") {
+  for (int crash = 0; crash < 6; ++crash) {
+    CAPTURE(crash);
+    World world;
+    int step = 0;
+    const auto crash_here = [&] {
+      if (step++ == crash) world.restart();
+    };
+    REQUIRE(world.start().has_value());
+    crash_here();
+    CHECK(world.drained() == "192.0.2.10 by rolling 1");
+    world.pass(30s);
+    crash_here();
+    REQUIRE(world.state() == "working hooking");
+    CHECK(world.hooks.size() == 1);
+    world.end_hook(good);
+    crash_here();
+    CHECK(world.state() == "working proving");
+    world.prove("192.0.2.10");
+    crash_here();
+    upgrade(world, "192.0.2.11");
+    crash_here();
+    upgrade(world, "2001:db8::10");
+    crash_here();
+    CHECK(world.state() == "done returned");
+    CHECK(world.drained().empty());
+    CHECK(world.runs.size() == (crash == 1 ? 4U : 3U));
+  }
+}
+
+TEST_CASE("how a hook ends") {
+  struct Row {
+    const char* what;
+    Result<probe::ProgramEnd> end;
+    const char* reason;
+  };
+  const Row rows[] = {
+      {"status", probe::ProgramEnd{probe::Ending::exited, 3, "no disk", 5ms},
+       "192.0.2.10: hook: exit status 3"},
+      {"timeout", probe::ProgramEnd{probe::Ending::timed_out, 0, "", 5min},
+       "192.0.2.10: hook: timeout after 5m"},
+      {"signal", probe::ProgramEnd{probe::Ending::killed, 9, "", 5ms},
+       "192.0.2.10: hook: killed by signal 9 (Killed)"},
+      {"no runner", Error{ErrorCode::unavailable, "there is none"}, "192.0.2.10: hook: there is none"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    World world;
+    REQUIRE(world.start().has_value());
+    world.pass(30s);
+    world.end_hook(row.end);
+    CHECK(world.state() == "failed failed");
+    CHECK(world.rolling().state.reason == row.reason);
+    CHECK(world.drained() == "192.0.2.10 by rolling 1");
+    REQUIRE(world.say(rolling::Word::abort).has_value());
+    CHECK(world.state() == "aborted failed");
+    CHECK(world.drained() == "192.0.2.10 by rolling 1");
+  }
+}
+
+TEST_CASE("an operator's word about an endpoint wins") {
+  World world;
+  REQUIRE(world.start(R"({"pool": "v1", "hook": "deploy", "min-available": "1"})").has_value());
+  const auto said = say_word(*world.model, request(CommandId::endpoint_up, R"({"address": "192.0.2.10"})"),
+                             store::Word::up, world.now);
+  REQUIRE(said.has_value());
+  world.carry_out(*said);
+  world.settle();
+  CHECK(world.rolling().state.endpoints[0].detail == "it is held up by root");
+  CHECK(world.drained() == "192.0.2.10 by root, 192.0.2.11 by rolling 1");
+  REQUIRE(world.say(rolling::Word::abort).has_value());
+  CHECK(world.drained() == "192.0.2.10 by root");
+}
+
+TEST_CASE("a pool that the config has no more ends its rolling, and its words are taken back") {
+  World world;
+  REQUIRE(world.start().has_value());
+  auto text = config_text;
+  text.replace(text.find("[pool.v1]"), 9, "[pool.v7]");
+  text.replace(text.find("{ v1 = 95"), 9, "{ v7 = 95");
+  world.model->replace_config(parsed(text), world.now);
+  world.settle();
+  CHECK(world.model->running_rollings().empty());
+  CHECK(world.drained().empty());
+}
+
+TEST_CASE("what cannot be rolled is refused") {
+  struct Row {
+    const char* what;
+    const char* arguments;
+    const char* error;
+  };
+  const Row rows[] = {
+      {"another pool", R"({"pool": "v3"})", "there is no pool 'v3'; did you mean 'v1'?"},
+      {"an order", R"({"pool": "v1", "order": "size"})",
+       "'size' is no order; expected config, weight or random"},
+      {"a batch", R"({"pool": "v1", "batch": "none"})",
+       "'none' is no batch; expected a number of endpoints, or a part such as 25%"},
+      {"a least", R"({"pool": "v1", "min-available": "most"})",
+       "'most' is no least; expected a number of endpoints, or a part such as 50%"},
+      {"attempts", R"({"pool": "v1", "attempts": 0})", "attempts are 1 to 100"},
+      {"on failure", R"({"pool": "v1", "on-failure": "cry"})", "on-failure is stop or rollback, and not 'cry'"},
+      {"no time", R"({"pool": "v1", "hook-timeout": "0s"})", "a hook needs some time: hook-timeout is 0"},
+      {"a single endpoint", R"({"pool": "v2"})",
+       "without 192.0.2.20 there would be 0 healthy endpoints left, with 0 % of the weight; all others, and "
+       "one at least, are wanted"},
+  };
+  World world;
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    const auto refused = world.start(row.arguments);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().message == row.error);
+  }
+  CHECK(world.start(R"({"pool": "v2", "min-available": "0"})").has_value());
+  CHECK(world.start().has_value());
+  const auto twice = world.start();
+  REQUIRE_FALSE(twice.has_value());
+  CHECK(twice.error().message == "rolling 2 of v1 is emptying: abort it, or wait for its end");
+}
+
+TEST_CASE("the status of rollings") {
+  World world;
+  const auto of = [&](std::string_view arguments) {
+    return rollings_status(*world.model, request(CommandId::rolling_status, arguments), world.sight(),
+                           world.now);
+  };
+  CHECK(of(R"({"pool": "v1"})").error().message == "v1 has had no rolling");
+  REQUIRE(world.start(R"({"pool": "v1", "order": "weight"})").has_value());
+  world.probe("192.0.2.11", false);
+  const auto status = of("{}");
+  REQUIRE(status.has_value());
+  const auto& rolling = status->at("rollings").at(0).as_object();
+  CHECK(rolling.at("phase") == "holding");
+  CHECK(rolling.at("batches") == 3);
+  CHECK(rolling.at("shortage") ==
+        "without 192.0.2.10 there would be 1 healthy endpoint left, with 33.33 % of the weight; all others, "
+        "and one at least, are wanted; 192.0.2.11 is down (given)");
+  CHECK(rolling.at("endpoints").at(0).at("place") == "waiting");
+}
+
+}  // namespace
+}  // namespace sluice::control

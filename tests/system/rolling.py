@@ -1,0 +1,171 @@
+"""A rolling upgrade by the real daemon: real web servers are restarted one by one by a hook, and no client notices."""
+
+import json
+import os
+import socket
+import threading
+
+from harness import Nginx, Sluice, expect, expect_equal, free_port, poll, test
+from queries import Asker, question
+
+ADDRESSES = ("127.0.1.1", "127.0.1.2", "127.0.1.3")
+WWW = question("www.shop.example", "A")
+REQUEST = b"GET /healthz HTTP/1.0\r\n\r\n"
+
+
+def config(port):
+    return f"""
+[check.web]
+type = "http"
+path = "/healthz"
+port = {port}
+interval = "200ms"
+timeout = "150ms"
+rise = 2
+fall = 2
+hold_down = "0s"
+[pool.v1]
+check = "web"
+endpoints = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]
+[steer."www.shop.example"]
+pools = {{ v1 = 1 }}
+ttl = "1s"
+"""
+
+
+class Deployer(threading.Thread):
+    """Restarts web servers for the hook, which asks for it by one pipe and waits at another. A hook's own processes end with it, as
+    those of a service manager do not."""
+
+    def __init__(self, sandbox, servers):
+        super().__init__(daemon=True)
+        self.servers = servers
+        self.asked, self.done = sandbox.path("asked"), sandbox.path("done")
+        os.mkfifo(self.asked)
+        os.mkfifo(self.done)
+        self.runs = []  # (address, attempt, pool, rollout)
+        self.hook = sandbox.write("hook", f"""#!/bin/sh
+echo "$ADDRESS $ATTEMPT $POOL $ROLLOUT" >{self.asked}
+read -r reply <{self.done}
+echo "$reply"
+[ "$reply" = restarted ]
+""")
+        os.chmod(self.hook, 0o755)
+        self.verdicts = {}  # address -> what the hook says of it instead
+        self.start()
+
+    def run(self):
+        while True:
+            with open(self.asked, encoding="ascii") as pipe:
+                words = pipe.read().split()
+            self.runs.append(tuple(words))
+            reply = self.verdicts.get(words[0], "restarted")
+            if reply == "restarted":
+                self.servers[words[0]].kill()
+                self.servers[words[0]].start()
+            if reply == "silence":
+                continue
+            with open(self.done, "w", encoding="ascii") as pipe:
+                pipe.write(reply + "\n")
+
+
+class Client(threading.Thread):
+    """Asks for the name and connects anew, again and again, keeping no answer for longer than its request takes."""
+
+    def __init__(self, dns_port, port):
+        super().__init__(daemon=True)
+        self.dns_port, self.port = dns_port, port
+        self.requests, self.failures = 0, []
+        self.ended = threading.Event()
+        self.start()
+
+    def run(self):
+        with Asker(self.dns_port) as asker:
+            while not self.ended.is_set():
+                address = asker.addresses(WWW)[0]
+                self.requests += 1
+                try:
+                    self.fetch(address)
+                except OSError as failure:
+                    self.failures.append(f"{address}: {failure}")
+
+    def fetch(self, address):
+        with socket.create_connection((address, self.port), timeout=2) as connection:
+            connection.sendall(REQUEST)
+            reply = b""
+            while chunk := connection.recv(4096):
+                reply += chunk
+        if b" 200 " not in reply:
+            raise OSError(f"{len(reply)} octets instead of a reply")
+
+    def end(self):
+        self.ended.set()
+        self.join()
+
+
+def start(sandbox):
+    port = free_port(("127.0.0.1",) + ADDRESSES)
+    servers = {address: Nginx(sandbox, address, port) for address in ADDRESSES}
+    for server in servers.values():
+        server.start()
+    sluice = Sluice(sandbox, config(port))
+    sluice.start()
+    poll("all endpoints up", lambda: all(sluice.endpoint(address)["health"] == "up" for address in ADDRESSES))
+    return sluice, Deployer(sandbox, servers), port
+
+
+def rolling(sluice):
+    return json.loads(sluice.ctl("--json", "rolling", "status", "v1"))["rollings"][0]
+
+
+def places(sluice):
+    return [endpoint["place"] for endpoint in rolling(sluice)["endpoints"]]
+
+
+def await_phase(sluice, phase):
+    poll(f"a rolling that is {phase}", lambda: rolling(sluice)["phase"] == phase)
+
+
+def words(sluice):
+    return [event["kind"] for event in sluice.events() if event["kind"].startswith("rolling.")]
+
+
+@test
+def a_rolling_upgrade_fails_no_request(sandbox):
+    sluice, deployer, port = start(sandbox)
+    client = Client(sluice.port, port)
+    sluice.ctl("rolling", "start", "v1", "--hook", deployer.hook, "--batch", "1")
+    await_phase(sluice, "done")
+    client.end()
+    sandbox.note(f"{client.requests} requests, {len(client.failures)} failed")
+    expect_equal("failed requests", client.failures, [])
+    expect(client.requests > 100, f"only {client.requests} requests")
+    expect_equal("hooks", deployer.runs, [(address, "1", "v1", "1") for address in ADDRESSES])
+    expect_equal("output kept", [endpoint["output"] for endpoint in rolling(sluice)["endpoints"]], ["restarted"] * 3)
+    step = ["rolling.drain", "rolling.empty", "rolling.hook", "rolling.hooked", "rolling.return"]
+    expect_equal("events", words(sluice), ["rolling.start"] + step * 3 + ["rolling.done"])
+
+
+@test
+def a_failed_hook_stops_and_is_tried_again_over_a_kill_9(sandbox):
+    sluice, deployer, _ = start(sandbox)
+    refused = sluice.run_ctl("rolling", "start", "v1", "--batch", "3")
+    expect_equal("exit code of a batch of all", refused.returncode, 1)
+    deployer.verdicts["127.0.1.1"] = "broken"
+    sluice.ctl("rolling", "start", "v1", "--hook", deployer.hook)
+    await_phase(sluice, "failed")
+    expect("127.0.1.1: hook: exit status 1" in rolling(sluice)["reason"], rolling(sluice)["reason"])
+    expect_equal("output kept", rolling(sluice)["endpoints"][0]["output"], "broken")
+    deployer.verdicts["127.0.1.1"] = "silence"
+    sluice.ctl("rolling", "resume", "v1")
+    poll("a second attempt", lambda: len(deployer.runs) == 2)
+    deployer.verdicts.clear()
+    sluice.process.kill()
+    sluice.start()
+    poll("a third attempt", lambda: len(deployer.runs) == 3)
+    poll("one that is through", lambda: places(sluice)[0] == "returned")
+    expect_equal("attempts", [run[:2] for run in deployer.runs[:3]], [("127.0.1.1", number) for number in "123"])
+    sluice.ctl("rolling", "abort", "v1", "--reason", "enough")
+    await_phase(sluice, "aborted")
+    words_left = [endpoint["word"] for pool in sluice.status()["pools"] for endpoint in pool["endpoints"] if endpoint.get("word")]
+    expect_equal("words about endpoints at the end", words_left, [])
