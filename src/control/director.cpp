@@ -294,7 +294,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   asio::system_timer rollout_timer_;  // of the next one that is due
 
   Proofs proofs_;
-  Hooks hooks_;  // that run
+  Hooks hooks_;                // that run
   bool rollings_run_ = false;  // carry_out() is called by it, and calls it
   asio::system_timer rolling_timer_;
 

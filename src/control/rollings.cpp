@@ -52,7 +52,8 @@ std::string condition_of(const rolling::Seen& seen, const Watched* watched, bool
   if (watched == nullptr) return "not checked";
   if (climbs) return "in its slow start";
   const auto& detail = watched->state.last.detail;
-  return fmt::format("{}{}", health::to_text(watched->state.verdict), detail.empty() ? "" : " (" + detail + ")");
+  return fmt::format("{}{}", health::to_text(watched->state.verdict),
+                     detail.empty() ? "" : " (" + detail + ")");
 }
 
 rolling::Seen see(const Model& model, const Rolling& rolling, const config::Pool& pool, std::size_t index,
@@ -139,8 +140,12 @@ void act(const Model& model, const Rolling& rolling, const rolling::Effect& effe
   switch (effect.deed) {
     case rolling::Deed::drain:
       decision.changes.emplace_back(store::EndpointWord{
-          destination_of(effect.address), store::Word::drain, person(rolling),
-          fmt::format("batch {} of {}", rolling::batch_number(rolling), rolling::batches(rolling)), now, {}});
+          destination_of(effect.address),
+          store::Word::drain,
+          person(rolling),
+          fmt::format("batch {} of {}", rolling::batch_number(rolling), rolling::batches(rolling)),
+          now,
+          {}});
       break;
     case rolling::Deed::take_back: {
       rolling::Seen seen;
@@ -264,7 +269,7 @@ json::value time_or_null(std::optional<Time> time) {
 }
 
 json::object endpoint_status(const rolling::Endpoint& endpoint) {
-  return {{"address", endpoint.address}, {"place", to_text(endpoint.place)},
+  return {{"address", endpoint.address},      {"place", to_text(endpoint.place)},
           {"since", to_text(endpoint.since)}, {"attempt", endpoint.attempt},
           {"failures", endpoint.failures},    {"detail", endpoint.detail},
           {"output", endpoint.output}};
@@ -273,7 +278,8 @@ json::object endpoint_status(const rolling::Endpoint& endpoint) {
 json::object to_status(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
   const auto& [id, by, started, plan, state] = rolling;
   const bool holds = state.phase == rolling::Phase::holding;
-  const auto shortage = holds ? rolling::shortage(rolling, view_of(model, rolling, sight, now)) : std::nullopt;
+  const auto shortage =
+      holds ? rolling::shortage(rolling, view_of(model, rolling, sight, now)) : std::nullopt;
   json::array endpoints;
   for (const auto& endpoint : state.endpoints) endpoints.push_back(endpoint_status(endpoint));
   return {{"id", id},
@@ -362,7 +368,8 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   Rolling rolling{model.next_rolling_id(), request.who, now, *std::move(plan), {}};
   rolling.state.since = now;
   for (const auto* endpoint : *endpoints)
-    rolling.state.endpoints.push_back({to_text(endpoint->destination), rolling::Place::waiting, now, 0, 0, {}, {}});
+    rolling.state.endpoints.push_back(
+        {to_text(endpoint->destination), rolling::Place::waiting, now, 0, 0, {}, {}});
   const auto view = view_of(model, rolling, sight, now);
   if (auto why = rolling::objection(rolling, view)) return *std::move(why);
   Decision decision;

@@ -28,7 +28,7 @@ class Proofs {
 
   struct Watch {
     HealthKey key;
-    Time since{}, at{};     // of the endpoint's place; when we began to look
+    Time since{}, at{};      // of the endpoint's place; when we began to look
     bool has_begun = false;  // the first result has come
     unsigned successes = 0;  // in a row, of probes that began later than `since`
   };
@@ -68,7 +68,8 @@ Result<Decision> say_to_rolling(const Model& model, const Request& request, roll
 Decision due_rollings(const Model& model, RollingSight sight, Time now);
 
 // What the end of a hook comes to; an error when it could not be run.
-Decision take_hook_end(const Model& model, const HookRun& run, const Result<probe::ProgramEnd>& end, Time now);
+Decision take_hook_end(const Model& model, const HookRun& run, const Result<probe::ProgramEnd>& end,
+                       Time now);
 
 // When to look again.
 std::optional<Time> next_rolling(const Model& model, Time now);

@@ -110,7 +110,7 @@ void leave_batch(Making& making, bool taken) {
 
 struct Capacity {
   double total = 0, batch = 0, left = 0;
-  std::size_t count = 0;                // of those that are left
+  std::size_t count = 0;                 // of those that are left
   std::vector<std::string> unavailable;  // beside the batch: "192.0.2.1 is down"
 };
 
@@ -152,10 +152,11 @@ std::optional<std::string> shortage_at(const Rolling& rolling, const View& view,
     if (endpoints[i].place != Place::left) out.insert(endpoints[i].address);
   const auto found = capacity(view, out);
   if (is_enough(found, rolling.plan.least)) return {};
-  return fmt::format("without {} there would be {} healthy endpoint{} left, with {:.4g} % of the weight; {}{}{}",
-                     fmt::join(out, ", "), found.count, found.count == 1 ? "" : "s",
-                     found.total > 0 ? 100 * found.left / found.total : 0, wanted(rolling.plan.least),
-                     found.unavailable.empty() ? "" : "; ", fmt::join(found.unavailable, ", "));
+  return fmt::format(
+      "without {} there would be {} healthy endpoint{} left, with {:.4g} % of the weight; {}{}{}",
+      fmt::join(out, ", "), found.count, found.count == 1 ? "" : "s",
+      found.total > 0 ? 100 * found.left / found.total : 0, wanted(rolling.plan.least),
+      found.unavailable.empty() ? "" : "; ", fmt::join(found.unavailable, ", "));
 }
 
 // --- the end ---
@@ -187,9 +188,9 @@ void finish(Making& making, Phase phase, std::string reason) {
   making.go_on(phase);
   making.state().paused.reset();
   making.state().reason = std::move(reason);
-  making.note(phase == Phase::done ? "rolling.done" : "rolling.end",
-              with_reason(fmt::format("{}: {}", to_text(phase), summary(making.state())),
-                          making.state().reason));
+  making.note(
+      phase == Phase::done ? "rolling.done" : "rolling.end",
+      with_reason(fmt::format("{}: {}", to_text(phase), summary(making.state())), making.state().reason));
 }
 
 void end_batch(Making& making) {
@@ -230,8 +231,8 @@ void prove(Making& making, Endpoint& endpoint) {
 
 // The hook may have done its work or not when we were killed.
 void meet_lost_hook(Making& making, Endpoint& endpoint) {
-  making.note("rolling.lost", fmt::format("the end of the hook for {} was not seen: it runs again",
-                                          endpoint.address));
+  making.note("rolling.lost",
+              fmt::format("the end of the hook for {} was not seen: it runs again", endpoint.address));
   run_hook(making, endpoint);
 }
 
@@ -330,8 +331,9 @@ void begin_to_empty(Making& making) {
   if (is_over(making.batch())) return end_batch(making);
   making.state().caches_until = making.now + making.view.cached_for + making.plan().grace;
   making.go_on(Phase::emptying);
-  making.note("rolling.empty", fmt::format("caches may hold {} until {}", fmt::join(batch(making.rolling), ", "),
-                                           sluice::to_text(making.state().caches_until)));
+  making.note("rolling.empty",
+              fmt::format("caches may hold {} until {}", fmt::join(batch(making.rolling), ", "),
+                          sluice::to_text(making.state().caches_until)));
 }
 
 // Nothing has been done to the batch yet: it can be of help.
@@ -418,9 +420,9 @@ void abort(Making& making, std::string reason) {
   if (making.plan().hook.empty()) take_work(making);
   for (auto& endpoint : making.batch())
     if (endpoint.place == Place::resting) making.put(endpoint, Place::failed, endpoint.detail);
-  making.note("rolling.abort",
-              with_reason("no other batch is begun; what is drained comes back when it is healthy",
-                          state.reason));
+  making.note(
+      "rolling.abort",
+      with_reason("no other batch is begun; what is drained comes back when it is healthy", state.reason));
 }
 
 Error makes_no_sense(const Rolling& rolling, Word word) {
@@ -550,11 +552,15 @@ Turn take(const Rolling& rolling, const HookEnd& end, Time now) {
     endpoint.output = end.output;
     if (!end.success) ++endpoint.failures;
     const bool again = endpoint.failures < making.plan().attempts && !making.state().ending;
-    making.put(endpoint, end.success ? Place::proving : again ? Place::resting : Place::failed,
+    making.put(endpoint,
+               end.success ? Place::proving
+               : again     ? Place::resting
+                           : Place::failed,
                "hook: " + end.detail);
-    making.note(end.success ? "rolling.hooked" : "rolling.hook_failed",
-                with_reason(fmt::format("the hook for {}, attempt {}: {}", end.address, end.attempt, end.detail),
-                            end.output));
+    making.note(
+        end.success ? "rolling.hooked" : "rolling.hook_failed",
+        with_reason(fmt::format("the hook for {}, attempt {}: {}", end.address, end.attempt, end.detail),
+                    end.output));
   }
   return std::move(making.turn);
 }

@@ -75,10 +75,10 @@ struct Least {
 // What was asked for; does not change.
 struct Plan {
   std::string pool;
-  std::string hook;           // empty: a person does the work, and says `resume`
-  std::size_t batch = 1;      // endpoints at once
+  std::string hook;            // empty: a person does the work, and says `resume`
+  std::size_t batch = 1;       // endpoints at once
   std::optional<Least> least;  // none: all that are not in the batch, and one of them at least
-  Duration grace{};           // beyond the TTL, for caches that keep answers longer
+  Duration grace{};            // beyond the TTL, for caches that keep answers longer
   Duration hook_timeout{};
   Duration health_timeout{};
   unsigned attempts = 1;  // of the hook, by endpoint
@@ -89,11 +89,11 @@ struct Plan {
 struct Endpoint {
   std::string address;
   Place place = Place::waiting;
-  Time since{};               // of the place
-  std::int64_t attempt = 0;   // of the hook, the last that was begun
-  unsigned failures = 0;      // that count
-  std::string detail;         // how the hook ended; why it was left, or has failed
-  std::string output;         // of the last hook that has ended; the beginning
+  Time since{};              // of the place
+  std::int64_t attempt = 0;  // of the hook, the last that was begun
+  unsigned failures = 0;     // that count
+  std::string detail;        // how the hook ended; why it was left, or has failed
+  std::string output;        // of the last hook that has ended; the beginning
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
@@ -103,13 +103,13 @@ inline constexpr std::size_t output_kept_max = 512;
 // Where it stands.
 struct State {
   Phase phase = Phase::holding;
-  Time since{};                    // of the phase
-  std::size_t first = 0;           // of the batch, in `endpoints`
-  Time caches_until{};             // of the batch's addresses
-  std::optional<Time> paused;      // since when
-  bool told = false;               // why it waits
-  std::optional<Phase> ending;     // aborted, rolled_back: no batch comes after this one
-  std::string reason;              // of its end, or why it waits for an operator
+  Time since{};                     // of the phase
+  std::size_t first = 0;            // of the batch, in `endpoints`
+  Time caches_until{};              // of the batch's addresses
+  std::optional<Time> paused;       // since when
+  bool told = false;                // why it waits
+  std::optional<Phase> ending;      // aborted, rolled_back: no batch comes after this one
+  std::string reason;               // of its end, or why it waits for an operator
   std::vector<Endpoint> endpoints;  // in their order
   friend bool operator==(const State&, const State&) = default;
 };

@@ -40,9 +40,9 @@ json::object plan_json(const Plan& plan) {
 }
 
 json::object endpoint_json(const Endpoint& endpoint) {
-  return {{"address", endpoint.address},          {"place", to_text(endpoint.place)},
-          {"since_ms", number(endpoint.since)},   {"attempt", endpoint.attempt},
-          {"failures", endpoint.failures},        {"detail", endpoint.detail},
+  return {{"address", endpoint.address},        {"place", to_text(endpoint.place)},
+          {"since_ms", number(endpoint.since)}, {"attempt", endpoint.attempt},
+          {"failures", endpoint.failures},      {"detail", endpoint.detail},
           {"output", endpoint.output}};
 }
 
@@ -80,9 +80,12 @@ Plan plan_of(const json::object& object) {
 
 Endpoint endpoint_of(const json::object& object) {
   const Reader reader{object};
-  return {reader.get<std::string>("address"),  reader.one_of("place", places),
-          reader.time("since_ms"),             reader.get<std::int64_t>("attempt"),
-          reader.get<unsigned>("failures"),    reader.get<std::string>("detail"),
+  return {reader.get<std::string>("address"),
+          reader.one_of("place", places),
+          reader.time("since_ms"),
+          reader.get<std::int64_t>("attempt"),
+          reader.get<unsigned>("failures"),
+          reader.get<std::string>("detail"),
           reader.get<std::string>("output")};
 }
 

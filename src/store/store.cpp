@@ -618,8 +618,8 @@ Result<Store> Store::open(const std::string& folder) {
 Result<Saved> Store::load() {
   try {
     const auto& database = data_->database;
-    return Saved{load_weights(database),      load_layouts(database),   load_words(database),
-                 load_schedule(database),     load_health(database),    load_rollouts(database),
+    return Saved{load_weights(database),  load_layouts(database),      load_words(database),
+                 load_schedule(database), load_health(database),       load_rollouts(database),
                  load_rollings(database), load_health_until(database), load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");

@@ -21,7 +21,8 @@ std::string waiting_text(const json::value& rolling, Time now) {
   if (phase == "emptying") {
     const auto until = time(rolling, "caches_until").value_or(now);
     if (until <= now) return "";
-    return "no cache holds them in " + to_text(Duration(std::chrono::ceil<std::chrono::seconds>(until - now)));
+    return "no cache holds them in " +
+           to_text(Duration(std::chrono::ceil<std::chrono::seconds>(until - now)));
   }
   if (phase == "working" && text(rolling, "hook").empty())
     return fmt::format("work on it, then say `sluicectl rolling resume {}`", pool);
@@ -48,11 +49,10 @@ std::string endpoint_line(const json::value& endpoint, bool last, Time now, Styl
 }
 
 std::string rolling_text(const json::value& rolling, Time now, Style style) {
-  const auto title =
-      fmt::format("{}  {}  batch {} of {}  rolling {} by {}, begun {} ago", text(rolling, "pool"),
-                  text(rolling, "phase"), plain_number(number(rolling, "batch")),
-                  plain_number(number(rolling, "batches")), plain_number(number(rolling, "id")),
-                  text(rolling, "by"), age(rolling, "started", now));
+  const auto title = fmt::format(
+      "{}  {}  batch {} of {}  rolling {} by {}, begun {} ago", text(rolling, "pool"), text(rolling, "phase"),
+      plain_number(number(rolling, "batch")), plain_number(number(rolling, "batches")),
+      plain_number(number(rolling, "id")), text(rolling, "by"), age(rolling, "started", now));
   auto result = paint(title, Colour::strong, style.colours) + "\n";
   const auto& endpoints = list(rolling, "endpoints");
   for (const auto& endpoint : endpoints)

@@ -22,7 +22,7 @@ struct World {
       for (const auto& one : pool.endpoints)
         if (pool.check && to_text(one.destination) == endpoint) {
           const auto key = health_key(probe::target_of(one, *model->config().find_check(*pool.check)));
-          model->apply_probe(key, {healthy, "given", Duration{1}, {}, 1, true}, now);
+          model->apply_probe(key, {healthy, "given", Duration{1}, {}, 1, true, {}}, now);
           proofs.take(key, healthy);
         }
     settle();
@@ -53,15 +53,14 @@ struct World {
     settle();
   }
   Result<Decision> start(std::string_view arguments = R"({"pool": "v1", "hook": "deploy"})") {
-    auto decision =
-        start_rolling(*model, request(CommandId::rolling_start, arguments), sight(), 7, now);
+    auto decision = start_rolling(*model, request(CommandId::rolling_start, arguments), sight(), 7, now);
     if (decision) carry_out(*decision);
     settle();
     return decision;
   }
   Result<Decision> say(rolling::Word word) {
-    auto decision = say_to_rolling(*model, request(CommandId::rolling_abort, R"({"pool": "v1"})"), word,
-                                   sight(), now);
+    auto decision =
+        say_to_rolling(*model, request(CommandId::rolling_abort, R"({"pool": "v1"})"), word, sight(), now);
     if (decision) carry_out(*decision);
     settle();
     return decision;
@@ -257,7 +256,8 @@ TEST_CASE("what cannot be rolled is refused") {
       {"a least", R"({"pool": "v1", "min-available": "most"})",
        "'most' is no least; expected a number of endpoints, or a part such as 50%"},
       {"attempts", R"({"pool": "v1", "attempts": 0})", "attempts are 1 to 100"},
-      {"on failure", R"({"pool": "v1", "on-failure": "cry"})", "on-failure is stop or rollback, and not 'cry'"},
+      {"on failure", R"({"pool": "v1", "on-failure": "cry"})",
+       "on-failure is stop or rollback, and not 'cry'"},
       {"no time", R"({"pool": "v1", "hook-timeout": "0s"})", "a hook needs some time: hook-timeout is 0"},
       {"a single endpoint", R"({"pool": "v2"})",
        "without 192.0.2.20 there would be 0 healthy endpoints left, with 0 % of the weight; all others, and "

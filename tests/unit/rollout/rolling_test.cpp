@@ -1,5 +1,7 @@
-// Rolling upgrades as timelines (tests/rollout/rolling.timeline). Each one is replayed with a crash after each
-// of its lines: all that is left then are the record and the words, and what follows has to be the same.
+// Rolling upgrades as timelines (tests/rollout/rolling.timeline). Each one is replayed with a crash after
+// each of its lines: all that is left then are the record and the words, and what follows has to be the same.
+#include "rollout/rolling.hpp"
+
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -13,7 +15,6 @@
 #include <fmt/ranges.h>
 
 #include "base/text.hpp"
-#include "rollout/rolling.hpp"
 #include "rollout/rolling_record.hpp"
 
 namespace sluice::rolling {
@@ -144,7 +145,8 @@ struct World {
     return view;
   }
   void carry_out(Turn turn) {
-    CHECK_MESSAGE((turn.notes.empty() || !(turn.state == rolling.state)), "nothing is told that did not happen");
+    CHECK_MESSAGE((turn.notes.empty() || !(turn.state == rolling.state)),
+                  "nothing is told that did not happen");
     rolling.state = std::move(turn.state);
     notes += turn.notes.size();
     for (const auto& [deed, address, attempt] : turn.effects) {
@@ -204,8 +206,7 @@ struct World {
       CAPTURE(key);
       if (key.empty()) CHECK(to_text(rolling.state.phase) == value);
       if (key == "words") CHECK(drained() == value);
-      if (key == "running")
-        CHECK(fmt::format("{}", fmt::join(hooks, ",")) == (value == "-" ? "" : value));
+      if (key == "running") CHECK(fmt::format("{}", fmt::join(hooks, ",")) == (value == "-" ? "" : value));
       for (const auto& endpoint : rolling.state.endpoints) {
         if (endpoint.address == key) CHECK(to_text(endpoint.place) == value);
         if (key == endpoint.address + "#") CHECK(std::to_string(endpoint.attempt) == value);
@@ -289,9 +290,10 @@ TEST_CASE("the reason of a refusal says what is missing") {
   moment.seen["down"] = "b";
   const auto why = objection(rolling, World{rolling}.view(moment));
   REQUIRE(why.has_value());
-  CHECK(why->message ==
-        "without a there would be 1 healthy endpoint left, with 33.33 % of the weight; all others, and one at "
-        "least, are wanted; b is down");
+  CHECK(
+      why->message ==
+      "without a there would be 1 healthy endpoint left, with 33.33 % of the weight; all others, and one at "
+      "least, are wanted; b is down");
 }
 
 TEST_CASE("batches and the least") {
@@ -313,8 +315,9 @@ TEST_CASE("records of rollings that are damaged are refused") {
   const auto good = to_record(of_three());
   CHECK(parse_record(good).has_value());
   for (const char* bad : {"", "3", "{}", "[]"}) CHECK_FALSE(parse_record(bad).has_value());
-  for (const auto& [from, to] : {std::pair("\"holding\"", "\"held\""), std::pair("\"first\":0", "\"first\":3"),
-                                 std::pair("\"batch\":1", "\"batch\":0"), std::pair("\"stop\"", "\"go\"")}) {
+  for (const auto& [from, to] :
+       {std::pair("\"holding\"", "\"held\""), std::pair("\"first\":0", "\"first\":3"),
+        std::pair("\"batch\":1", "\"batch\":0"), std::pair("\"stop\"", "\"go\"")}) {
     CAPTURE(from);
     auto bad = good;
     REQUIRE(bad.find(from) != std::string::npos);

@@ -480,8 +480,8 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
 TEST_CASE("rollings: the newest of each pool counts, and the oldest go") {
   const Folder folder;
   auto store = open_store(folder.state());
-  REQUIRE(commit(
-      store, {RollingRecord{1, "old", "a"}, RollingRecord{2, "v1", "b"}, RollingRecord{3, "v1", "c"}}));
+  REQUIRE(commit(store,
+                 {RollingRecord{1, "old", "a"}, RollingRecord{2, "v1", "b"}, RollingRecord{3, "v1", "c"}}));
   REQUIRE(commit(store, {RollingRecord{3, "v1", "d"}}));
   CHECK(show(*store.load()) == "rolling 1 of old: a\nrolling 3 of v1: d\n");
   REQUIRE(commit(store, {RollingRecord{rollouts_max + 4, "new", "e"}}));
