@@ -57,6 +57,8 @@ struct Making {
   State& state() { return turn.state; }
   std::span<Endpoint> batch() { return batch_of(turn.state, rolling.plan); }
 
+  Rolling so_far() const { return {rolling.id, rolling.by, rolling.started, rolling.plan, turn.state}; }
+
   void note(const char* kind, std::string text) { turn.notes.push_back({kind, std::move(text)}); }
   void act(Deed deed, const Endpoint& endpoint) {
     turn.effects.push_back({deed, endpoint.address, deed == Deed::run_hook ? endpoint.attempt : 0});
@@ -307,7 +309,7 @@ void take_batch(Making& making) {
   leave_batch(making, false);
   const auto batch = making.batch();
   if (is_over(batch)) return end_batch(making);
-  const Rolling so_far{making.rolling.id, {}, {}, making.plan(), making.state()};
+  const auto so_far = making.so_far();
   if (const auto why = shortage(so_far, making.view)) {
     if (!making.state().told) making.note("rolling.hold", *why);
     making.state().told = true;
@@ -352,7 +354,7 @@ void empty(Making& making) {
   leave_batch(making, true);
   const auto batch = making.batch();
   if (is_over(batch)) return end_batch(making);
-  if (const auto why = shortage(making.rolling, making.view)) return give_back(making, *why);
+  if (const auto why = shortage(making.so_far(), making.view)) return give_back(making, *why);
   if (making.state().paused || making.now < making.state().caches_until) return;
   making.go_on(Phase::working);
   for (auto& endpoint : batch)

@@ -1,4 +1,8 @@
 // Rolling upgrades as text: a tree of endpoints, and what is waited for.
+#include <algorithm>
+#include <string>
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include <boost/json/array.hpp>
@@ -11,6 +15,9 @@ namespace sluice::ctl {
 namespace {
 
 namespace json = boost::json;
+
+// Of the longest place, so that what follows stands below each other.
+constexpr std::size_t place_width = std::string_view("returned").size();
 
 // "what it waits for", of a running one.
 std::string waiting_text(const json::value& rolling, Time now) {
@@ -39,8 +46,10 @@ Colour colour_of(const std::string& place) {
 
 std::string endpoint_line(const json::value& endpoint, bool last, Time now, Style style) {
   const auto place = text(endpoint, "place");
-  auto line = fmt::format("  {} {:<15}  {:<8}", last ? "`-" : "|-", text(endpoint, "address"), place);
-  if (place != "waiting") line += fmt::format("  {}", age(endpoint, "since", now));
+  auto line = fmt::format("  {} {:<15}  {}", last ? "`-" : "|-", text(endpoint, "address"), place);
+  if (place != "waiting")
+    line += fmt::format("{}  {}", std::string(place_width - std::min(place_width, place.size()), ' '),
+                        age(endpoint, "since", now));
   if (const auto attempt = number(endpoint, "attempt"); attempt > 1)
     line += fmt::format("  attempt {}", plain_number(attempt));
   if (const auto detail = text(endpoint, "detail"); !detail.empty()) line += "  " + detail;

@@ -287,6 +287,27 @@ TEST_CASE("is_drained") {
   CHECK_FALSE(is_drained(status, "192.0.2.1"));
 }
 
+TEST_CASE("rolling upgrades") {
+  CHECK(render_rollings(json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "rollings": [
+    {"id": 7, "pool": "v1", "by": "root", "started": "2026-01-31T11:57:00.000Z", "running": true, "phase": "failed",
+     "since": "2026-01-31T11:59:00.000Z", "hook": "deploy", "batch": 2, "batches": 3, "paused": null, "ending": null,
+     "caches_until": "2026-01-31T11:58:00.000Z", "shortage": "", "reason": "192.0.2.11: hook: exit status 1", "endpoints": [
+       {"address": "192.0.2.10", "place": "returned", "since": "2026-01-31T11:58:00.000Z", "attempt": 1, "detail": "", "output": ""},
+       {"address": "192.0.2.11", "place": "failed", "since": "2026-01-31T11:59:00.000Z", "attempt": 2,
+        "detail": "hook: exit status 1", "output": "no disk"},
+       {"address": "2001:db8::10", "place": "waiting", "since": "2026-01-31T11:57:00.000Z", "attempt": 0, "detail": "", "output": ""}]}]})"),
+                        {}) ==
+        R"(v1  failed  batch 2 of 3  rolling 7 by root, begun 3m ago
+  |- 192.0.2.10       returned  2m
+  |- 192.0.2.11       failed    1m  attempt 2  hook: exit status 1: no disk
+  `- 2001:db8::10     waiting
+  waits for `sluicectl rolling resume v1` or `abort`
+  because: 192.0.2.11: hook: exit status 1
+)");
+  CHECK(render_rollings(json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "rollings": []})"), {}) ==
+        "there is none, and has been none\n");
+}
+
 TEST_CASE("reasons of a refusal") {
   CHECK(error_message(
             409, R"({"error": {"code": "refused", "message": "a:1:2: error: x\na:3:4: error: \u0007"}})") ==
