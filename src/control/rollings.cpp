@@ -95,18 +95,24 @@ std::vector<wire::Destination> destinations_of(const std::vector<std::string>& a
   return result;
 }
 
+using Configured = std::map<std::string, const config::Endpoint*>;  // by address
+
+Configured see_pool(const Model& model, const Rolling& rolling, const config::Pool& pool,
+                    rolling::View& view) {
+  Configured configured;
+  const auto candidates = model.candidates(pool);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto address = to_text(candidates[i].destination);
+    configured[address] = &pool.endpoints[i];
+    view.endpoints[address] = see(model, rolling, pool, i, candidates[i]);
+  }
+  return configured;
+}
+
 rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
   rolling::View view;
   const auto* pool = model.config().find_pool(rolling.plan.pool);
-  std::map<std::string, const config::Endpoint*> configured;
-  if (pool != nullptr) {
-    const auto candidates = model.candidates(*pool);
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-      const auto address = to_text(candidates[i].destination);
-      configured[address] = &pool->endpoints[i];
-      view.endpoints[address] = see(model, rolling, *pool, i, candidates[i]);
-    }
-  }
+  const auto configured = pool == nullptr ? Configured() : see_pool(model, rolling, *pool, view);
   for (const auto& endpoint : rolling.state.endpoints) {
     auto& seen = view.endpoints[endpoint.address];
     seen.hook_runs = sight.hooks.contains({rolling.id, endpoint.address, endpoint.attempt});
@@ -249,6 +255,20 @@ std::string start_text(const Rolling& rolling, bool checked) {
       checked ? "" : "; the pool has no check: an endpoint comes back as soon as it was worked on");
 }
 
+Result<Rolling> begun(const Model& model, const Request& request, const config::Pool& pool,
+                      std::uint64_t chance, Time now) {
+  auto plan = plan_of(request, pool);
+  if (!plan) return plan.error();
+  const auto endpoints = ordered(pool, text_argument(request, "order"), chance);
+  if (!endpoints) return endpoints.error();
+  Rolling rolling{model.next_rolling_id(), request.who, now, *std::move(plan), {}};
+  rolling.state.since = now;
+  for (const auto* endpoint : *endpoints)
+    rolling.state.endpoints.push_back(
+        {to_text(endpoint->destination), rolling::Place::waiting, now, 0, 0, {}, {}});
+  return rolling;
+}
+
 // When each batch can be taken at the earliest.
 json::array schedule_of(Rolling rolling, Duration cached_for, Time now) {
   json::array schedule;
@@ -361,26 +381,19 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   const auto pool = find_pool(model, text_argument(request, "pool"));
   if (!pool) return pool.error();
   if (auto why = in_the_way(model, **pool)) return *std::move(why);
-  auto plan = plan_of(request, **pool);
-  if (!plan) return plan.error();
-  const auto endpoints = ordered(**pool, text_argument(request, "order"), chance);
-  if (!endpoints) return endpoints.error();
-  Rolling rolling{model.next_rolling_id(), request.who, now, *std::move(plan), {}};
-  rolling.state.since = now;
-  for (const auto* endpoint : *endpoints)
-    rolling.state.endpoints.push_back(
-        {to_text(endpoint->destination), rolling::Place::waiting, now, 0, 0, {}, {}});
-  const auto view = view_of(model, rolling, sight, now);
-  if (auto why = rolling::objection(rolling, view)) return *std::move(why);
+  const auto rolling = begun(model, request, **pool, chance, now);
+  if (!rolling) return rolling.error();
+  const auto view = view_of(model, *rolling, sight, now);
+  if (auto why = rolling::objection(*rolling, view)) return *std::move(why);
   Decision decision;
-  decision.changes = {record_of(rolling)};
-  auto text = start_text(rolling, (*pool)->check.has_value());
-  decision.events = {{0, now, request.who, "rolling.start", rolling.plan.pool, text}};
-  decision.reply = {{"id", rolling.id},
-                    {"pool", rolling.plan.pool},
+  decision.changes = {record_of(*rolling)};
+  auto text = start_text(*rolling, (*pool)->check.has_value());
+  decision.events = {{0, now, request.who, "rolling.start", (*pool)->name, text}};
+  decision.reply = {{"id", rolling->id},
+                    {"pool", (*pool)->name},
                     {"changed", true},
                     {"text", std::move(text)},
-                    {"plan", schedule_of(rolling, view.cached_for, now)}};
+                    {"plan", schedule_of(*rolling, view.cached_for, now)}};
   return decision;
 }
 
