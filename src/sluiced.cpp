@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -238,6 +239,7 @@ class Daemon {
   control::Outlets outlets();
   asio::awaitable<void> run_program(probe::Program program, OnProgramEnd done);
   void start_probes(std::optional<probe::RunnerProcess> runner);
+  void report(control::Probed probed);
   void serve();
   void await_signals();
   void reload();
@@ -259,6 +261,7 @@ class Daemon {
   std::optional<control::Director> director_;
   std::shared_ptr<probe::RunnerClient> runner_;
   std::optional<probe::Prober> prober_;
+  std::vector<control::Probed> probed_;  // and not yet reported
   std::optional<serve::UdpServer> udp_;
   std::optional<serve::TcpServer> tcp_, tls_;
   bool stopping_ = false;
@@ -295,15 +298,22 @@ void Daemon::start_probes(std::optional<probe::RunnerProcess> runner) {
   prober_.emplace(
       edge_.get_executor(),
       [this](const probe::Target& target, const health::ProbeResult& result) {
-        director_->probe_result(target, result);
+        report({target, result});
       },
       [this](const probe::Target& target, const std::string& reason) {
-        director_->probe_trouble(target, reason);
+        report({target, Error{ErrorCode::unavailable, reason}});
       });
   if (!runner) return;
   if (const auto begun = probe::begin(*runner); !begun) return logger().error("{}", begun.error().message);
   runner_ = std::make_shared<probe::RunnerClient>(edge_.get_executor(), std::move(*runner));
   prober_->set_runner(runner_);
+}
+
+// What comes in one turn of the event loop goes to the control thread together, so that it wakes up once.
+void Daemon::report(control::Probed probed) {
+  probed_.push_back(std::move(probed));
+  if (probed_.size() > 1) return;
+  asio::post(edge_, [this] { director_->take_probes(std::exchange(probed_, {})); });
 }
 
 control::Outlets Daemon::outlets() {
@@ -313,8 +323,8 @@ control::Outlets Daemon::outlets() {
           .counters = counters_,
           .listen = listen_,
           .set_targets =
-              [this](const std::vector<probe::Target>& targets) {
-                asio::post(edge_, [this, targets] {
+              [this](std::vector<probe::Target> targets) {
+                asio::post(edge_, [this, targets = std::move(targets)] {
                   if (!stopping_) prober_->set_targets(targets);
                 });
               },
@@ -424,6 +434,13 @@ int check(const std::string& file) {
   return errors.empty() ? 0 : 1;
 }
 
+// Loading takes large pieces of memory for a short time. glibc would take the next ones from its heap once
+// one was freed, where what is allocated after them keeps them from going back to the kernel.
+void return_large_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
 int run(int argc, char** argv) {
   std::optional<int> exit_code;
   const auto arguments = parse_arguments(argc, argv, exit_code);
@@ -431,6 +448,7 @@ int run(int argc, char** argv) {
   if (!arguments.check.empty()) return check(arguments.check);
 
   set_up_logging(arguments.verbose);
+  return_large_memory();
   std::signal(SIGPIPE, SIG_IGN);
   // Before there is a thread, before a secret is in memory, and also without exec checks: a reload may bring
   // them.

@@ -825,13 +825,13 @@ void Director::Implementation::arm_rotation() {
 }
 
 void Director::Implementation::start_probing() {
-  const auto targets = targets_of(model_.config());
+  auto targets = targets_of(model_.config());
   awaited_.clear();
   for (const auto& target : targets) {
     const auto key = health_key(target);
     if (model_.health().at(key).state.last_at < first_round_since_) awaited_.insert(key);
   }
-  outlets_.set_targets(targets);
+  outlets_.set_targets(std::move(targets));
   reports_.set_config(model_.config(), Reports::Clock::now());
   await_reports();
 }
@@ -1077,14 +1077,11 @@ void Director::submit(Request request, ReplyHandler handler) {
       });
 }
 
-void Director::probe_trouble(const probe::Target& target, const std::string& reason) {
-  implementation_->on_control_thread(
-      [target, reason](Implementation& director) { director.take_trouble(target, reason); });
-}
-
-void Director::probe_result(const probe::Target& target, const health::ProbeResult& result) {
-  implementation_->on_control_thread(
-      [target, result](Implementation& director) { director.take_probe(target, result); });
+void Director::take_probes(std::vector<Probed> probes) {
+  implementation_->on_control_thread([probes = std::move(probes)](Implementation& director) {
+    for (const auto& [target, result] : probes)
+      result ? director.take_probe(target, *result) : director.take_trouble(target, result.error().message);
+  });
 }
 
 }  // namespace sluice::control

@@ -31,8 +31,8 @@ struct Outlets {
   Published<serve::Certificate>& certificate;
   Quiescence& quiescence;
   const Counters& counters;
-  std::vector<std::string> listen;                                     // for the status
-  std::function<void(const std::vector<probe::Target>&)> set_targets;  // what is to be probed from now on
+  std::vector<std::string> listen;                              // for the status
+  std::function<void(std::vector<probe::Target>)> set_targets;  // what is to be probed from now on
   // Probes once, now; calls back once, on any thread.
   std::function<void(probe::Target, std::function<void(Result<health::ProbeResult>)>)> probe_now;
   std::function<void()> ready;  // once: the first snapshot is published
@@ -40,6 +40,12 @@ struct Outlets {
   std::function<void(Duration)> waits = {};  // before that, perhaps: it may take so long from now
   // Runs a program; calls back once, on any thread, unless the daemon stops before its end.
   std::function<void(probe::Program, std::function<void(Result<probe::ProgramEnd>)>)> run_program{};
+};
+
+// What came of a probe; an error when it could not be run for lack of something of our own.
+struct Probed {
+  probe::Target target;
+  Result<health::ProbeResult> result;
 };
 
 class Director {
@@ -58,9 +64,8 @@ class Director {
   // The handler is called on the control thread, exactly once.
   void submit(Request request, ReplyHandler handler);
 
-  void probe_result(const probe::Target& target, const health::ProbeResult& result);
-  // A probe that could not be run for lack of something of our own.
-  void probe_trouble(const probe::Target& target, const std::string& reason);
+  // In the order in which the probes ended.
+  void take_probes(std::vector<Probed> probes);
 
   // Writes what is not yet written, answers who waits, and ends all timers.
   void stop();

@@ -15,6 +15,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/beast/core/error.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/status.hpp>
 
@@ -46,20 +47,20 @@ tcp::endpoint to_endpoint(const Address& address, std::uint16_t port) {
 // ---- Acting
 // ----------------------------------------------------------------------------------------------------
 
-asio::awaitable<error_code> connect(beast::tcp_stream& stream, tcp::endpoint endpoint) {
-  const auto [failure] = co_await stream.async_connect(endpoint, as_result);
+asio::awaitable<error_code> connect(tcp::socket& socket, tcp::endpoint endpoint) {
+  const auto [failure] = co_await socket.async_connect(endpoint, as_result);
   if (failure) co_return failure;
   // A port that nobody listens on may be the very one the kernel chose for our end; TCP then connects to
   // itself.
   error_code ignored;
-  const bool to_itself = stream.socket().local_endpoint(ignored) == endpoint;
+  const bool to_itself = socket.local_endpoint(ignored) == endpoint;
   co_return to_itself ? error_code(asio::error::connection_refused) : error_code();
 }
 
-asio::awaitable<void> ask_over_tls(beast::tcp_stream& stream, const Target& target, const Tools& tools,
+asio::awaitable<void> ask_over_tls(tcp::socket& socket, const Target& target, const Tools& tools,
                                    Attempt& attempt) {
   attempt.stage = Stage::securing;
-  TlsStream tls(stream, *tools.tls);
+  TlsStream tls(socket, *tools.tls);
   const auto name = certificate_name(target);
   if (const auto set = expect_server(tls, target.check, name, attempt.refusal); !set) {
     attempt.failure = make_error_code(boost::system::errc::not_enough_memory);
@@ -72,14 +73,14 @@ asio::awaitable<void> ask_over_tls(beast::tcp_stream& stream, const Target& targ
 }
 
 // Up to the first line end, or the end of the connection.
-asio::awaitable<void> listen_to_agent(beast::tcp_stream& stream, Attempt& attempt) {
+asio::awaitable<void> listen_to_agent(tcp::socket& socket, Attempt& attempt) {
   attempt.stage = Stage::listening;
   std::array<char, agent_size_max> buffer;
   std::size_t size = 0;
   bool ended = false;
   while (!ended && size < buffer.size()) {
     const auto rest = asio::buffer(buffer) + size;
-    const auto [failure, read] = co_await stream.async_read_some(rest, as_result);
+    const auto [failure, read] = co_await socket.async_read_some(rest, as_result);
     size += read;
     attempt.received = size > 0;
     std::string_view line(buffer.data(), size);
@@ -93,26 +94,27 @@ asio::awaitable<void> listen_to_agent(beast::tcp_stream& stream, Attempt& attemp
   if (ended) attempt.stage = Stage::done;
 }
 
-asio::awaitable<void> converse(beast::tcp_stream& stream, const Target& target, const Tools& tools,
+asio::awaitable<void> converse(Connection& connection, const Target& target, const Tools& tools,
                                Clock::time_point end, Attempt& attempt) {
   const auto& address = *target.destination.address();
-  stream.expires_at(std::min(end, Clock::now() + connect_timeout_max));
-  attempt.failure = co_await connect(stream, to_endpoint(address, target.check.port));
+  auto& socket = connection.socket();
+  connection.expires_at(std::min(end, Clock::now() + connect_timeout_max));
+  attempt.failure = co_await connect(socket, to_endpoint(address, target.check.port));
   if (attempt.failure == asio::error::network_unreachable) attempt.without_route = !has_route(address);
   if (attempt.failure) co_return;
-  stream.expires_at(end);  // once: for all that follows together
+  connection.expires_at(end);  // once: for all that follows together
   switch (target.check.type) {
     case config::CheckType::tcp:
       attempt.stage = Stage::done;
       break;
     case config::CheckType::http:
-      co_await ask(stream, target, tools, attempt);
+      co_await ask(socket, target, tools, attempt);
       break;
     case config::CheckType::https:
-      co_await ask_over_tls(stream, target, tools, attempt);
+      co_await ask_over_tls(socket, target, tools, attempt);
       break;
     case config::CheckType::agent:
-      co_await listen_to_agent(stream, attempt);
+      co_await listen_to_agent(socket, attempt);
       break;
     case config::CheckType::exec:
     case config::CheckType::push:
@@ -297,14 +299,13 @@ bool has_route(const Address& address) {
   return !none;
 }
 
-asio::awaitable<Attempt> run_attempt(beast::tcp_stream& stream, const Target& target, const Tools& tools) {
+asio::awaitable<Attempt> run_attempt(Connection& connection, const Target& target, const Tools& tools) {
   Attempt attempt;
   const auto start = Clock::now();
-  co_await converse(stream, target, tools, start + target.check.timeout, attempt);
+  co_await converse(connection, target, tools, start + target.check.timeout, attempt);
   attempt.took = std::chrono::duration_cast<Duration>(Clock::now() - start);
-  error_code ignored;
-  stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
-  stream.close();
+  if (attempt.failure && connection.timed_out()) attempt.failure = beast::error::timeout;
+  connection.close();
   co_return attempt;
 }
 

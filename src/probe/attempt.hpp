@@ -12,12 +12,12 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/system/error_code.hpp>
 
 #include "base/address.hpp"
 #include "base/result.hpp"
 #include "health/endpoint.hpp"
+#include "probe/connection.hpp"
 #include "probe/target.hpp"
 #include "probe/tools.hpp"
 
@@ -59,11 +59,10 @@ struct Attempt {
 // cannot be found out.
 bool has_route(const Address& address);
 
-// Runs one probe of a target that is an address on a stream that is not open yet, and leaves it closed. Ends
-// at the check's timeout at the latest, or when somebody else closes the stream. Throws for lack of memory
-// only. Not for checks of type push and exec, which connect to nothing.
-boost::asio::awaitable<Attempt> run_attempt(boost::beast::tcp_stream& stream, const Target& target,
-                                            const Tools& tools);
+// Runs one probe of a target that is an address on a connection that is not open yet, and leaves it closed.
+// Ends at the check's timeout at the latest, or when somebody else closes the connection. Throws for lack of
+// memory only. Not for checks of type push and exec, which connect to nothing.
+boost::asio::awaitable<Attempt> run_attempt(Connection& connection, const Target& target, const Tools& tools);
 
 // What the attempt says about the endpoint, in words for a person. An error when it says nothing about it,
 // because we ran out of something ourselves.

@@ -56,6 +56,11 @@ Duration first_round_time(const std::vector<Target>& targets) {
   return window + std::max(programs.time(), connections.time());
 }
 
+Clock::time_point begin_of(Clock::time_point due) {
+  const auto since_beat = due.time_since_epoch() % beat;
+  return since_beat == Clock::duration::zero() ? due : due + (beat - since_beat);
+}
+
 Clock::time_point next_due(Clock::time_point due, Duration interval, Clock::time_point now) {
   const auto next = due + interval;
   return now < next ? next : next + (now - next) / interval * interval;

@@ -6,7 +6,8 @@
 //   first  second          third
 //
 // When many start together, their first probes are spread over `first_window_max`, in the order of their
-// phases.
+// phases. Those that are due within a few milliseconds begin together: one wake-up, and what follows from it,
+// then serves all of them.
 #pragma once
 
 #include <chrono>
@@ -36,6 +37,13 @@ Duration second_delay(const Target& target, Duration first);
 
 // By when each of these, which begin together, has its first result, even if all of them time out.
 Duration first_round_time(const std::vector<Target>& targets);
+
+// How far apart those are that begin together: nobody sees it in an interval of a second, and with thousands
+// of targets it is tens of probes for each time that the thread wakes up.
+inline constexpr Duration beat{5};
+
+// When the probe that is due then begins: at the next beat.
+Clock::time_point begin_of(Clock::time_point due);
 
 // The due time after `due`, whose probe has ended at `now`. A probe that waited for a place may be late by
 // more than an interval; times that have passed wholly are left out then, instead of probing several times at

@@ -6,16 +6,19 @@
 #include <string_view>
 #include <tuple>
 
+#include <fmt/format.h>
+
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/buffer_body.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/write.hpp>
 
 #include "base/as_result.hpp"
 #include "probe/body.hpp"
@@ -33,21 +36,23 @@ using Parser = http::response_parser<http::buffer_body>;
 // two.
 constexpr int interim_responses_max = 8;
 
-http::request<http::empty_body> make_request(const Target& target) {
+bool brings_field(const config::Check& check, std::string_view name) {
+  return std::any_of(check.headers.begin(), check.headers.end(),
+                     [&](const config::HeaderField& field) { return beast::iequals(field.name, name); });
+}
+
+// Written out by us, as it is put together for each probe; the config has checked what it is made of.
+std::string request_text(const Target& target) {
   const auto& check = target.check;
-  http::request<http::empty_body> request;
-  request.version(11);
-  request.method_string(check.method.empty() ? "GET" : check.method);
-  request.target(check.path);
-  request.set(http::field::host, host_field(target));
-  request.set(http::field::user_agent, "sluice/" SLUICE_VERSION);
-  for (const auto& [name, value] : check.headers) request.set(name, value);
+  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n",
+                                 check.method.empty() ? "GET" : check.method, check.path, host_field(target));
+  if (!brings_field(check, "User-Agent")) text += "User-Agent: sluice/" SLUICE_VERSION "\r\n";
+  for (const auto& [name, value] : check.headers) text += fmt::format("{}: {}\r\n", name, value);
   // RFC 9110, 8.6: methods that have a body by their meaning say that there is none.
   constexpr std::string_view with_body[] = {"POST", "PUT", "PATCH"};
   if (std::find(std::begin(with_body), std::end(with_body), check.method) != std::end(with_body))
-    request.set(http::field::content_length, "0");
-  request.set(http::field::connection, "close");
-  return request;
+    text += "Content-Length: 0\r\n";
+  return text + "Connection: close\r\n\r\n";
 }
 
 // Few octets and then the end of the connection: what another protocol says to our request (a TLS alert, say)
@@ -121,9 +126,9 @@ template <class Stream>
 asio::awaitable<void> ask_over(Stream& stream, const Target& target, const Tools& tools, Attempt& attempt) {
   const auto& check = target.check;
   attempt.stage = Stage::responding;
-  const auto request = make_request(target);
+  const auto request = request_text(target);
   std::size_t size = 0;
-  std::tie(attempt.failure, size) = co_await http::async_write(stream, request, as_result);
+  std::tie(attempt.failure, size) = co_await asio::async_write(stream, asio::buffer(request), as_result);
   if (attempt.failure) co_return;
   beast::flat_buffer buffer(header_size_max);
   std::optional<Parser> parser;
@@ -140,7 +145,7 @@ asio::awaitable<void> ask_over(Stream& stream, const Target& target, const Tools
 
 }  // namespace
 
-asio::awaitable<void> ask(beast::tcp_stream& stream, const Target& target, const Tools& tools,
+asio::awaitable<void> ask(asio::ip::tcp::socket& stream, const Target& target, const Tools& tools,
                           Attempt& attempt) {
   return ask_over(stream, target, tools, attempt);
 }

@@ -2,17 +2,16 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include "probe/attempt.hpp"
 #include "probe/tls.hpp"
 
 namespace sluice::probe {
 
-// What came of it is put into `attempt`, whose stage says how far it went. The stream's deadline is the
-// caller's.
-boost::asio::awaitable<void> ask(boost::beast::tcp_stream& stream, const Target& target, const Tools& tools,
-                                 Attempt& attempt);
+// What came of it is put into `attempt`, whose stage says how far it went. The deadline is the caller's.
+boost::asio::awaitable<void> ask(boost::asio::ip::tcp::socket& stream, const Target& target,
+                                 const Tools& tools, Attempt& attempt);
 boost::asio::awaitable<void> ask(TlsStream& stream, const Target& target, const Tools& tools,
                                  Attempt& attempt);
 

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/system/error_code.hpp>
 
 #include "base/result.hpp"
@@ -15,7 +15,7 @@
 namespace sluice::probe {
 
 using TlsContext = boost::asio::ssl::context;
-using TlsStream = boost::asio::ssl::stream<boost::beast::tcp_stream&>;
+using TlsStream = boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>;
 
 // With the authorities of the check, or the system's.
 Result<std::shared_ptr<TlsContext>> make_context(const config::Check& check);

@@ -77,7 +77,7 @@ class Life {
     director_->start();
     on_control([] {});
     for (const auto& target : targets_.front())
-      director_->probe_result(target, {healthy, "given", Duration{1}});
+      director_->take_probes({{target, health::ProbeResult{healthy, "given", Duration{1}}}});
     REQUIRE(ready_.get_future().wait_for(patience) == std::future_status::ready);
   }
 
@@ -213,7 +213,7 @@ TEST_CASE("verdicts leave and enter the answers") {
     health::ProbeResult result{success, "given", Duration{1}};
     result.answered = true;  // no silence, which others would be asked about
     for (const auto& target : targets)
-      if (target.destination == address(endpoint)) life.director().probe_result(target, result);
+      if (target.destination == address(endpoint)) life.director().take_probes({{target, result}});
   };
   const auto answered = [&](int wanted) {
     int count = 0;
@@ -246,7 +246,8 @@ TEST_CASE("health goes by a clock of its own, and is shown and stored by the wal
   };
   const auto time = [](const boost::json::value& text) { return parse_moment(text.as_string(), {}).value(); };
   const auto expect_held = [&](Life& life) {
-    life.director().probe_result(life.targets().front().front(), {true, "connected", Duration{1}});
+    life.director().take_probes(
+        {{life.targets().front().front(), health::ProbeResult{true, "connected", Duration{1}}}});
     const auto endpoint = endpoint_of(life);
     CHECK(endpoint.at("health") == "down");
     CHECK(time(endpoint.at("held_until")) > wall_now() + minutes(9));
@@ -258,7 +259,8 @@ TEST_CASE("health goes by a clock of its own, and is shown and stored by the wal
     life.was_set_back(minutes(60));
     life.start();
     for (const bool success : {false, true, false})
-      life.director().probe_result(life.targets().front().front(), {success, "given", Duration{1}});
+      life.director().take_probes(
+          {{life.targets().front().front(), health::ProbeResult{success, "given", Duration{1}}}});
     expect_held(life);
   }
   SUBCASE("and the next life goes on from there") {
@@ -274,7 +276,7 @@ TEST_CASE("others are asked before a silent endpoint falls") {
   Life life(files);
   life.start();
   const auto& dead = life.targets().front().front();
-  life.director().probe_result(dead, {false, "timeout", Duration{1}});
+  life.director().take_probes({{dead, health::ProbeResult{false, "timeout", Duration{1}}}});
   life.on_control([&] {
     REQUIRE(life.probed_now().size() == 1);
     CHECK(to_text(life.probed_now()[0].first.destination) == "192.0.2.20");
@@ -306,7 +308,7 @@ TEST_CASE("what a suspicion takes back is told of") {
   Life life(files);
   life.start();
   for (const auto& target : life.targets().front())
-    life.director().probe_result(target, {false, "timeout", Duration{1}});
+    life.director().take_probes({{target, health::ProbeResult{false, "timeout", Duration{1}}}});
   life.on_control([] {});
   life.on_control([] {});
   const auto status = life.ask(CommandId::status).value();

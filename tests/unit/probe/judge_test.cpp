@@ -366,6 +366,20 @@ TEST_CASE("the due time after a probe") {
   }
 }
 
+TEST_CASE("what is due within a beat begins together, and never before it is due") {
+  const Clock::time_point zero(1000 * beat);
+  struct Row {
+    std::chrono::nanoseconds due, begins;
+  };
+  const Row rows[] = {
+      {0ns, 0ns}, {1ns, beat}, {beat - 1ns, beat}, {beat, beat}, {beat + 1ns, 2 * beat}, {-1ns, 0ns},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.due.count());
+    CHECK(begin_of(zero + row.due) == zero + row.begins);
+  }
+}
+
 TEST_CASE("phases are fixed, within the interval, and spread over it") {
   std::set<Duration> phases;
   unsigned late = 0;

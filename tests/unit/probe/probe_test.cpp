@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/log.hpp"
+#include "probe/agenda.hpp"
 #include "support.hpp"
 
 using namespace sluice;
@@ -456,6 +457,66 @@ TEST_CASE("nothing is reported after a stop, and nothing is left open") {
   }
 }
 
+TEST_CASE("after a stop the event loop has nothing to wait for") {
+  asio::io_context io;
+  auto server = std::make_unique<Server>(io, "127.0.0.1", nullptr);
+  auto open = http_target(*server), done = tcp_target(*server);
+  done.check.name = "done";
+  open.check.timeout = done.check.timeout = 10min;
+  int results = 0;
+  Prober prober(io.get_executor(), [&](const Target&, const health::ProbeResult&) { ++results; });
+  prober.set_targets({open, done});
+  run_until(io, [&] { return results == 1; });
+  prober.stop();
+  server.reset();
+  io.restart();
+  io.run_for(guard);
+  CHECK(io.stopped());
+  CHECK(results == 1);
+}
+
+TEST_CASE("each probe ends at its own deadline, whichever began first") {
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  std::vector<Target> targets;
+  for (const Duration timeout : {300ms, 100ms, 200ms}) {
+    targets.push_back(http_target(server));
+    targets.back().check.name = to_text(timeout);
+    targets.back().check.timeout = timeout;
+  }
+  std::vector<std::string> ended;
+  Prober prober(io.get_executor(), [&](const Target& target, const health::ProbeResult& result) {
+    CHECK(result.took >= target.check.timeout);
+    CHECK(result.detail == "timeout after " + target.check.name + " while waiting for a response");
+    ended.push_back(target.check.name);
+  });
+  prober.set_targets(targets);
+  run_until(io, [&] { return ended.size() == targets.size(); });
+  CHECK(ended == std::vector<std::string>{"100ms", "200ms", "300ms"});
+}
+
+TEST_CASE("an agenda does what is due in the order of time, and not what was removed") {
+  asio::io_context io;
+  std::string done;
+  const auto start = Clock::now();
+  const auto time_of = [&](char item) { return start + (item - 'a') * 20ms; };
+  Agenda<char> agenda(io.get_executor(), [&](char item) {
+    CHECK(Clock::now() >= time_of(item));
+    done += item;
+    if (item == 'b') agenda.add(time_of('a'), 'a'), agenda.remove(time_of('d'), 'd');
+  });
+  for (const char item : std::string("ecbfd")) agenda.add(time_of(item), item);
+  agenda.remove(time_of('c'), 'c');
+  run_until(io, [&] { return done.size() == 4; });
+  CHECK(done == "baef");
+  agenda.add(Clock::now() + 10min, 'z');
+  agenda.clear();
+  io.restart();
+  io.run_for(guard);
+  CHECK(io.stopped());
+  CHECK(done == "baef");
+}
+
 TEST_CASE("a prober may be changed, stopped and destroyed by its own callback") {
   asio::io_context io;
   const Server server(io, "127.0.0.1", nullptr);
@@ -574,6 +635,39 @@ TEST_CASE("no more than probes_open_max are open at once, and the others have th
   CHECK(most > 1);
   CHECK(most <= probes_open_max);
   CHECK(late >= 100);  // who has waited for a place says so
+}
+
+TEST_CASE("targets that go while they are probed, or wait for that, leave their places to others") {
+  const OpenFilesLimit enough(2048);
+  asio::io_context io;
+  const Server server(io, "127.0.0.1", nullptr);
+  std::vector<Target> silent, well;
+  for (std::size_t i = 0; i < probes_open_max + 100; ++i) {
+    silent.push_back(http_target(server));
+    silent.back().check.name = std::to_string(i);
+    silent.back().check.timeout = 10min;
+    well.push_back(silent.back());
+    well.back().check.type = config::CheckType::tcp;
+  }
+  std::size_t results = 0;
+  Prober prober(io.get_executor(), [&](const Target&, const health::ProbeResult& result) {
+    CHECK(result.detail == "connected");
+    ++results;
+  });
+  const auto before = open_files();
+  // So few at a time that they begin at once.
+  const auto set_all = [&](const std::vector<Target>& targets) {
+    for (std::size_t count = 0; count < targets.size();) {
+      count = std::min(count + begin_at_once_max, targets.size());
+      prober.set_targets({targets.begin(), targets.begin() + static_cast<std::ptrdiff_t>(count)});
+    }
+  };
+  set_all(silent);
+  io.poll();
+  CHECK(open_files() - before == probes_open_max);
+  prober.set_targets({});
+  set_all(well);
+  run_until(io, [&] { return results == well.size(); });
 }
 
 TEST_CASE("a few new targets begin at once, and many are spread") {
