@@ -1,5 +1,6 @@
 #include "control/journal.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -16,22 +17,20 @@ namespace {
 // the latest.
 constexpr auto write_delay = std::chrono::milliseconds(100);
 
-// While the disk is full; what comes later tells more.
-constexpr std::size_t kept_max = 100'000;
+// While the disk is full: the state of all that is probed takes its time, and nothing else is done meanwhile.
+constexpr Duration pause_shortest = std::chrono::seconds(1), pause_longest = std::chrono::seconds(10);
 
 void log(const store::Event& event) { logger().info("{} by {}: {}", event.kind, event.who, event.text); }
 
 }  // namespace
 
 Journal::Journal(boost::asio::any_io_executor executor, store::Store store)
-    : executor_(std::move(executor)), store_(std::move(store)), timer_(executor_) {}
+    : executor_(std::move(executor)), store_(std::move(store)), pause_(pause_shortest), timer_(executor_) {}
 
+// What an operator changes may find room where the backlog finds none, and does not wait for that each time.
 Result<void> Journal::commit(const std::vector<store::Change>& changes,
                              const std::vector<store::Event>& events) {
-  auto all = noted_;
-  all.insert(all.end(), events.begin(), events.end());
-  if (const auto written = write(changes, std::move(all)); !written) return written;
-  return {};
+  return write(trouble_.empty() ? Scope::with_backlog : Scope::alone, changes, events);
 }
 
 void Journal::announce(const std::vector<store::Event>& events) {
@@ -40,31 +39,25 @@ void Journal::announce(const std::vector<store::Event>& events) {
 }
 
 void Journal::note(std::string who, std::string kind, std::string subject, std::string text) {
-  noted_.push_back({0, wall_now(), std::move(who), std::move(kind), std::move(subject), std::move(text)});
-  log(noted_.back());
-  // While the disk is full, what the store would not keep is not kept here either.
-  if (noted_.size() > static_cast<std::size_t>(store::health_events_max)) noted_.erase(noted_.begin());
-  write_soon();
-}
-
-void Journal::keep(store::Change change) {
-  kept_.push_back(std::move(change));
-  if (kept_.size() > kept_max) kept_.erase(kept_.begin());
+  backlog_.note({0, wall_now(), std::move(who), std::move(kind), std::move(subject), std::move(text)});
+  log(backlog_.last_noted());
   write_soon();
 }
 
 void Journal::write_soon() {
-  if (std::exchange(timer_armed_, true)) return;
-  timer_.expires_after(write_delay);
+  if (stopped_ || backlog_.empty() || std::exchange(timer_armed_, true)) return;
+  const auto longer = std::min(2 * pause_, pause_longest);
+  timer_.expires_after(trouble_.empty() ? write_delay : std::exchange(pause_, longer));
   timer_.async_wait([this](boost::system::error_code error) {
     if (error) return;
     timer_armed_ = false;
-    write_noted();
+    write_backlog();
+    write_soon();
   });
 }
 
 void Journal::list(std::int64_t after, std::size_t limit, Duration wait, ReplyHandler handler) {
-  write_noted();
+  if (trouble_.empty()) write_backlog();
   auto now = reply(after, limit);
   if (!now || wait == Duration::zero() || !now->at("events").as_array().empty())
     return handler(std::move(now));
@@ -82,25 +75,34 @@ void Journal::list(std::int64_t after, std::size_t limit, Duration wait, ReplyHa
 }
 
 void Journal::stop() {
-  write_noted();
+  stopped_ = true;
+  write_backlog();
   timer_.cancel();
   wake();
 }
 
-Result<void> Journal::write(const std::vector<store::Change>& changes, std::vector<store::Event> events) {
-  auto all = kept_;
-  all.insert(all.end(), changes.begin(), changes.end());
-  const auto written = store_.commit(all, events);
-  if (!written) {
+Result<void> Journal::write(Scope scope, const std::vector<store::Change>& changes,
+                            const std::vector<store::Event>& events) {
+  auto batch = scope == Scope::with_backlog ? backlog_.all() : Backlog::Batch{};
+  batch.changes.insert(batch.changes.end(), changes.begin(), changes.end());
+  batch.events.insert(batch.events.end(), events.begin(), events.end());
+  const auto written = store_.commit(batch.changes, batch.events);
+  if (written) {
+    take_written(scope);
+  } else {
     if (trouble_.empty()) logger().warn("the state cannot be stored: {}", written.error().message);
     trouble_ = written.error().message;
-    return written;
   }
-  trouble_.clear();
-  noted_.clear();
-  kept_.clear();
-  if (store_.checkpoint_due()) checkpoint_beside();
   return written;
+}
+
+void Journal::take_written(Scope scope) {
+  if (scope == Scope::with_backlog) backlog_.clear();
+  if (backlog_.empty()) {
+    trouble_.clear();
+    pause_ = pause_shortest;
+  }
+  if (store_.checkpoint_due()) checkpoint_beside();
 }
 
 void Journal::checkpoint_beside() {
@@ -111,9 +113,8 @@ void Journal::checkpoint_beside() {
   });
 }
 
-// What could not be written is tried again with the next event, or the next change.
-void Journal::write_noted() {
-  if ((!noted_.empty() || !kept_.empty()) && write({}, noted_)) wake();
+void Journal::write_backlog() {
+  if (!backlog_.empty() && write(Scope::with_backlog, {}, {})) wake();
 }
 
 // A timer that has run out already finds its waiter gone only by way of its error, so those stay for their

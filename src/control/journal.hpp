@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,6 +15,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "control/backlog.hpp"
 #include "control/commands.hpp"
 #include "store/store.hpp"
 
@@ -24,7 +26,7 @@ class Journal {
  public:
   Journal(boost::asio::any_io_executor executor, store::Store store);
 
-  // All or nothing, together with the events that are not written yet.
+  // All or nothing, together with what is not written yet; while that cannot be written, apart from it.
   Result<void> commit(const std::vector<store::Change>& changes, const std::vector<store::Event>& events);
 
   // Tells of what was committed, when it is in force.
@@ -34,7 +36,11 @@ class Journal {
   void note(std::string who, std::string kind, std::string subject, std::string text);
 
   // The same for what was seen, such as health: not logged, and lost with the last moments before a crash.
-  void keep(store::Change change);
+  template <class Seen>
+  void keep(Seen seen) {
+    backlog_.keep(std::move(seen));
+    write_soon();
+  }
 
   // Replies with the newest `limit` events above `after`; when there is none, waits for one as long as
   // `wait`.
@@ -45,10 +51,10 @@ class Journal {
     return store_.rollouts(steer, limit);
   }
 
-  // Why the last write failed; empty when it did not.
+  // Why the last write failed; empty when all is written, or soon will be.
   const std::string& trouble() const { return trouble_; }
 
-  // Writes what is not written and answers who waits.
+  // Tries once to write what is not written, and answers who waits.
   void stop();
 
  private:
@@ -59,8 +65,11 @@ class Journal {
     boost::asio::steady_timer timer;
   };
 
-  Result<void> write(const std::vector<store::Change>& changes, std::vector<store::Event> events);
-  void write_noted();
+  enum class Scope : std::uint8_t { alone, with_backlog };
+  Result<void> write(Scope scope, const std::vector<store::Change>& changes,
+                     const std::vector<store::Event>& events);
+  void take_written(Scope scope);
+  void write_backlog();
   void write_soon();
   void checkpoint_beside();
   void wake();
@@ -69,9 +78,9 @@ class Journal {
   boost::asio::any_io_executor executor_;
   store::Store store_;
   std::string trouble_;
-  std::vector<store::Event> noted_;  // not written yet
-  std::vector<store::Change> kept_;  // nor are these
-  bool timer_armed_ = false;
+  Backlog backlog_;
+  Duration pause_;  // before the backlog is tried again
+  bool timer_armed_ = false, stopped_ = false;
   boost::asio::steady_timer timer_;
   std::list<Waiter> waiters_;
   std::atomic<bool> checkpointing_ = false;
