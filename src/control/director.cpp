@@ -218,6 +218,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   // deciding and acting
   Reply execute_change(const Request& request, Result<Decision> decision);
   Result<void> carry_out(const Decision& decision);
+  void put_in_force(const Decision& decision);
   void settle();
   void expire();
   void arm_expiry();
@@ -455,6 +456,11 @@ Reply Director::Implementation::execute_change(const Request& request, Result<De
 Result<void> Director::Implementation::carry_out(const Decision& decision) {
   if (decision.changes.empty()) return {};
   if (const auto stored = journal_.commit(decision.changes, decision.events); !stored) return stored;
+  put_in_force(decision);
+  return {};
+}
+
+void Director::Implementation::put_in_force(const Decision& decision) {
   for (const auto& change : decision.changes) model_.apply(change);
   publish_effects(decision.changes);
   journal_.announce(decision.events);
@@ -462,7 +468,6 @@ Result<void> Director::Implementation::carry_out(const Decision& decision) {
   arm_rollouts();
   for (const auto& hook : decision.hooks) run_hook(hook);
   run_rollings();
-  return {};
 }
 
 // --- rollouts ---
@@ -559,25 +564,22 @@ Reply Director::Implementation::rollings_reply(const Request& request) {
   return boost::json::value(*std::move(status));
 }
 
-// Lays out what has to be laid out anew. The layouts hold even when they cannot be written: a restart makes
-// them again.
+// Lays out what has to be laid out anew. The layouts hold even when they cannot be written yet.
 void Director::Implementation::settle() {
   const auto decision = settle_layouts(model_);
   if (decision.changes.empty()) return;
-  if (const auto stored = journal_.commit(decision.changes, {}); !stored)
+  if (const auto stored = journal_.insist(decision.changes, {}); !stored)
     logger().warn("the layout of slots could not be stored: {}", stored.error().message);
   for (const auto& change : decision.changes) model_.apply(change);
 }
 
 void Director::Implementation::expire() {
   const auto decision = due_words(model_, wall_now(), started_);
-  if (const auto done = carry_out(decision); !done) {
-    // It holds all the same; the next start finds that it is due again.
-    logger().warn("an endpoint's word that was due could not be stored: {}", done.error().message);
-    for (const auto& change : decision.changes) model_.apply(change);
-    publish_effects(decision.changes);
-  }
-  arm_expiry();
+  if (decision.changes.empty()) return arm_expiry();
+  // It holds all the same; after a crash the next start finds that it is due again.
+  if (const auto stored = journal_.insist(decision.changes, decision.events); !stored)
+    logger().warn("an endpoint's word that was due could not be stored yet: {}", stored.error().message);
+  put_in_force(decision);
 }
 
 void Director::Implementation::arm_expiry() {

@@ -28,9 +28,18 @@ Journal::Journal(boost::asio::any_io_executor executor, store::Store store)
     : executor_(std::move(executor)), store_(std::move(store)), pause_(pause_shortest), timer_(executor_) {}
 
 // What an operator changes may find room where the backlog finds none, and does not wait for that each time.
+// But the store is never behind what was acknowledged: it may rest on what was decided before.
 Result<void> Journal::commit(const std::vector<store::Change>& changes,
                              const std::vector<store::Event>& events) {
-  return write(trouble_.empty() ? Scope::with_backlog : Scope::alone, changes, events);
+  return write(trouble_.empty() ? Scope::all : Scope::what_was_decided, changes, events);
+}
+
+Result<void> Journal::insist(const std::vector<store::Change>& changes,
+                             const std::vector<store::Event>& events) {
+  const auto written = commit(changes, events);
+  if (!written) backlog_.owe({changes, events});
+  write_soon();
+  return written;
 }
 
 void Journal::announce(const std::vector<store::Event>& events) {
@@ -83,7 +92,7 @@ void Journal::stop() {
 
 Result<void> Journal::write(Scope scope, const std::vector<store::Change>& changes,
                             const std::vector<store::Event>& events) {
-  auto batch = scope == Scope::with_backlog ? backlog_.all() : Backlog::Batch{};
+  auto batch = scope == Scope::all ? backlog_.all() : backlog_.owed();
   batch.changes.insert(batch.changes.end(), changes.begin(), changes.end());
   batch.events.insert(batch.events.end(), events.begin(), events.end());
   const auto written = store_.commit(batch.changes, batch.events);
@@ -97,7 +106,7 @@ Result<void> Journal::write(Scope scope, const std::vector<store::Change>& chang
 }
 
 void Journal::take_written(Scope scope) {
-  if (scope == Scope::with_backlog) backlog_.clear();
+  scope == Scope::all ? backlog_.clear() : backlog_.clear_owed();
   if (backlog_.empty()) {
     trouble_.clear();
     pause_ = pause_shortest;
@@ -114,7 +123,7 @@ void Journal::checkpoint_beside() {
 }
 
 void Journal::write_backlog() {
-  if (!backlog_.empty() && write(Scope::with_backlog, {}, {})) wake();
+  if (!backlog_.empty() && write(Scope::all, {}, {})) wake();
 }
 
 // A timer that has run out already finds its waiter gone only by way of its error, so those stay for their

@@ -26,10 +26,15 @@ class Journal {
  public:
   Journal(boost::asio::any_io_executor executor, store::Store store);
 
-  // All or nothing, together with what is not written yet; while that cannot be written, apart from it.
+  // All or nothing, together with what is not written yet; while that cannot be written, with what of it was
+  // decided.
   Result<void> commit(const std::vector<store::Change>& changes, const std::vector<store::Event>& events);
 
-  // Tells of what was committed, when it is in force.
+  // For what comes into force whether or not it can be stored now: if not, it is stored before or together
+  // with whatever is committed later. Until then a crash undoes it.
+  Result<void> insist(const std::vector<store::Change>& changes, const std::vector<store::Event>& events);
+
+  // Tells of what was committed, or insisted on, when it is in force.
   void announce(const std::vector<store::Event>& events);
 
   // For what is in force already: it is logged now and written soon.
@@ -65,7 +70,7 @@ class Journal {
     boost::asio::steady_timer timer;
   };
 
-  enum class Scope : std::uint8_t { alone, with_backlog };
+  enum class Scope : std::uint8_t { what_was_decided, all };  // of the backlog
   Result<void> write(Scope scope, const std::vector<store::Change>& changes,
                      const std::vector<store::Event>& events);
   void take_written(Scope scope);

@@ -180,3 +180,25 @@ def refuse_until_space(sluice):
             expect_equal("weights after the refusal", sluice.weights(NAME), before)
             return
     raise AssertionError("2,000 changes found room on a full disk")
+
+
+@test
+def a_word_that_came_due_on_a_full_disk_does_not_come_back(sandbox):
+    """It took effect, and could not be stored; what takes it back is acknowledged, and has to hold after kill -9."""
+    disk = SmallDisk(sandbox)
+    try:
+        sluice = start(sandbox, state="disk/state")
+        sluice.ctl("endpoint", "down", "127.0.1.1", "--at", "+3s")
+        disk.fill()
+        refuse_until_space(sluice)
+        poll("the word is in force", lambda: sluice.endpoint("127.0.1.1")["word"])
+        disk.free()
+        sluice.ctl("endpoint", "auto", "127.0.1.1")
+        sluice.process.kill()
+        sluice.start()
+        expect_equal("the word after kill -9", sluice.endpoint("127.0.1.1")["word"], None)
+        expect("endpoint.down" in [event["kind"] for event in sluice.events()], "the event of the word is lost")
+    finally:
+        for process in sandbox.processes:
+            process.kill()
+        disk.unmount()

@@ -112,6 +112,45 @@ TEST_CASE("what could not be stored does not stand in the way of a change, and i
   CHECK(world.journal.trouble().empty());
 }
 
+TEST_CASE("what was decided while nothing could be stored is stored with the next change, and before it") {
+  World world;
+  const auto endpoint = wire::Destination(address("192.0.2.10"));
+  REQUIRE(world.journal
+              .commit({store::ScheduledWord{endpoint, at(5), store::Word::down, "root", "", at(1), {}}}, {})
+              .has_value());
+  world.other.hold();
+  world.journal.keep(seen("192.0.2.10", health::Verdict::up));
+  CHECK_FALSE(world.journal
+                  .insist({store::ScheduledWordDone{endpoint, at(5)}, drained("192.0.2.10"),
+                           store::LayoutChange{"www.shop.example.", "v1:0-9"}},
+                          {{0, at(5), "root", "endpoint.drain", "", ""}})
+                  .has_value());
+  CHECK_FALSE(world.journal.commit({store::EndpointWordTaken{endpoint}}, {}).has_value());
+  world.other.release();
+
+  REQUIRE(world.journal.commit({store::EndpointWordTaken{endpoint}}, {}).has_value());
+  CHECK(world.other.rows("schedule") == 0);
+  CHECK(world.other.rows("words") == 0);
+  CHECK(world.other.rows("layouts") == 1);
+  CHECK(world.other.rows("events") == 1);
+  CHECK(world.other.rows("health") == 0);
+  world.journal.stop();
+  CHECK(world.other.rows("words") == 0);  // nor is it written again
+  CHECK(world.other.rows("events") == 1);
+  CHECK(world.other.rows("health") == 1);
+}
+
+TEST_CASE("of layouts that could not be stored the newest of each name waits") {
+  Backlog backlog;
+  for (const auto* layout : {"v1:0-9", "v1:0-8 v2:9"})
+    backlog.owe({{store::LayoutChange{"www.shop.example.", layout}}, {}});
+  REQUIRE(backlog.owed().changes.size() == 1);
+  CHECK(std::get<store::LayoutChange>(backlog.owed().changes[0]).layout == "v1:0-8 v2:9");
+  CHECK_FALSE(backlog.empty());
+  backlog.clear_owed();
+  CHECK(backlog.empty());
+}
+
 TEST_CASE("a journal that stops while nothing can be stored leaves nothing to wait for") {
   World world;
   world.other.hold();
