@@ -25,8 +25,12 @@ namespace {
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
 constexpr std::int64_t schema_version = 5;
 
-// Of 4 KiB each: SQLite's own default, and what is the most that a log takes of the disk.
+// SQLite's own default, and what is the most that a log takes of the disk; while another program reads the
+// database it grows beyond that, as what came after the reader's beginning has to stay. When the reader is
+// gone, the log is cut to `log_octets_max` again.
 constexpr int log_pages_due = 1000, log_pages_max = 8 * log_pages_due;
+constexpr int page_octets = 4096;  // SQLite's default, too
+constexpr int log_octets_max = log_pages_max * page_octets;
 
 // Of an older file, what came after its version is carried out when it is opened.
 struct SchemaStep {
@@ -204,6 +208,7 @@ void set_up(const Database& database) {
   if (read_text(database, "PRAGMA journal_mode = WAL") != "wal")
     throw Failure{SQLITE_IOERR, "the file system does not allow a write-ahead log"};
   sync_each_commit(database);
+  execute(database, fmt::format("PRAGMA journal_size_limit = {}", log_octets_max).c_str());
 }
 
 Error damaged(const std::string& path, const std::string& reason) {
@@ -215,6 +220,9 @@ Error damaged(const std::string& path, const std::string& reason) {
 
 Error to_error(const Failure& failure, const std::string& path, const char* deed) {
   if (failure.code == SQLITE_CORRUPT || failure.code == SQLITE_NOTADB) return damaged(path, failure.reason);
+  if (failure.code == SQLITE_BUSY)
+    return unavailable(fmt::format("cannot {} '{}': another program holds it ({}); try again when it is done",
+                                   deed, path, failure.reason));
   return unavailable(fmt::format("cannot {} '{}': {}", deed, path, failure.reason));
 }
 

@@ -148,12 +148,14 @@ class Store {
 
   Result<Saved> load();
 
-  // All or nothing, durable when it returns. Sets the events' ids.
+  // All or nothing, durable when it returns. Sets the events' ids. Waits a moment for another program that
+  // writes to the database.
   Result<void> commit(const std::vector<Change>& changes, std::vector<Event>& events);
 
   // Whether the write-ahead log has grown so far that it should be brought into the database: work of some
   // milliseconds with several syncs, which no commit should wait for. Both may be called by another thread
-  // than the rest. When nobody does, a commit does it, when the log is eight times as long.
+  // than the rest. When nobody does, a commit does it, when the log is eight times as long. While another
+  // program reads the database, neither can shorten the log: it grows until the reader is gone.
   bool checkpoint_due() const;
   void checkpoint();
 

@@ -557,6 +557,58 @@ TEST_CASE("the log is brought into the database when that is asked for, and some
   }
 }
 
+namespace {
+
+// Another program's connection to a store that is open.
+class Other {
+ public:
+  explicit Other(const std::string& file) { REQUIRE(sqlite3_open(file.c_str(), &database_) == SQLITE_OK); }
+  ~Other() { sqlite3_close(database_); }
+  Other(const Other&) = delete;
+  Other& operator=(const Other&) = delete;
+  void execute(const char* sql) {
+    REQUIRE(sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  }
+
+ private:
+  sqlite3* database_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("a commit waits a moment for another program that writes, and names it when it is refused") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  Other other(folder.file("sluice.db"));
+  other.execute("BEGIN IMMEDIATE");
+  std::vector<Event> none;
+  const auto start = std::chrono::steady_clock::now();
+  const auto refused = store.commit(example_changes, none);
+  CHECK(std::chrono::steady_clock::now() - start >= 190ms);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().message.find("another program holds it (database is locked)") != std::string::npos);
+  other.execute("ROLLBACK");
+  CHECK(commit(store, example_changes));
+}
+
+TEST_CASE("a log that has grown during another program's reading is cut when that is over") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  Other other(folder.file("sluice.db"));
+  other.execute("BEGIN");
+  other.execute("SELECT count(*) FROM layouts");
+  std::vector<Change> changes;
+  for (int i = 0; i < 5'000; ++i)
+    changes.push_back(LayoutChange{fmt::format("s{}.shop.example.", i), std::string(2'000, 'x')});
+  constexpr std::uintmax_t most = 8'000 * 4096;
+  for (int i = 0; i < 5; ++i) REQUIRE(commit(store, changes));
+  CHECK(fs::file_size(folder.file("sluice.db-wal")) > most);
+  other.execute("ROLLBACK");
+  store.checkpoint();
+  REQUIRE(commit(store, example_changes));
+  CHECK(fs::file_size(folder.file("sluice.db-wal")) <= most);
+}
+
 TEST_CASE("a commit that runs out of space at any point changes nothing, and the next one works") {
   const Folder folder;
   std::string before, after;
