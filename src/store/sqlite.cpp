@@ -7,10 +7,6 @@
 namespace sluice::store {
 namespace {
 
-// For another program that holds the database for a moment. The control thread waits, and nothing is decided
-// meanwhile.
-constexpr int busy_wait_ms = 200;
-
 constexpr int primary_code_mask = 0xFF;  // the upper bits of an extended code say more, but nobody acts on it
 
 [[noreturn]] void fail(sqlite3* database, int code) {
@@ -23,7 +19,15 @@ constexpr int primary_code_mask = 0xFF;  // the upper bits of an extended code s
   throw Failure{code & primary_code_mask, std::move(reason)};
 }
 
+// For another program that holds the database for a moment. The control thread waits, and decides nothing
+// meanwhile.
+constexpr int busy_wait_ms = 200;
+
 }  // namespace
+
+void wait_when_busy(const Database& database, bool wait) {
+  sqlite3_busy_timeout(database.get(), wait ? busy_wait_ms : 0);
+}
 
 Database open_database(const std::string& path) {
   sqlite3* opened = nullptr;
@@ -32,7 +36,7 @@ Database open_database(const std::string& path) {
   const int code = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
   Database database(opened);
   if (code != SQLITE_OK) fail(opened, code);
-  sqlite3_busy_timeout(opened, busy_wait_ms);
+  wait_when_busy(database, true);
   return database;
 }
 

@@ -47,6 +47,9 @@ class Database {
 // Opens or creates the file. `path` must hold no symbolic link.
 Database open_database(const std::string& path);
 
+// Whether to wait a moment for another program that holds the database; it is so at first.
+void wait_when_busy(const Database& database, bool wait);
+
 // One prepared statement with its values bound to the question marks in order. Borrows the database, which
 // keeps it for the next one with the same text.
 class Statement {

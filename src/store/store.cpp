@@ -644,7 +644,10 @@ Result<void> Store::commit(const std::vector<Change>& changes, std::vector<Event
     for (const auto& change : changes) std::visit([&](const auto& one) { write(database, one); }, change);
     if (!events.empty()) append(database, events);
     execute(database, "COMMIT");
+    wait_when_busy(database, true);
   } catch (const Failure& failure) {
+    // Who holds it for long is waited for once: much may be tried meanwhile that is to be stored.
+    wait_when_busy(database, failure.code != SQLITE_BUSY);
     take_back(database);
     data_->relaxed = true;
     return to_error(failure, data_->path, "write to");

@@ -149,7 +149,7 @@ class Store {
   Result<Saved> load();
 
   // All or nothing, durable when it returns. Sets the events' ids. Waits a moment for another program that
-  // writes to the database.
+  // writes to the database, but once for each that does so for long.
   Result<void> commit(const std::vector<Change>& changes, std::vector<Event>& events);
 
   // Whether the write-ahead log has grown so far that it should be brought into the database: work of some

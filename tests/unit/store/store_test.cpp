@@ -587,6 +587,9 @@ TEST_CASE("a commit waits a moment for another program that writes, and names it
   CHECK(std::chrono::steady_clock::now() - start >= 190ms);
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().message.find("another program holds it (database is locked)") != std::string::npos);
+  const auto waited = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) CHECK_FALSE(commit(store, example_changes));
+  CHECK(std::chrono::steady_clock::now() - waited < 2s);  // not for each
   other.execute("ROLLBACK");
   CHECK(commit(store, example_changes));
 }
