@@ -48,8 +48,8 @@ using namespace std::chrono_literals;
 // A first probe has its timeout, and the prober this much to say so.
 constexpr Duration first_round_grace = 100ms;
 
-// A first round that may take longer is announced, for whoever wonders why nothing is answered.
-constexpr Duration first_round_long = 5s;
+// Plain records and other names do not wait longer for a server that hangs: its address then counts as down.
+constexpr Duration first_round_max = 5s;
 
 // Health that was seen longer ago than this says nothing any more.
 constexpr Duration health_age_max = 10min;
@@ -170,6 +170,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         rollout_timer_(executor_),
         rolling_timer_(executor_),
         first_round_timer_(executor_),
+        new_targets_timer_(executor_),
         heartbeat_timer_(executor_),
         question_timer_(executor_),
         warm_timer_(executor_),
@@ -204,6 +205,13 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   struct Reload {
     Request request;
     ReplyHandler handler;
+  };
+  // What the first of reloads_ has loaded, until its new targets have had their first round: what is served
+  // in the meantime knows nothing of them.
+  struct Preparing {
+    LoadResult result;
+    std::set<HealthKey> awaited;
+    std::vector<std::pair<probe::Target, health::ProbeResult>> first_results;
   };
   // Until its handler has been called.
   struct Running {
@@ -247,11 +255,13 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void publish_effects(const std::vector<store::Change>& changes);
   void start_probing();
   void await_first_round();
+  Duration first_round_limit(const std::vector<probe::Target>& targets) const;
   void first_publication();
   void restore_health(const store::Saved& saved);
   void keep_health();
   void beat();
   bool is_watched(const probe::Target& target) const;
+  void apply_probe(const HealthKey& key, const health::ProbeResult& result);
   void take_seen(const Model::Seen& seen);
   void ask(const std::vector<HealthKey>& keys);
   void await_question();
@@ -269,7 +279,10 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void reload(const Request& request, ReplyHandler handler);
   void load_next();
   void refuse_reloads();
-  Reply take_over(LoadResult result, const Request& request);
+  void prepare(LoadResult result);
+  void await_new_targets();
+  void finish_reload();
+  Reply take_over(Preparing preparing, const Request& request);
   void run_checks(const Request& request, ReplyHandler handler);
   void take_check_result(Running& running, std::size_t probe, Result<health::ProbeResult> result);
   void finish_check_run(Running& running);
@@ -288,7 +301,6 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Publisher publisher_;
   Notifier notifier_;
   const Time started_ = wall_now();
-  const Time first_round_since_ = deciding_now();
   Duration clock_shift_{};  // the wall clock's, against deciding_now()
 
   Measurements measurements_;
@@ -299,11 +311,14 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   bool rollings_run_ = false;  // carry_out() is called by it, and calls it
   asio::system_timer rolling_timer_;
 
-  std::set<HealthKey> awaited_;  // targets without a first result, and without trouble that keeps it away
+  std::set<HealthKey> awaited_;  // targets without a verdict, and without trouble that keeps it away
   asio::steady_timer first_round_timer_;
+  asio::steady_timer new_targets_timer_;  // of the first round of what a reload brings
   asio::steady_timer heartbeat_timer_;
-  asio::steady_timer question_timer_;  // of the end of what is asked before a target falls
-  asio::steady_timer warm_timer_;      // of the next step of a slow start
+  asio::steady_timer
+      question_timer_;  // of the end of what is asked before a target falls, or until one answers
+  std::optional<Time> question_timer_end_;
+  asio::steady_timer warm_timer_;  // of the next step of a slow start
   std::optional<Time> warm_timer_end_;
   std::set<const config::Pool*> changed_pools_;  // to be published
   asio::steady_timer publish_timer_;
@@ -317,6 +332,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   asio::steady_timer rotation_timer_;
   std::vector<std::string> warnings_;  // the last reload's
   std::deque<Reload> reloads_;         // the first one is under way
+  std::optional<Preparing> preparing_;
   bool stopped_ = false;
   asio::thread_pool loader_{1};  // zones take their time; the control thread goes on meanwhile
 };
@@ -336,15 +352,22 @@ void Director::Implementation::start() {
   await_first_round();
 }
 
-// No answer depends on a target before its probe has had its time, however many there are and however slow.
+// No answer depends on a target before its probe has had its time, as long as that is bearable.
+Duration Director::Implementation::first_round_limit(const std::vector<probe::Target>& targets) const {
+  const auto whole = probe::first_round_time(targets) + first_round_grace;
+  const auto limit = std::min(whole, first_round_max);
+  if (whole > limit)
+    logger().info(
+        "the first round of checks, of {} endpoints, may take {}; answers wait for {} of it, then who has no "
+        "result counts as down",
+        targets.size(), to_text(whole), to_text(limit));
+  return limit;
+}
+
 void Director::Implementation::await_first_round() {
   auto targets = targets_of(model_.config());
   std::erase_if(targets, [this](const auto& target) { return !awaited_.contains(health_key(target)); });
-  const auto time = probe::first_round_time(targets) + first_round_grace;
-  if (time > first_round_long)
-    logger().info(
-        "the first round of checks, of {} endpoints, may take {}; nothing is answered before it is over",
-        targets.size(), to_text(time));
+  const auto time = first_round_limit(targets);
   if (outlets_.waits) outlets_.waits(time);
   first_round_timer_.expires_after(time);
   first_round_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
@@ -360,6 +383,7 @@ void Director::Implementation::stop() {
   publisher_.stop();
   notifier_.stop();
   first_round_timer_.cancel();
+  new_targets_timer_.cancel();
   heartbeat_timer_.cancel();
   question_timer_.cancel();
   warm_timer_.cancel();
@@ -369,6 +393,7 @@ void Director::Implementation::stop() {
   rolling_timer_.cancel();
   report_timer_.cancel();
   refuse_check_runs();
+  if (std::exchange(preparing_, std::nullopt)) refuse_reloads();  // nothing is being loaded that would do so
   rotation_timer_.cancel();
   loader_.join();
 }
@@ -631,19 +656,29 @@ bool Director::Implementation::is_watched(const probe::Target& target) const {
 }
 
 void Director::Implementation::take_probe(const probe::Target& target, const health::ProbeResult& result) {
-  if (stopped_ || !is_watched(target)) return;
+  if (stopped_) return;
   const auto key = health_key(target);
+  if (preparing_ && preparing_->awaited.contains(key)) {
+    preparing_->first_results.emplace_back(target, result);
+    return await_no_more(key);
+  }
+  if (!is_watched(target)) return;
+  apply_probe(key, result);
+  if (proofs_.take(key, result.success)) run_rollings();
+}
+
+void Director::Implementation::apply_probe(const HealthKey& key, const health::ProbeResult& result) {
   const auto seen = model_.apply_probe(key, result, deciding_now());
   take_seen(seen);
   if (seen.changed) note_verdict(key, seen.why);
   await_no_more(key);
-  if (proofs_.take(key, result.success)) run_rollings();
 }
 
 // The first round is over with the last target that it waited for.
 void Director::Implementation::await_no_more(const HealthKey& key) {
   awaited_.erase(key);
   if (awaited_.empty()) first_publication();
+  if (preparing_ && preparing_->awaited.erase(key) > 0 && preparing_->awaited.empty()) finish_reload();
 }
 
 void Director::Implementation::take_trouble(const probe::Target& target, const std::string& reason) {
@@ -663,28 +698,33 @@ void Director::Implementation::ask(const std::vector<HealthKey>& keys) {
       });
     });
   }
-  await_question();
 }
 
 void Director::Implementation::take_asked(const probe::Target& target,
                                           const Result<health::ProbeResult>& result) {
-  if (stopped_ || !is_watched(target)) return;
-  take_seen(model_.apply_asked(health_key(target), result, deciding_now()));
+  if (stopped_) return;
+  const Result<health::ProbeResult> lost = Error{ErrorCode::refused, "it was of a check that has changed"};
+  take_seen(model_.apply_asked(health_key(target), is_watched(target) ? result : lost, deciding_now()));
 }
 
 void Director::Implementation::await_question() {
   const auto end = model_.next_question_end();
-  if (!end) return;
+  if (!end || stopped_ || question_timer_end_ == end) return;
+  question_timer_end_ = end;
   question_timer_.expires_after(*end - deciding_now());
   question_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (error || self->stopped_) return;
-    self->take_seen(self->model_.end_questions(self->deciding_now()));
+    self->question_timer_end_.reset();
+    for (const auto side : sides) self->take_seen(self->model_.end_question(side, self->deciding_now()));
     self->await_question();
   });
 }
 
 void Director::Implementation::take_seen(const Model::Seen& seen) {
   using health::Turn;
+  const auto why_ended = [&](const char* why) {
+    return seen.idle ? "nothing is probed any more that could tell" : why;
+  };
   if (seen.suspicion == Turn::began)
     journal_.note(
         store::who_health, "checker.suspected", "checker",
@@ -694,12 +734,12 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
   for (const auto& key : seen.taken_back) note_taken_back(key);
   if (seen.suspicion == Turn::ended)
     journal_.note(store::who_health, "checker.trusted", "checker",
-                  "a target has answered: verdicts change again");
+                  why_ended("a target has answered: verdicts change again"));
   if (seen.trouble == Turn::began)
     journal_.note(store::who_health, "checker.trouble", "checker",
                   model_.trouble().reason() + "; its last verdict stands");
   if (seen.trouble == Turn::ended)
-    journal_.note(store::who_health, "checker.well", "checker", "all probes can be run again");
+    journal_.note(store::who_health, "checker.well", "checker", why_ended("all probes can be run again"));
   if (seen.lateness == Turn::began)
     journal_.note(store::who_health, "checker.late", "checker",
                   fmt::format("probes begin later than a whole interval after they were due, up to {}: more "
@@ -707,9 +747,10 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
                               to_text(model_.lateness().greatest(deciding_now()))));
   if (seen.lateness == Turn::ended)
     journal_.note(store::who_health, "checker.in_time", "checker",
-                  "probes have been in time again for a minute");
+                  why_ended("probes have been in time again for a minute"));
   publish_soon(seen.to_publish);
-  if (!seen.to_ask.empty()) ask(seen.to_ask);
+  ask(seen.to_ask);
+  await_question();
   arm_warming();
 }
 
@@ -831,7 +872,8 @@ void Director::Implementation::start_probing() {
   awaited_.clear();
   for (const auto& target : targets) {
     const auto key = health_key(target);
-    if (model_.health().at(key).state.last_at < first_round_since_) awaited_.insert(key);
+    // What the store has kept is a verdict, too: only who has none is waited for.
+    if (model_.health().at(key).state.verdict == health::Verdict::unknown) awaited_.insert(key);
   }
   outlets_.set_targets(std::move(targets));
   reports_.set_config(model_.config(), Reports::Clock::now());
@@ -903,19 +945,52 @@ void Director::Implementation::load_next() {
     auto result = load(file, block_steer_ids);
     self->on_control_thread([result = std::move(result)](Implementation& director) mutable {
       if (director.stopped_) return director.refuse_reloads();
-      const auto reload = std::move(director.reloads_.front());
-      director.reloads_.pop_front();
-      if (!director.reloads_.empty()) director.load_next();
-      reload.handler(director.take_over(std::move(result), reload.request));
+      director.prepare(std::move(result));
     });
   });
+}
+
+// What is served goes on being served until the targets that come anew have been probed: none of them is to
+// be handed out unseen. Before the first publication, all wait together.
+void Director::Implementation::prepare(LoadResult result) {
+  preparing_ = {std::move(result), {}, {}};
+  const bool is_taken = preparing_->result.loaded && !reloads_.front().request.dry_run;
+  if (is_taken && publisher_.has_published()) await_new_targets();
+  if (preparing_->awaited.empty()) finish_reload();
+}
+
+void Director::Implementation::await_new_targets() {
+  const auto& config = preparing_->result.loaded->config;
+  const auto unknown = model_.unknown_in(config);
+  auto targets = targets_of(config);
+  std::erase_if(targets, [&](const auto& target) { return !unknown.contains(health_key(target)); });
+  if (targets.empty()) return;
+  for (const auto& target : targets) preparing_->awaited.insert(health_key(target));
+  new_targets_timer_.expires_after(first_round_limit(targets));
+  new_targets_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    const bool is_due = self->new_targets_timer_.expiry() <= std::chrono::steady_clock::now();
+    if (!error && is_due && self->preparing_) self->finish_reload();
+  });
+  const auto before = targets_of(model_.config());
+  targets.insert(targets.end(), before.begin(), before.end());
+  outlets_.set_targets(targets);
+}
+
+void Director::Implementation::finish_reload() {
+  new_targets_timer_.cancel();
+  auto preparing = *std::exchange(preparing_, std::nullopt);
+  const auto reload = std::move(reloads_.front());
+  reloads_.pop_front();
+  if (!reloads_.empty()) load_next();
+  reload.handler(take_over(std::move(preparing), reload.request));
 }
 
 void Director::Implementation::refuse_reloads() {
   for (const auto& reload : std::exchange(reloads_, {})) reload.handler(stopping_error());
 }
 
-Reply Director::Implementation::take_over(LoadResult result, const Request& request) {
+Reply Director::Implementation::take_over(Preparing preparing, const Request& request) {
+  auto& result = preparing.result;
   if (!result.loaded) {
     auto text = to_text(std::move(result.errors));
     text.pop_back();
@@ -934,15 +1009,19 @@ Reply Director::Implementation::take_over(LoadResult result, const Request& requ
   if (!request.dry_run) {
     if (result.loaded->certificate) outlets_.certificate.publish(std::move(result.loaded->certificate));
     changed_pools_.clear();
-    model_.replace_config(std::move(result.loaded->config), deciding_now());
+    const auto seen = model_.replace_config(std::move(result.loaded->config), deciding_now());
     publisher_.replace_zones(std::move(result.loaded->zones));
     cookie_secrets_ = std::move(result.loaded->cookie_secrets);
     set_policy();
     warnings_.clear();
     if (!restart.empty()) warnings_ = {text};
     journal_.note(request.who, "config.loaded", model_.config().file, text);
+    take_seen(seen);
     settle();
     start_probing();
+    // No rolling goes on by them yet: it would publish what is not there before the publication below.
+    for (const auto& [target, first] : preparing.first_results) apply_probe(health_key(target), first);
+    await_question();  // it may have lost whom it asked
     if (publisher_.has_published()) {
       publisher_.publish_everything();
       notify();

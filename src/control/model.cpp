@@ -357,10 +357,9 @@ bool Model::suspect(const HealthKey& key, Watched& watched, const health::ProbeR
 void Model::take_evidence(Side side, const HealthKey& key, Watched& watched, health::Evidence evidence,
                           Time now, Seen& seen) {
   auto& suspicion = suspicion_of(side);
-  const auto& check = *config_.find_check(key.check);
   const bool silent = evidence == health::Evidence::silence;
   if (silent && !suspicion.failed().contains(watched.id)) watched.before = watched.state;
-  seen.suspicion = suspicion.result(watched.id, evidence, check.interval, check.timeout, now);
+  seen.suspicion = suspicion.result(watched.id, evidence, now);
   if (seen.suspicion == health::Turn::began) restore_failed(side, now, seen);
   if (silent) return;
   question_of(side).waiting.erase(key);  // what it says itself takes the place of its silence
@@ -388,6 +387,7 @@ bool Model::has_to_wait(const HealthKey& key, const Watched& watched, const heal
 void Model::ask(Question& question, const std::vector<health::Suspicion::Id>& others, Time now, Seen& seen) {
   Duration longest{};
   question.asked.clear();
+  question.in_vain = false;
   for (const auto id : others) {
     const HealthKey& key = *targets_[id];
     longest = std::max(longest, config_.find_check(key.check)->timeout);
@@ -397,7 +397,15 @@ void Model::ask(Question& question, const std::vector<health::Suspicion::Id>& ot
   question.end = now + longest + asked_grace;
 }
 
-// One has answered: those who have waited for it are dead by themselves.
+// Whoever is probed seldom would leave us suspected for as long; so it is asked as often as others are
+// probed.
+void Model::ask_again(Side side, Time now, Seen& seen) {
+  Question& question = question_of(side);
+  ask(question, suspicion_of(side).whom_to_ask_again(), now, seen);
+  question.end = std::max(question.end, now + shortest_intervals_[static_cast<std::size_t>(side)]);
+}
+
+// One has answered, or nobody is left to be asked: those who have waited are dead by themselves.
 void Model::let_fall(Question& question, Time now, Seen& seen) {
   const auto ended = std::exchange(question, {});
   for (const auto& [key, silence] : ended.waiting) {
@@ -420,24 +428,55 @@ Model::Seen Model::apply_asked(const HealthKey& key, const Result<health::ProbeR
   const bool answered = evidence && *evidence != health::Evidence::silence;
   // A silence that comes after another one's answer is older than that, most likely.
   if (!was_asked && !answered) return seen;
-  if (evidence) take_evidence(*side, key, found->second, *evidence, now, seen);
-  if (!question.waiting.empty() && question.asked.empty()) suspect_ourselves(*side, now, seen);
+  if (evidence)
+    take_evidence(*side, key, found->second, *evidence, now, seen);
+  else
+    question.in_vain = true;
+  if (!question.waiting.empty() && question.asked.empty()) conclude(*side, now, seen);
   return seen;
 }
 
-Model::Seen Model::end_questions(Time now) {
+// Nobody has answered. Should that be for lack of places, these are given a moment to become free.
+void Model::conclude(Side side, Time now, Seen& seen) {
+  Question& question = question_of(side);
+  if (question.in_vain)
+    question.end = std::min(question.end, now + asked_grace);
+  else
+    suspect_ourselves(side, now, seen);
+}
+
+Model::Seen Model::end_question(Side side, Time now) {
   Seen seen;
-  for (const auto side : {Side::here, Side::away}) {
-    const auto& question = question_of(side);
-    if (!question.waiting.empty() && question.end <= now) suspect_ourselves(side, now, seen);
-  }
+  Question& question = question_of(side);
+  if (!is_open(side) || question.end > now) return seen;
+  if (question.waiting.empty())
+    ask_again(side, now, seen);
+  else if (question.in_vain)
+    ask_others(side, now, seen);
+  else
+    suspect_ourselves(side, now, seen);
   return seen;
+}
+
+// In the stead of those who could not be probed.
+void Model::ask_others(Side side, Time now, Seen& seen) {
+  Question& question = question_of(side);
+  const auto others = suspicion_of(side).whom_to_ask(health_.at(question.waiting.begin()->first).id);
+  if (others.empty()) return let_fall(question, now, seen);
+  ask(question, others, now, seen);
+}
+
+bool Model::is_open(Side side) const {
+  const auto i = static_cast<std::size_t>(side);
+  return !questions_[i].waiting.empty() || suspicions_[i].suspected_since();
 }
 
 std::optional<Time> Model::next_question_end() const {
   std::optional<Time> next;
-  for (const auto& question : questions_)
-    if (!question.waiting.empty() && (!next || question.end < *next)) next = question.end;
+  for (const auto side : sides) {
+    const Time end = questions_[static_cast<std::size_t>(side)].end;
+    if (is_open(side) && (!next || end < *next)) next = end;
+  }
   return next;
 }
 
@@ -466,6 +505,7 @@ void Model::take_state(const HealthKey& key, Watched& watched, health::State sta
 // whoever looks. Whose fall has waited waits no more.
 void Model::restore_failed(Side side, Time now, Seen& seen) {
   question_of(side) = {};
+  question_of(side).end = now + shortest_intervals_[static_cast<std::size_t>(side)];
   for (const auto id : suspicion_of(side).failed()) {
     const HealthKey& key = *targets_[id];
     Watched& watched = health_.at(key);
@@ -507,7 +547,7 @@ bool Model::restore_health(const store::HealthSeen& seen, Time now) {
 }
 
 // Keeps what is known of targets that stay, and forgets the others.
-void Model::watch_targets(Time now) {
+void Model::watch_targets(Time now, Seen& seen) {
   std::map<HealthKey, Watched> watched;
   targets_.clear();
   watched_.assign(config_.pools.size(), {});
@@ -531,31 +571,35 @@ void Model::watch_targets(Time now) {
       if (target.pools.empty() || target.pools.back() != &pool) target.pools.push_back(&pool);
     }
   }
+  const auto stays = [&](const HealthKey& key) { return watched.contains(key); };
   for (auto& [key, target] : watched)
-    if (!health_.contains(key)) target.state = inherited_state(key, watched);
+    if (!health_.contains(key)) target.state = inherited_state(key, stays);
   std::swap(health_, watched);
   warming_.clear();
   for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
-  watch_sides(watched);
-  keep_questions();
+  watch_sides(watched, seen);
+  keep_questions(now);
 }
 
-// Of targets that have left, or have changed sides, nothing is waited for.
-void Model::keep_questions() {
-  for (const auto side : {Side::here, Side::away}) {
+// Of targets that have left, or have changed sides, nothing is waited for; whom a question has lost, it has
+// asked in vain.
+void Model::keep_questions(Time now) {
+  for (const auto side : sides) {
     const auto is_gone = [&](const HealthKey& key) { return !health_.contains(key) || side_of(key) != side; };
     auto& question = question_of(side);
     std::erase_if(question.waiting, [&](const auto& entry) { return is_gone(entry.first); });
-    std::erase_if(question.asked, is_gone);
+    if (std::erase_if(question.asked, is_gone) == 0) continue;
+    question.in_vain = true;
+    if (question.asked.empty()) question.end = now;
   }
 }
 
 // A check that got another name or port takes the place of the one before: what that has found out about the
 // address holds until the first results of the new one, so that a reload empties no pool.
-health::State Model::inherited_state(const HealthKey& key, const std::map<HealthKey, Watched>& now) const {
+health::State Model::inherited_state(const HealthKey& key,
+                                     const std::function<bool(const HealthKey&)>& stays) const {
   auto before = health_.lower_bound({key.destination, 0, "", ""});
-  while (before != health_.end() && before->first.destination == key.destination &&
-         now.contains(before->first))
+  while (before != health_.end() && before->first.destination == key.destination && stays(before->first))
     ++before;
   if (before == health_.end() || before->first.destination != key.destination) return {};
   health::State state = before->second.state;
@@ -564,9 +608,23 @@ health::State Model::inherited_state(const HealthKey& key, const std::map<Health
   return state;
 }
 
+std::set<HealthKey> Model::unknown_in(const config::Config& config) const {
+  std::set<HealthKey> keys;
+  for (const auto& pool : config.pools)
+    if (pool.check)
+      for (const auto& endpoint : pool.endpoints)
+        keys.insert(health_key(probe::target_of(endpoint, *config.find_check(*pool.check))));
+  const auto stays = [&](const HealthKey& key) { return keys.contains(key); };
+  std::set<HealthKey> unknown;
+  for (const auto& key : keys)
+    if (!health_.contains(key) && inherited_state(key, stays).verdict == health::Verdict::unknown)
+      unknown.insert(key);
+  return unknown;
+}
+
 // Each side has its part of each pool. What has failed stays so where the target stays on its side.
-void Model::watch_sides(const std::map<HealthKey, Watched>& before) {
-  for (const auto side : {Side::here, Side::away}) {
+void Model::watch_sides(const std::map<HealthKey, Watched>& before, Seen& seen) {
+  for (const auto side : sides) {
     auto& suspicion = suspicion_of(side);
     const auto failed_before = suspicion.failed();
     std::vector<std::vector<health::Suspicion::Id>> pools(config_.pools.size());
@@ -574,9 +632,13 @@ void Model::watch_sides(const std::map<HealthKey, Watched>& before) {
       if (side_of(key) == side)
         for (const auto* pool : target.pools)
           pools[static_cast<std::size_t>(pool - config_.pools.data())].push_back(target.id);
-    suspicion.set_pools(targets_.size(), pools);
+    if (suspicion.set_pools(targets_.size(), pools) == health::Turn::ended)
+      seen.suspicion = health::Turn::ended;
+    auto& shortest = shortest_intervals_[static_cast<std::size_t>(side)];
+    shortest = Duration::max();
     for (const auto& [key, target] : health_) {
       if (side_of(key) != side) continue;
+      shortest = std::min(shortest, config_.find_check(key.check)->interval);
       const auto old = before.find(key);
       if (old != before.end() && failed_before.contains(old->second.id))
         suspicion.assume_failed(target.id);
@@ -586,9 +648,23 @@ void Model::watch_sides(const std::map<HealthKey, Watched>& before) {
   }
 }
 
-void Model::replace_config(config::Config config, Time now) {
+bool Model::probes_any() const {
+  return std::any_of(health_.begin(), health_.end(), [&](const auto& entry) {
+    return config_.find_check(entry.first.check)->type != config::CheckType::push;
+  });
+}
+
+Model::Seen Model::replace_config(config::Config config, Time now) {
+  Seen seen;
   config_ = std::move(config);
-  watch_targets(now);
+  watch_targets(now, seen);
+  if (!probes_any()) {
+    seen.trouble = trouble_.end();
+    seen.lateness = lateness_.end();
+  }
+  const auto ended = health::Turn::ended;
+  seen.idle = seen.suspicion == ended || seen.trouble == ended || seen.lateness == ended;
+  return seen;
 }
 
 Result<Decision> set_weights(const Model& model, const Request& request, Time now) {

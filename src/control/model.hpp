@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -59,11 +60,13 @@ struct Watched {
   std::vector<const config::Pool*> pools;
 };
 
-// Whether our network is well, asked of others before silent targets of the same side fall.
+// Whether our network is well, asked of others before silent targets of the same side fall; and again and
+// again while it is suspected.
 struct Question {
   std::map<HealthKey, health::ProbeResult> waiting;  // to fall, each by this silence
   std::set<HealthKey> asked;                         // who has not said anything yet
-  Time end{};                                        // who says nothing by then is silent, too
+  bool in_vain = false;  // some could not be probed: that is no silence, and others are asked in their stead
+  Time end{};            // who says nothing by then is silent, too
 };
 
 health::Rules rules_of(const config::Check& check);
@@ -74,6 +77,7 @@ enum class Side : std::uint8_t {
   here,  // loopback
   away
 };
+inline constexpr std::array sides{Side::here, Side::away};
 
 // None: the check's results do not come over a network of ours (exec, push).
 std::optional<Side> side_of(const wire::Destination& destination, config::CheckType type);
@@ -83,7 +87,10 @@ using Schedule = std::map<Time, store::ScheduledWord>;
 
 class Model {
  public:
-  explicit Model(config::Config config) : config_(std::move(config)) { watch_targets({}); }
+  explicit Model(config::Config config) : config_(std::move(config)) {
+    Seen nothing;
+    watch_targets({}, nothing);
+  }
   // It points into its own maps and vectors: they move as a whole, and are not copied.
   Model(Model&&) = default;
   Model& operator=(Model&&) = delete;
@@ -143,6 +150,7 @@ class Model {
     health::Turn suspicion{};
     health::Turn trouble{};
     health::Turn lateness{};
+    bool idle = false;  // turns have ended because nothing is probed any more that they were about
   };
   // A result of something that is not watched changes nothing.
   Seen apply_probe(const HealthKey& key, const health::ProbeResult& result, Time now);
@@ -151,9 +159,12 @@ class Model {
   // What became of a probe out of to_ask; an error: it could not be run. It is evidence for or against our
   // network, and changes nothing else about the one who was asked.
   Seen apply_asked(const HealthKey& key, const Result<health::ProbeResult>& result, Time now);
-  // Ends the questions that nobody has answered in time.
-  Seen end_questions(Time now);
+  // Ends the side's question when nobody has answered it in time, or asks it again.
+  Seen end_question(Side side, Time now);
   std::optional<Time> next_question_end() const;
+
+  // Those of the config's targets whose verdict would be unknown, were it taken over.
+  std::set<HealthKey> unknown_in(const config::Config& config) const;
 
   // What is probed by that name; it has to be one of health().
   probe::Target target(const HealthKey& key) const;
@@ -164,14 +175,16 @@ class Model {
   // From the store. False when nothing is watched by that name any more.
   bool restore_health(const store::HealthSeen& seen, Time now);
 
-  // Forgets the health of endpoints that no pool has any more.
-  void replace_config(config::Config config, Time now);
+  // Forgets the health of endpoints that no pool has any more, and what nothing is left to end.
+  Seen replace_config(config::Config config, Time now);
 
  private:
   void take_rollout(const store::RolloutRecord& record);
   void take_rolling(const store::RollingRecord& record);
-  void watch_targets(Time now);
-  health::State inherited_state(const HealthKey& key, const std::map<HealthKey, Watched>& now) const;
+  void watch_targets(Time now, Seen& seen);
+  bool probes_any() const;
+  health::State inherited_state(const HealthKey& key,
+                                const std::function<bool(const HealthKey&)>& stays) const;
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
   std::optional<Side> side_of(const HealthKey& key) const;
   health::Suspicion& suspicion_of(Side side) { return suspicions_[static_cast<std::size_t>(side)]; }
@@ -183,12 +196,16 @@ class Model {
   bool has_to_wait(const HealthKey& key, const Watched& watched, const health::State& next, Time now,
                    Seen& seen);
   void ask(Question& question, const std::vector<health::Suspicion::Id>& others, Time now, Seen& seen);
+  void ask_again(Side side, Time now, Seen& seen);
+  bool is_open(Side side) const;
   void let_fall(Question& question, Time now, Seen& seen);
   void take_step(const HealthKey& key, Watched& watched, health::State state, Time now, Seen& seen);
+  void conclude(Side side, Time now, Seen& seen);
+  void ask_others(Side side, Time now, Seen& seen);
   void suspect_ourselves(Side side, Time now, Seen& seen);
   void restore_failed(Side side, Time now, Seen& seen);
-  void keep_questions();
-  void watch_sides(const std::map<HealthKey, Watched>& before);
+  void keep_questions(Time now);
+  void watch_sides(const std::map<HealthKey, Watched>& before, Seen& seen);
 
   config::Config config_;
   std::map<wire::Name, Steering> steerings_;
@@ -206,6 +223,7 @@ class Model {
   std::set<std::pair<Time, HealthKey>> warming_;      // by Watched::next_share
   std::array<health::Suspicion, 2> suspicions_;       // by Side
   std::array<Question, 2> questions_;                 // by Side
+  std::array<Duration, 2> shortest_intervals_{};      // by Side
   health::Trouble trouble_;
   health::Lateness lateness_;
 };

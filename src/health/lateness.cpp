@@ -21,6 +21,11 @@ Turn Lateness::note(Duration late, Duration interval, Time now) {
   return Turn::ended;
 }
 
+Turn Lateness::end() {
+  const auto ended = std::exchange(*this, Lateness());
+  return ended.since_ ? Turn::ended : Turn::none;
+}
+
 Duration Lateness::greatest(Time now) const {
   if (now - begun_ >= 2 * lateness_window) return {};
   return now - begun_ >= lateness_window ? current_ : std::max(current_, before_);

@@ -19,6 +19,9 @@ class Lateness {
   // A probe of a target that is probed every `interval` began so late.
   Turn note(Duration late, Duration interval, Time now);
 
+  // Nothing is probed any more.
+  Turn end();
+
   // Of the last one to two minutes.
   Duration greatest(Time now) const;
 

@@ -11,7 +11,7 @@ constexpr std::size_t broken_pools_min = 2, failed_min = 2;
 
 }  // namespace
 
-void Suspicion::set_pools(std::size_t targets, const std::vector<std::vector<Id>>& pools) {
+Turn Suspicion::set_pools(std::size_t targets, const std::vector<std::vector<Id>>& pools) {
   pools_of_.assign(targets, {});
   sound_.assign(targets, false);
   pools_.assign(pools.size(), {});
@@ -21,6 +21,8 @@ void Suspicion::set_pools(std::size_t targets, const std::vector<std::vector<Id>
     pools_[pool].targets = pools[pool];
     for (const Id target : pools[pool]) pools_of_[target].push_back(static_cast<Id>(pool));
   }
+  const bool is_idle = std::all_of(pools.begin(), pools.end(), [](const auto& pool) { return pool.empty(); });
+  return is_idle && std::exchange(suspected_since_, std::nullopt) ? Turn::ended : Turn::none;
 }
 
 void Suspicion::assume_sound(Id target) {
@@ -56,12 +58,11 @@ void Suspicion::forget_failed() {
   broken_pools_ = 0;
 }
 
-bool Suspicion::is_suspect(Time now) const {
-  if (broken_pools_ < broken_pools_min || failed_.size() < failed_min) return false;
-  return broken_pools_ == sound_pools_ || now - first_failure_ >= window_;
+bool Suspicion::is_suspect() const {
+  return broken_pools_ == sound_pools_ && broken_pools_ >= broken_pools_min && failed_.size() >= failed_min;
 }
 
-Turn Suspicion::result(Id target, Evidence evidence, Duration interval, Duration timeout, Time now) {
+Turn Suspicion::result(Id target, Evidence evidence, Time now) {
   if (evidence != Evidence::silence) {
     forget_failed();
     if (evidence == Evidence::success) assume_sound(target);
@@ -69,15 +70,8 @@ Turn Suspicion::result(Id target, Evidence evidence, Duration interval, Duration
     ended_ = now;
     return Turn::ended;
   }
-  if (sound_[target]) {
-    if (failed_.empty()) {
-      first_failure_ = now;
-      window_ = {};
-    }
-    make_failed(target);
-    window_ = std::max(window_, interval + timeout);
-  }
-  if (suspected_since_ || !is_suspect(now)) return Turn::none;
+  if (sound_[target]) make_failed(target);
+  if (suspected_since_ || !is_suspect()) return Turn::none;
   suspected_since_ = now;
   return Turn::began;
 }
@@ -91,12 +85,11 @@ std::optional<Suspicion::Id> Suspicion::sound_of(const Pool& pool, bool failed) 
   return {};
 }
 
-std::vector<Suspicion::Id> Suspicion::sound_of_others(Id target, bool failed) const {
+std::vector<Suspicion::Id> Suspicion::sound_of_others(const std::vector<Id>& but, bool failed) const {
   std::vector<Id> others;
-  const auto& own = pools_of_[target];
   for (std::size_t i = 0; i < pools_.size() && others.size() < asked_max; ++i) {
     const auto pool = (questions_ + i) % pools_.size();
-    if (std::find(own.begin(), own.end(), pool) != own.end()) continue;
+    if (std::find(but.begin(), but.end(), pool) != but.end()) continue;
     const auto other = sound_of(pools_[pool], failed);
     if (other && std::find(others.begin(), others.end(), *other) == others.end()) others.push_back(*other);
   }
@@ -104,12 +97,17 @@ std::vector<Suspicion::Id> Suspicion::sound_of_others(Id target, bool failed) co
 }
 
 // Those that have failed themselves are asked again when there is nobody else: one of them may answer.
-std::vector<Suspicion::Id> Suspicion::whom_to_ask(Id target) {
-  if (!failed_.contains(target)) return {};
+std::vector<Suspicion::Id> Suspicion::ask_others(const std::vector<Id>& but) {
   ++questions_;
-  auto others = sound_of_others(target, false);
-  return others.empty() ? sound_of_others(target, true) : others;
+  auto others = sound_of_others(but, false);
+  return others.empty() ? sound_of_others(but, true) : others;
 }
+
+std::vector<Suspicion::Id> Suspicion::whom_to_ask(Id target) {
+  return failed_.contains(target) ? ask_others(pools_of_[target]) : std::vector<Id>{};
+}
+
+std::vector<Suspicion::Id> Suspicion::whom_to_ask_again() { return ask_others({}); }
 
 Turn Suspicion::nobody_answered(Time now) {
   if (suspected_since_) return Turn::none;
@@ -131,8 +129,9 @@ Turn Trouble::met(std::string reason, Time now) {
 Turn Trouble::over(Time now) {
   const bool lately = last_ <= now && now - last_ < trouble_quiet;  // a clock may be set back
   if (!since_ || lately) return Turn::none;
-  since_.reset();
-  return Turn::ended;
+  return end();
 }
+
+Turn Trouble::end() { return std::exchange(since_, std::nullopt) ? Turn::ended : Turn::none; }
 
 }  // namespace sluice::health

@@ -4,12 +4,12 @@
 //   silence    a failure with nothing received; a refusal or a bad answer is none: our network carried it
 //   sound      targets that were well, and have not been silent while others answered
 //   failed     those of them that have been silent since any target answered last
-//   suspected  all sound targets of two pools or more have failed, and no other is left to say that we are
-//              well: those have failed, too, or have said nothing for the whole of an interval; or all
-//              that were asked (whom_to_ask) have failed
+//   suspected  all sound targets, of two pools or more, have failed; or all that were asked (whom_to_ask)
+//   have
 //
 // Who is about to fall by a silence may be the first one to notice that our network is gone. So others are
-// asked before it falls: one answer, and it is dead by itself.
+// asked before it falls: one answer, and it is dead by itself. That some have said nothing for long is no
+// silence: they may be probed seldom.
 //
 // Trouble is what keeps this machine from running a probe at all (no descriptors, no route). It says nothing
 // about endpoints, so that there is nothing to hold, and is only told of.
@@ -39,23 +39,25 @@ class Suspicion {
  public:
   using Id = std::uint32_t;
 
-  // Which targets each pool has. What was known of targets is forgotten, but not a suspicion; who knows more
-  // says so next.
-  void set_pools(std::size_t targets, const std::vector<std::vector<Id>>& pools);
+  // Which targets each pool has. What was known of targets is forgotten, but not a suspicion, as long as
+  // there is any whose answer could end it; who knows more says so next.
+  Turn set_pools(std::size_t targets, const std::vector<std::vector<Id>>& pools);
 
   // From before: a target was well.
   void assume_sound(Id target);
   // From before: it was well, and one of failed().
   void assume_failed(Id target);
 
-  // A result of a target that is probed every `interval` with this `timeout`. Held from then on, when it
-  // began: what failed() lists has to be as it was before.
-  Turn result(Id target, Evidence evidence, Duration interval, Duration timeout, Time now);
+  // A result of a target. Held from then on, when it began: what failed() lists has to be as it was before.
+  Turn result(Id target, Evidence evidence, Time now);
 
   // Others to probe at once, as the silence of `target` is about to take it down: one that was well of each
   // of asked_max other pools at most, others each time. None: that silence is a failure like any other, as
   // some target has answered since its first one, or because no other pool has anybody who could.
   std::vector<Id> whom_to_ask(Id target);
+
+  // While suspected: whom to probe at once, of as many pools, as any answer ends it.
+  std::vector<Id> whom_to_ask_again();
 
   // None of those who were asked has answered.
   Turn nobody_answered(Time now);
@@ -78,8 +80,10 @@ class Suspicion {
 
   void make_failed(Id target);
   void forget_failed();
-  bool is_suspect(Time now) const;
-  std::vector<Id> sound_of_others(Id target, bool failed) const;
+  bool is_suspect() const;
+  // Those of the pools that are not in `but`, starting with others each time.
+  std::vector<Id> ask_others(const std::vector<Id>& but);
+  std::vector<Id> sound_of_others(const std::vector<Id>& but, bool failed) const;
   std::optional<Id> sound_of(const Pool& pool, bool failed) const;
 
   std::vector<std::vector<Id>> pools_of_;  // by target
@@ -88,8 +92,6 @@ class Suspicion {
   std::size_t sound_pools_ = 0, broken_pools_ = 0;
   std::size_t questions_ = 0;  // so far: each asks others
   std::set<Id> failed_;
-  Time first_failure_{};
-  Duration window_{};  // the longest that one of the failed takes from probe to probe
   std::optional<Time> suspected_since_;
   Time ended_{};  // the latest suspicion
 };
@@ -104,6 +106,8 @@ class Trouble {
   Turn met(std::string reason, Time now);
   // After each result: whether it is over.
   Turn over(Time now);
+  // Nothing is probed any more.
+  Turn end();
 
   std::optional<Time> since() const { return since_; }
   const std::string& reason() const { return reason_; }

@@ -72,12 +72,12 @@ class Life {
     thread_.join();
   }
 
-  // Starts, and reports this verdict for all targets.
-  void start(bool healthy = true) {
+  // Starts, and reports this verdict, if any, for all targets.
+  void start(std::optional<bool> healthy = true) {
     director_->start();
     on_control([] {});
     for (const auto& target : targets_.front())
-      director_->take_probes({{target, health::ProbeResult{healthy, "given", Duration{1}}}});
+      if (healthy) director_->take_probes({{target, health::ProbeResult{*healthy, "given", Duration{1}}}});
     REQUIRE(ready_.get_future().wait_for(patience) == std::future_status::ready);
   }
 
@@ -186,22 +186,97 @@ bool eventually(Condition condition) {
   return true;
 }
 
-TEST_CASE("the first publication waits for the whole first round") {
+TEST_CASE("the first publication waits for the first round, within bounds") {
+  const auto waits = [](std::string_view timeout) {
+    const Files files;
+    files.write("sluice.toml",
+                server_and_zone + "[check.web]\ntype = \"tcp\"\nport = 80\ninterval = \"2m\"\ntimeout = \"" +
+                    std::string(timeout) +
+                    "\"\n[pool.v1]\ncheck = \"web\"\nendpoints = [\"192.0.2.10\", \"192.0.2.11\"]\n");
+    Life life(files);
+    life.start();
+    return life.waits();
+  };
+  CHECK(waits("2s") == std::chrono::milliseconds(2100));
+  CHECK(waits("1m") == std::chrono::seconds(5));
+  const Files unchecked;
+  unchecked.write("sluice.toml", server_and_zone);
+  Life life(unchecked);
+  life.start();
+  CHECK_FALSE(life.waits());
+}
+
+TEST_CASE("a target whose health the store has kept is not waited for") {
   const Files files;
-  files.write("sluice.toml",
-              server_and_zone +
-                  "[check.web]\ntype = \"tcp\"\nport = 80\ninterval = \"1m\"\ntimeout = \"20s\"\n"
-                  "[pool.v1]\ncheck = \"web\"\nendpoints = [\"192.0.2.10\", \"192.0.2.11\"]\n");
+  { Life(files).start(); }
+  Life life(files);
+  life.start({});
+  CHECK_FALSE(life.waits());
+  for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") != 0);
+}
+
+TEST_CASE("a reload shows no new endpoint before its first probe") {
+  const Files files;
   Life life(files);
   life.start();
-  CHECK(life.waits() == std::chrono::milliseconds(20'100));
-  SUBCASE("a start without checks waits for nothing") {
-    const Files unchecked;
-    unchecked.write("sluice.toml", server_and_zone);
-    Life other(unchecked);
-    other.start();
-    CHECK_FALSE(other.waits());
+  const auto with_new = [](std::string_view timeout) {
+    return config_text + "[check.new]\ntype = \"tcp\"\nport = 81\ninterval = \"1m\"\ntimeout = \"" +
+           std::string(timeout) +
+           "\"\n[pool.v3]\ncheck = \"new\"\nendpoints = [\"192.0.2.30\", \"192.0.2.31\"]\n"
+           "[steer.\"new.shop.example\"]\npools = { v3 = 1 }\n";
+  };
+  const auto steers = [&] { return life.ask(CommandId::status).value().at("steers").as_array().size(); };
+  files.write("sluice.toml", with_new("30s"));
+  CHECK(life.ask(CommandId::reload, "{}", true).has_value());  // which waits for nothing
+  std::array<std::promise<Reply>, 2> replies;
+  for (auto& reply : replies)
+    life.director().submit(request(CommandId::reload, "{}"),
+                           [&reply](const Reply& result) { reply.set_value(result); });
+  const auto targets = [&] {
+    std::vector<std::vector<probe::Target>> copy;
+    life.on_control([&] { copy = life.targets(); });
+    return copy;
+  };
+  auto first = replies[0].get_future(), second = replies[1].get_future();
+  REQUIRE(eventually([&] { return targets().size() == 2; }));
+  const auto probed = targets().back();
+  CHECK(probed.size() == life.targets().front().size() + 2);
+  CHECK(steers() == 2);
+  const auto report = [&](std::string_view endpoint, bool success) {
+    for (const auto& target : probed)
+      if (target.destination == address(endpoint))
+        life.director().take_probes({{target, health::ProbeResult{success, "given", Duration{1}}}});
+    life.on_control([] {});
+  };
+  SUBCASE("and comes with what the probes have brought") {
+    report("192.0.2.30", false);
+    CHECK(first.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+    CHECK(steers() == 2);
+    report("192.0.2.31", true);
+    REQUIRE(first.wait_for(patience) == std::future_status::ready);
+    CHECK(first.get().has_value());
+    for (int i = 0; i < 200; ++i) CHECK(life.answered("new.shop.example") == 31);
+    REQUIRE(second.wait_for(patience) == std::future_status::ready);
+    CHECK(second.get().has_value());
   }
+  SUBCASE("and is refused when the daemon stops first") {
+    life.director().stop();
+    for (auto* reply : {&first, &second}) {
+      REQUIRE(reply->wait_for(patience) == std::future_status::ready);
+      CHECK(reply->get().error().code == ErrorCode::unavailable);
+    }
+  }
+}
+
+TEST_CASE("a reload waits for new endpoints no longer than their probes may take") {
+  const Files files;
+  Life life(files);
+  life.start();
+  files.write("sluice.toml", config_text +
+                                 "[check.new]\ntype = \"tcp\"\nport = 81\ntimeout = \"100ms\"\n[pool.v3]\n"
+                                 "check = \"new\"\nendpoints = [\"192.0.2.30\"]\n");
+  CHECK(life.ask(CommandId::reload).has_value());
+  CHECK(life.ask(CommandId::status).value().at("pools").as_array().size() == 4);
 }
 
 TEST_CASE("verdicts leave and enter the answers") {

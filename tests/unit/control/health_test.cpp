@@ -171,7 +171,6 @@ TEST_CASE("before the first silent target falls, others are asked") {
     CHECK(last.taken_back.empty());
     CHECK(usable(model, "v1") == "10 11");
     CHECK(usable(model, "v2") == "20");
-    CHECK_FALSE(model.next_question_end());
     CHECK_FALSE(probe(model, "192.0.2.10", false, 10).changed);
   };
   SUBCASE("one answers: they fall at once") { expect_fall(asked(model, "192.0.2.20", true, 2)); }
@@ -182,14 +181,23 @@ TEST_CASE("before the first silent target falls, others are asked") {
     expect_suspicion(probe(model, "192.0.2.20", false, 3));
     CHECK(asked(model, "192.0.2.20", false, 3).suspicion == health::Turn::none);
   }
-  SUBCASE("none can be probed: nobody falls") {
-    expect_suspicion(
-        model.apply_asked(key("192.0.2.20"), Error{ErrorCode::unavailable, "no descriptors"}, at(2)));
+  SUBCASE("who could not be probed is not silent: it is asked again") {
+    const auto unrun =
+        model.apply_asked(key("192.0.2.20"), Error{ErrorCode::refused, "too many probes"}, at(2));
+    CHECK(unrun.suspicion == health::Turn::none);
+    CHECK(unrun.to_ask.empty());  // at once, it would be refused again
+    REQUIRE(model.next_question_end() == at(2) + std::chrono::milliseconds(250));
+    const auto again = model.end_question(Side::away, *model.next_question_end());
+    CHECK(again.suspicion == health::Turn::none);
+    CHECK(again.to_ask == std::vector{key("192.0.2.20")});
+    CHECK(usable(model, "v1") == "10 11");
+    SUBCASE("and answers") { expect_fall(asked(model, "192.0.2.20", true, 3)); }
+    SUBCASE("or not") { expect_suspicion(asked(model, "192.0.2.20", false, 3)); }
   }
   SUBCASE("no word from anybody in time: nobody falls") {
     CHECK(model.next_question_end() == at(3) + std::chrono::milliseconds(250));
-    CHECK(model.end_questions(at(3)).suspicion == health::Turn::none);
-    expect_suspicion(model.end_questions(*model.next_question_end()));
+    CHECK(model.end_question(Side::away, at(3)).suspicion == health::Turn::none);
+    expect_suspicion(model.end_question(Side::away, *model.next_question_end()));
   }
   SUBCASE("one that has waited answers itself: it does not fall") {
     CHECK(probe(model, "192.0.2.10", true, 3).fallen.size() == 1);
@@ -204,14 +212,35 @@ TEST_CASE("before the first silent target falls, others are asked") {
     SUBCASE("to fall") { expect_fall(asked(model, "192.0.2.20", true, 2)); }
     SUBCASE("or not") { expect_suspicion(asked(model, "192.0.2.20", false, 3)); }
   }
-  SUBCASE("a reload without who was asked: the end of the time decides") {
+  SUBCASE("a reload without who was asked: nobody is left to say that it is us") {
     model.replace_config(parsed(server_and_zone + "[check.web]\ntype = \"tcp\"\nport = 80\nfall = 1\n"
                                                   "[pool.v1]\ncheck = \"web\"\n"
                                                   "endpoints = [\"192.0.2.10\", \"192.0.2.11\"]\n"),
                          at(2));
-    CHECK(model.end_questions(at(4)).suspicion == health::Turn::began);
-    CHECK(usable(model, "v1") == "10 11");
+    REQUIRE(model.next_question_end() == at(2));
+    expect_fall(model.end_question(Side::away, at(2)));
   }
+  SUBCASE("a reload that takes others in: they are asked instead") {
+    model.replace_config(parsed(server_and_zone + "[check.web]\ntype = \"tcp\"\nport = 80\nfall = 1\n"
+                                                  "[pool.v1]\ncheck = \"web\"\n"
+                                                  "endpoints = [\"192.0.2.10\", \"192.0.2.11\"]\n"
+                                                  "[pool.v3]\ncheck = \"web\"\n"
+                                                  "endpoints = [\"192.0.2.30\"]\n"),
+                         at(2));
+    model.apply_probe(key("192.0.2.30"), {false, "timeout"}, at(2));  // it was never well
+    expect_fall(model.end_question(Side::away, at(2)));
+  }
+}
+
+TEST_CASE("questions of both sides that end at once begin two suspicions") {
+  Model model(parsed(config_with_fall_1() +
+                     "[pool.near1]\ncheck = \"web\"\nendpoints = [\"127.0.1.1\", \"127.0.1.3\"]\n"
+                     "[pool.near2]\ncheck = \"web\"\nendpoints = [\"127.0.1.2\"]\n"));
+  all(model, true, 0);
+  for (const auto* endpoint : {"127.0.1.1", "127.0.1.2", "127.0.1.3"}) probe(model, endpoint, true, 0);
+  CHECK(probe(model, "192.0.2.10", false, 2).to_ask.size() == 1);
+  CHECK(probe(model, "127.0.1.1", false, 2).to_ask.size() == 1);
+  for (const auto side : sides) CHECK(model.end_question(side, at(9)).suspicion == health::Turn::began);
 }
 
 TEST_CASE("what is asked for says nothing about who was asked") {
@@ -304,6 +333,49 @@ endpoints = ["192.0.2.20"]
     CHECK_FALSE(probe(other, "192.0.2.10", false, 2).changed);
     probe(other, "192.0.2.20", true, 2);
     CHECK(usable(other, "v1") == "11");
+  }
+}
+
+// Two pools that are probed often, and one that is probed every hour.
+TEST_CASE("who is probed seldom holds nobody up") {
+  const std::string often = "interval = \"1s\"\ntimeout = \"1s\"\nfall = 3\n";
+  Model model(parsed(server_and_zone + "[check.fast]\ntype = \"tcp\"\nport = 80\n" + often +
+                     "[check.slow]\ntype = \"tcp\"\nport = 80\ninterval = \"1h\"\ntimeout = \"1s\"\n"
+                     "[pool.v1]\ncheck = \"fast\"\nendpoints = [\"192.0.2.10\"]\n"
+                     "[pool.v2]\ncheck = \"fast\"\nendpoints = [\"192.0.2.20\"]\n"
+                     "[pool.v3]\ncheck = \"slow\"\nendpoints = [\"192.0.2.30\"]\n"));
+  const HealthKey v1{address("192.0.2.10"), 80, "", "fast"}, v2{address("192.0.2.20"), 80, "", "fast"},
+      v3{address("192.0.2.30"), 80, "", "slow"};
+  const health::ProbeResult well{true, "connected"}, silent{false, "timeout"};
+  for (const auto& each : {v1, v2, v3}) model.apply_probe(each, well, at(0));
+  for (int second = 2; second < 4; ++second)
+    for (const auto& each : {v1, v2}) {
+      const auto seen = model.apply_probe(each, silent, at(second));
+      CHECK(seen.suspicion == health::Turn::none);
+      CHECK(seen.to_ask.empty());
+    }
+  CHECK(model.apply_probe(v1, silent, at(4)).to_ask == std::vector{v3});
+  CHECK(model.apply_probe(v2, silent, at(4)).to_ask.empty());
+
+  SUBCASE("it answers: the dead fall") {
+    CHECK(model.apply_asked(v3, well, at(4)).fallen.size() == 2);
+    CHECK(usable(model, "v1").empty());
+    CHECK_FALSE(model.suspected_since());
+  }
+  SUBCASE("it is silent: it is asked again every shortest interval until one answers") {
+    CHECK(model.apply_asked(v3, silent, at(5)).suspicion == health::Turn::began);
+    CHECK(model.next_question_end() == at(6));
+    const auto again = model.end_question(Side::away, at(6));
+    CHECK(again.suspicion == health::Turn::none);
+    CHECK(again.to_ask.size() == 3);
+    CHECK(model.next_question_end() == at(7) + std::chrono::milliseconds(250));
+    CHECK(model.apply_asked(v3, silent, at(7)).suspicion == health::Turn::none);
+    CHECK(model.end_question(Side::away, at(8)).to_ask.size() == 3);
+    CHECK(model.apply_asked(v3, well, at(8)).suspicion == health::Turn::ended);
+    CHECK_FALSE(model.next_question_end());
+    for (int second = 9; second < 11; ++second)
+      CHECK_FALSE(model.apply_probe(v1, silent, at(second)).changed);
+    CHECK(model.apply_probe(v1, silent, at(11)).changed);
   }
 }
 
@@ -439,6 +511,37 @@ TEST_CASE("a reload keeps what is known of the silent ones") {
   CHECK(model.suspected_since() == at(4));
   CHECK(model.held() == 3);
   CHECK_FALSE(probe(model, "192.0.2.11", false, 6).changed);
+}
+
+TEST_CASE("a reload that leaves nothing to be probed ends what only results would end") {
+  Model model(parsed(config_with_sides()));
+  all(model, true, 0);
+  for (int second = 2; second < 10; second += 2) all(model, false, second);
+  model.apply_trouble("too many open files", at(10));
+  health::ProbeResult late{false, "timeout", Duration{1}};
+  late.late = std::chrono::seconds(5);
+  model.apply_probe(key("192.0.2.10"), late, at(10));
+  REQUIRE(model.suspected_since());
+  REQUIRE(model.trouble().since());
+  REQUIRE(model.lateness().since());
+
+  const std::string here =
+                        "[check.web]\ntype = \"tcp\"\nport = 80\n"
+                        "[pool.near]\ncheck = \"web\"\nendpoints = [\"127.0.1.1\"]\n",
+                    reporting =
+                        "[check.disk]\ntype = \"push\"\n"
+                        "[pool.disks]\ncheck = \"disk\"\nendpoints = [\"192.0.2.10\"]\n";
+  const auto one_side = model.replace_config(parsed(server_and_zone + here), at(11));
+  CHECK(one_side.suspicion == health::Turn::ended);
+  CHECK(one_side.idle);
+  CHECK_FALSE(model.suspected_since());
+  CHECK(model.trouble().since());
+  const auto none = model.replace_config(parsed(server_and_zone + reporting), at(12));
+  CHECK(none.trouble == health::Turn::ended);
+  CHECK(none.lateness == health::Turn::ended);
+  CHECK_FALSE(model.trouble().since());
+  CHECK_FALSE(model.lateness().since());
+  CHECK(model.lateness().greatest(at(12)) == Duration{});
 }
 
 TEST_CASE("one pool alone may well be dead") {

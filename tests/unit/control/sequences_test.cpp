@@ -284,7 +284,7 @@ class Daemon {
 
   // Some of those who are asked say something, some never do.
   void answer_question() {
-    if (asked_.empty()) return take(model_->end_questions(now_));
+    if (asked_.empty()) return take(model_->end_question(sides[random_() % sides.size()], now_));
     const auto key = asked_.back();
     asked_.pop_back();
     take(model_->apply_asked(key, random_result(static_cast<unsigned>(random_())), now_));
