@@ -43,6 +43,7 @@
 #include "control/director.hpp"
 #include "control/load.hpp"
 #include "control/publisher.hpp"
+#include "probe/measurer.hpp"
 #include "probe/prober.hpp"
 #include "probe/runner.hpp"
 #include "probe/runner_client.hpp"
@@ -262,6 +263,7 @@ class Daemon {
   std::shared_ptr<probe::RunnerClient> runner_;
   std::optional<probe::Prober> prober_;
   std::vector<control::Probed> probed_;  // and not yet reported
+  probe::Measurer measurer_{edge_.get_executor()};
   std::optional<serve::UdpServer> udp_;
   std::optional<serve::TcpServer> tcp_, tls_;
   bool stopping_ = false;
@@ -307,6 +309,7 @@ void Daemon::start_probes(std::optional<probe::RunnerProcess> runner) {
   if (const auto begun = probe::begin(*runner); !begun) return logger().error("{}", begun.error().message);
   runner_ = std::make_shared<probe::RunnerClient>(edge_.get_executor(), std::move(*runner));
   prober_->set_runner(runner_);
+  measurer_.set_runner(runner_);
 }
 
 // What comes in one turn of the event loop goes to the control thread together, so that it wakes up once.
@@ -341,6 +344,12 @@ control::Outlets Daemon::outlets() {
               [this](probe::Program program, OnProgramEnd done) {
                 asio::post(edge_, [this, program = std::move(program), done = std::move(done)]() mutable {
                   asio::co_spawn(edge_, run_program(std::move(program), std::move(done)), asio::detached);
+                });
+              },
+          .measure =
+              [this](probe::Question question, probe::OnMeasured done) {
+                asio::post(edge_, [this, question = std::move(question), done = std::move(done)]() mutable {
+                  if (!stopping_) measurer_.measure(std::move(question), std::move(done));
                 });
               }};
 }
@@ -405,6 +414,7 @@ void Daemon::stop() {
   tcp_.reset();
   tls_.reset();
   prober_->stop();
+  measurer_.stop();
   if (runner_) runner_->stop();
   admin_.stop();
 }

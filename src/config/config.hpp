@@ -174,6 +174,36 @@ struct Check {
   friend bool operator==(const Check&, const Check&) = default;
 };
 
+enum class AnalysisType : std::uint8_t { prometheus, exec, webhook, probes };
+
+// In the queries of an analysis, for the pool that grows, the others with a share (joined by "|"), and the
+// name.
+inline constexpr std::string_view pool_placeholder = "{pool}", old_placeholder = "{old}",
+                                  name_placeholder = "{name}";
+
+// What a rollout is watched by while a step holds.
+struct Analysis {
+  std::string name;
+  AnalysisType type = AnalysisType::prometheus;
+  Duration interval{}, timeout{};
+  unsigned failures_max = 1, errors_max = 3, successes_min = 1;
+
+  std::string url;  // prometheus, webhook; parse_url() takes it
+  std::vector<HeaderField> headers;
+
+  // prometheus
+  std::string query, samples;  // with placeholders; no `samples`: they are not counted
+  std::optional<double> min, max;
+  bool relative_to_old = false;
+
+  std::vector<std::string> command;  // exec: the absolute path of a program, and its arguments
+  double samples_min = 0;            // prometheus, probes; 0: not counted
+
+  // probes: of the new pool, as times the old pools' ones
+  double success_min = 0;
+  std::optional<double> latency_max;
+};
+
 struct Endpoint {
   wire::Destination destination;
   double weight = 1;
@@ -231,11 +261,13 @@ struct Config {
   std::vector<Zone> zones;
   std::vector<Key> keys;
   std::vector<Check> checks;
+  std::vector<Analysis> analyses;
   std::vector<Pool> pools;
   std::vector<Steer> steers;
 
   // Null when there is none. These and the next two need index().
   const Check* find_check(std::string_view name) const;
+  const Analysis* find_analysis(std::string_view name) const;
   const Pool* find_pool(std::string_view name) const;
   const Steer* find_steer(const wire::Name& name) const;
 
@@ -257,7 +289,7 @@ struct Config {
   const wire::Destination& destination_at(PoolPlace place) const {
     return pools[place.pool].endpoints[place.endpoint].destination;
   }
-  Order checks_by_name_, pools_by_name_, steers_by_name_, zones_by_apex_;
+  Order checks_by_name_, analyses_by_name_, pools_by_name_, steers_by_name_, zones_by_apex_;
   std::vector<PoolPlace> endpoints_by_destination_;  // and then by pool
 };
 

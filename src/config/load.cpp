@@ -15,7 +15,8 @@
 namespace sluice::config {
 namespace {
 
-constexpr std::size_t name_size_max = 63;  // of checks and pools: a column of `status`, a label of a metric
+constexpr std::size_t name_size_max =
+    63;  // of checks, analyses and pools: a column of `status`, a label of a metric
 
 bool fits_name(std::string_view text) {
   return !text.empty() && text.size() <= name_size_max && std::all_of(text.begin(), text.end(), [](char c) {
@@ -214,6 +215,12 @@ Target Loader::add_target(SectionTable& section) {
       check->name = section.name;
       return check;
     }
+    case Section::analysis: {
+      check_name(section);
+      auto* analysis = at_end(config_.analyses);
+      analysis->name = section.name;
+      return analysis;
+    }
     case Section::pool: {
       check_name(section);
       auto* pool = at_end(config_.pools);
@@ -243,8 +250,9 @@ wire::Name Loader::read_domain(SectionTable& section) {
 void Loader::check_name(SectionTable& section) {
   if (fits_name(section.name)) return;
   errors_.add(section.name_at,
-              fmt::format("'{}' is no name of a {}: expected 1 to {} letters, digits, '-', '_' and '.'",
-                          shown(section.name), section.row->name, name_size_max));
+              fmt::format("'{}' is no name of {} {}: expected 1 to {} letters, digits, '-', '_' and '.'",
+                          shown(section.name), section.row->section == Section::analysis ? "an" : "a",
+                          section.row->name, name_size_max));
 }
 
 // Zones and steers without a name, and zones without a file: nothing more can be found out about them.

@@ -8,6 +8,7 @@
 
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "config/analysis_rules.hpp"
 #include "config/check_rules.hpp"
 #include "config/host_rules.hpp"
 
@@ -20,6 +21,7 @@ constexpr std::size_t socket_path_max = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::size_t secret_file_size_max = 4096;
 constexpr std::uint16_t http_port = 80, https_port = 443;
 constexpr Duration timeout_default = std::chrono::seconds(1);
+constexpr Duration analysis_timeout_default = std::chrono::seconds(10);
 constexpr Duration ttl_min_default = std::chrono::seconds(1);
 
 const SectionTable* find_section(Sections sections, Section kind) {
@@ -69,7 +71,7 @@ void check_listeners_apart(const Config& config, Errors& errors) {
   }
 }
 
-// --- [check.NAME] ---
+// --- [check.NAME], [analysis.NAME] ---
 
 // The value of a string, or its default.
 std::string as_written(const SectionTable& section, std::string_view key) {
@@ -77,33 +79,35 @@ std::string as_written(const SectionTable& section, std::string_view key) {
   return fmt::format("\"{}\"", section.value(key).value_or(std::string_view{}));
 }
 
-void complete_timeout(const SectionTable& section, Check& check, Errors& errors) {
+// `asked` has an interval and a timeout.
+void complete_timeout(const SectionTable& section, auto& asked, Duration fallback, Errors& errors) {
   if (!section.sound("interval") || !section.sound("timeout")) return;
   if (!section.has("timeout"))
-    check.timeout = std::min(timeout_default, check.interval);
-  else if (check.timeout > check.interval)
+    asked.timeout = std::min(fallback, asked.interval);
+  else if (asked.timeout > asked.interval)
     errors.add(section.value_at("timeout"),
                fmt::format("timeout: expected at most {} (the interval), got {}",
                            as_written(section, "interval"), as_written(section, "timeout")));
 }
 
-void check_only_for(const SectionTable& section, std::string_view type, Errors& errors) {
+void check_only_for(const SectionTable& section, std::string_view kind, std::string_view type,
+                    Errors& errors) {
   for (const auto& row : key_rows()) {
     const auto& types = row.only_for;
-    if (row.section != Section::check || types.empty()) continue;
+    if (row.section != section.row->section || types.empty()) continue;
     if (std::find(types.begin(), types.end(), type) != types.end()) continue;
     if (const auto found = section.table->find(row.key); found != section.table->end())
-      errors.add(begin_of(found->first), fmt::format("'{}' is for checks of type {}, this one is \"{}\"",
-                                                     row.key, either_of(types), type));
+      errors.add(begin_of(found->first), fmt::format("'{}' is for {} of type {}, this one is \"{}\"", row.key,
+                                                     kind, either_of(types), type));
   }
 }
 
 void complete_check(const SectionTable& section, Check& check, Errors& errors) {
-  complete_timeout(section, check, errors);
+  complete_timeout(section, check, timeout_default, errors);
   if (!section.has("clear")) check.clear = 2 * check.fall;
   if (!section.has("type") || !section.sound("type")) return;
   const auto type = section.value("type").value_or(std::string_view{});
-  check_only_for(section, type, errors);
+  check_only_for(section, "checks", type, errors);
   complete_http(section, check, errors);
   complete_push(section, check, errors);
   if (check.type == CheckType::exec && !section.has("command"))
@@ -137,6 +141,13 @@ void drop_checks_of_type_none(Config& config) {
     if (check.type == CheckType::none) none.insert(check.name);
   for (auto& pool : config.pools)
     if (pool.check && none.contains(*pool.check)) pool.check.reset();
+}
+
+void complete_analysis_section(const SectionTable& section, Analysis& analysis, Errors& errors) {
+  complete_timeout(section, analysis, analysis_timeout_default, errors);
+  if (!section.has("type") || !section.sound("type")) return;
+  check_only_for(section, "analyses", section.value("type").value_or(std::string_view{}), errors);
+  complete_analysis(section, analysis, errors);
 }
 
 // --- [key."NAME"] ---
@@ -307,6 +318,9 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   check_listeners_apart(config, errors);
   for (const auto& section : sections)
     if (section.row->section == Section::check) complete_check(section, config.checks[section.index], errors);
+  for (const auto& section : sections)
+    if (section.row->section == Section::analysis)
+      complete_analysis_section(section, config.analyses[section.index], errors);
   for (const auto& section : sections)
     if (section.row->section == Section::key && !section.unreadable)
       complete_key(section, config.keys[section.index], errors);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "config/url.hpp"
 #include "config/value.hpp"
 
 namespace sluice::config {
@@ -113,6 +114,10 @@ std::string_view server_name(std::string_view text) {
   return fits ? "" : "a host name such as \"www.shop.example\"";
 }
 
+std::string_view web_url(std::string_view text) {
+  return parse_url(text) ? "" : "a URL such as \"http://127.0.0.1:9090\", without a user and a fragment";
+}
+
 // --- the rows ---
 
 constexpr auto sections = std::to_array<SectionRow>({
@@ -135,6 +140,10 @@ constexpr auto sections = std::to_array<SectionRow>({
      "there."},
     {Section::check, "check", "[check.NAME]", true, false,
      "How endpoints are probed; pools refer to it by NAME."},
+    {Section::analysis, "analysis", "[analysis.NAME]", true, false,
+     "What a rollout is watched by while a step holds, also at a gate and in a pause; `canary start` refers "
+     "to "
+     "it by NAME."},
     {Section::pool, "pool", "[pool.NAME]", true, false,
      "Endpoints that serve the same version of a service; steers refer to it by NAME."},
     {Section::steer, "steer", "[steer.\"NAME\"]", true, false,
@@ -153,6 +162,12 @@ constexpr std::array<std::string_view, 2> http_types{"http", "https"};
 constexpr std::array<std::string_view, 1> https_type{"https"};
 constexpr std::array<std::string_view, 1> push_type{"push"};
 constexpr std::array<std::string_view, 1> exec_type{"exec"};
+constexpr std::array<std::string_view, 4> analysis_types{"prometheus", "exec", "webhook", "probes"};
+constexpr std::array<std::string_view, 1> prometheus_type{"prometheus"};
+constexpr std::array<std::string_view, 1> probes_type{"probes"};
+constexpr std::array<std::string_view, 2> counting_types{"prometheus", "probes"};
+constexpr std::array<std::string_view, 2> asking_types{"prometheus", "webhook"};
+constexpr std::array<std::string_view, 3> waiting_types{"prometheus", "exec", "webhook"};
 constexpr std::array<std::string_view, 2> methods{"random", "sticky"};
 constexpr std::array<std::string_view, 1> methods_planned{"balanced"};
 
@@ -619,6 +634,159 @@ constexpr auto keys = std::to_array<KeyRow>({
      .complaint = not_empty,
      .doc = "A file that holds the token and nothing else.",
      .set = set_with_position<&Check::token_file, &Check::token_file_at>},
+
+    {.section = Section::analysis,
+     .key = "type",
+     .type = Type::choice,
+     .required = true,
+     .choices = analysis_types,
+     .doc =
+         "prometheus: a query's value is held against thresholds. exec: a program ends with exit status 0 "
+         "(success) or 1 (failure); anything else is an error. webhook: a server answers a POST of JSON with "
+         "200 (success), 204 (no data yet) or 4xx (failure); anything else is an error. probes: the probes "
+         "of "
+         "the new pool are held against those of the old ones.",
+     .set = set<&Analysis::type>},
+    {.section = Section::analysis,
+     .key = "interval",
+     .type = Type::duration,
+     .fallback = "\"30s\"",
+     .bounds = Bounds{"100ms", "1h"},
+     .doc = "The time from one result to the next, and to the first one from the begin of a step's hold.",
+     .set = set<&Analysis::interval>},
+    {.section = Section::analysis,
+     .key = "timeout",
+     .type = Type::duration,
+     .derived = "10s, or the interval when that is shorter",
+     .bounds = Bounds{"10ms", "1h"},
+     .only_for = waiting_types,
+     .doc = "How long an answer may take before it counts as an error; not longer than the interval.",
+     .set = set<&Analysis::timeout>},
+    {.section = Section::analysis,
+     .key = "failures_max",
+     .type = Type::integer,
+     .fallback = "1",
+     .bounds = Bounds{"1", "1000"},
+     .unit = "failures",
+     .doc = "So many failures in a step abort the rollout; they need not be in a row.",
+     .set = set<&Analysis::failures_max>},
+    {.section = Section::analysis,
+     .key = "errors_max",
+     .type = Type::integer,
+     .fallback = "3",
+     .bounds = Bounds{"1", "1000"},
+     .unit = "errors",
+     .doc = "So many errors in a row hold the rollout until there is a result again.",
+     .set = set<&Analysis::errors_max>},
+    {.section = Section::analysis,
+     .key = "successes_min",
+     .type = Type::integer,
+     .fallback = "1",
+     .bounds = Bounds{"1", "1000"},
+     .unit = "successes",
+     .doc =
+         "So many successes are needed before a step's hold can end; beside that, the last result has to be "
+         "one.",
+     .set = set<&Analysis::successes_min>},
+    {.section = Section::analysis,
+     .key = "url",
+     .type = Type::text,
+     .derived = "none; an analysis of type prometheus or webhook has to name one",
+     .only_for = asking_types,
+     .complaint = web_url,
+     .doc = "Where Prometheus is, without its \"/api/v1/query\", or where the webhook is posted to; http or "
+            "https. Redirections are not followed.",
+     .set = set<&Analysis::url>},
+    {.section = Section::analysis,
+     .key = "headers",
+     .type = Type::headers,
+     .derived = "none but our own",
+     .only_for = asking_types,
+     .doc = "Further header fields of the request, such as Authorization.",
+     .set = set<&Analysis::headers>},
+    {.section = Section::analysis,
+     .key = "query",
+     .type = Type::text,
+     .derived = "none; an analysis of type prometheus has to name one",
+     .only_for = prometheus_type,
+     .complaint = not_empty,
+     .doc = "The query in PromQL, for one value. {pool} stands for the pool that grows, {old} for the others "
+            "that "
+            "had a share before, joined by \"|\" as =~ takes them, {name} for the steered name without its "
+            "final "
+            "dot. No value, or NaN, is inconclusive.",
+     .set = set<&Analysis::query>},
+    {.section = Section::analysis,
+     .key = "max",
+     .type = Type::number,
+     .derived = "none",
+     .only_for = prometheus_type,
+     .doc = "A greater value is a failure.",
+     .set = set<&Analysis::max>},
+    {.section = Section::analysis,
+     .key = "min",
+     .type = Type::number,
+     .derived = "none",
+     .only_for = prometheus_type,
+     .doc = "A smaller value is a failure.",
+     .set = set<&Analysis::min>},
+    {.section = Section::analysis,
+     .key = "relative_to_old",
+     .type = Type::boolean,
+     .fallback = "false",
+     .only_for = prometheus_type,
+     .doc =
+         "Whether max and min are for the ratio of the value to that of the same query with the old pools in "
+         "the place of {pool}. Two equal values are a ratio of 1, also when they are 0.",
+     .set = set<&Analysis::relative_to_old>},
+    {.section = Section::analysis,
+     .key = "samples",
+     .type = Type::text,
+     .derived = "none: samples are not counted",
+     .only_for = prometheus_type,
+     .complaint = not_empty,
+     .doc = "A query that counts what the value is made of, such as requests.",
+     .set = set<&Analysis::samples>},
+    {.section = Section::analysis,
+     .key = "samples_min",
+     .type = Type::number,
+     .derived = "1 with `samples`; 20 probes of each side for type probes",
+     .bounds = Bounds{"0", "1000000000"},
+     .only_for = counting_types,
+     .doc = "Fewer samples are inconclusive.",
+     .set = set<&Analysis::samples_min>},
+    {.section = Section::analysis,
+     .key = "command",
+     .type = Type::command,
+     .derived = "none; an analysis of type exec has to name one",
+     .only_for = exec_type,
+     .doc =
+         "The program that is started, and its arguments; there is no shell. It is told what for by the "
+         "variables SLUICE_ANALYSIS, SLUICE_NAME, SLUICE_POOL, SLUICE_OLD, SLUICE_ROLLOUT, SLUICE_STEP and "
+         "SLUICE_SHARE, and gets PATH and LANG beside them. When the last line that it prints is a number, "
+         "it "
+         "is shown as the value.",
+     .set = set<&Analysis::command>},
+    {.section = Section::analysis,
+     .key = "success_min",
+     .type = Type::number,
+     .fallback = "0.95",
+     .bounds = Bounds{"0", "1000"},
+     .only_for = probes_type,
+     .doc = "The part of the new pool's probes that succeed is at least so many times that of the old pools, "
+            "since "
+            "the hold began.",
+     .set = set<&Analysis::success_min>},
+    {.section = Section::analysis,
+     .key = "latency_max",
+     .type = Type::number,
+     .derived = "none: it does not matter",
+     .bounds = Bounds{"0", "1000"},
+     .only_for = probes_type,
+     .doc = "Of the probes that succeed, the mean time of the new pool's is at most so many times that of "
+            "the old "
+            "pools.",
+     .set = set<&Analysis::latency_max>},
 
     {.section = Section::pool,
      .key = "check",

@@ -25,6 +25,7 @@ enum class Section : std::uint8_t {
   zone,
   key,
   check,
+  analysis,
   pool,
   steer
 };
@@ -84,8 +85,8 @@ using Value =
                  std::vector<TransferRule>, std::vector<NotifyTarget>, std::vector<std::string>>;
 
 // The struct that the keys of a section go to.
-using Target =
-    std::variant<Server*, Admin*, Cookies*, RateLimit*, Tcp*, Tls*, Zone*, Key*, Check*, Pool*, Steer*>;
+using Target = std::variant<Server*, Admin*, Cookies*, RateLimit*, Tcp*, Tls*, Zone*, Key*, Check*, Analysis*,
+                            Pool*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {
@@ -101,9 +102,10 @@ struct KeyRow {
   std::string_view derived{};      // in words, where the default follows from other keys
   std::optional<Bounds> bounds{};  // integer, duration, percent, number
   std::string_view unit{};         // of an integer
-  std::span<const std::string_view> choices{};   // in the order of the enum
-  std::span<const std::string_view> planned{};   // choices that we know and do not have yet
-  std::span<const std::string_view> only_for{};  // checks: the types that the key belongs to; empty: all
+  std::span<const std::string_view> choices{};  // in the order of the enum
+  std::span<const std::string_view> planned{};  // choices that we know and do not have yet
+  std::span<const std::string_view>
+      only_for{};  // checks, analyses: the types that the key belongs to; empty: all
   std::string_view (*complaint)(std::string_view text) =
       nullptr;  // texts: what was expected; empty: all is well
   std::string_view doc;

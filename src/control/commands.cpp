@@ -75,6 +75,8 @@ constexpr std::array canary_start_params{
           "steps of which each is so many times the last"},
     Param{"hold", Place::body, ParamType::duration, false, "of each step, once it is done; 5m if not given"},
     Param{"every", Place::body, ParamType::duration, false, "the same as hold"},
+    Param{"analysis", Place::body, ParamType::text, false,
+          "what watches each hold: sections [analysis.NAME] of the config, e.g. errors,latency"},
     Param{"gates", Place::body, ParamType::flag, false, "wait for a promote after each hold"},
     ttl_param,
     grace_param,

@@ -24,6 +24,7 @@
 #include "base/chance.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "control/analyses.hpp"
 #include "control/arguments.hpp"
 #include "control/check_run.hpp"
 #include "control/explain.hpp"
@@ -168,6 +169,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
           return publisher_.answers(name, pool);
         }),
         rollout_timer_(executor_),
+        analysis_timer_(executor_),
         rolling_timer_(executor_),
         first_round_timer_(executor_),
         new_targets_timer_(executor_),
@@ -244,6 +246,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void end_hook(const HookRun& run, const Result<probe::ProgramEnd>& end);
   Reply tell_rolling(const Request& request, rolling::Word word, Time now);
   Reply rollings_reply(const Request& request);
+  void run_analyses();
+  void take_finding(const DueAnalysis& due, rollout::Finding finding);
+  void arm_analyses();
 
   Reply take_report(const Request& request);
   void await_reports();
@@ -305,6 +310,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 
   Measurements measurements_;
   asio::system_timer rollout_timer_;  // of the next one that is due
+  Analyses analyses_;
+  asio::system_timer analysis_timer_;  // of the next one that is due
 
   Proofs proofs_;
   Hooks hooks_;                // that run
@@ -391,6 +398,7 @@ void Director::Implementation::stop() {
   expiry_timer_.cancel();
   rollout_timer_.cancel();
   rolling_timer_.cancel();
+  analysis_timer_.cancel();
   report_timer_.cancel();
   refuse_check_runs();
   if (std::exchange(preparing_, std::nullopt)) refuse_reloads();  // nothing is being loaded that would do so
@@ -487,7 +495,7 @@ Result<void> Director::Implementation::carry_out(const Decision& decision) {
 
 void Director::Implementation::put_in_force(const Decision& decision) {
   for (const auto& change : decision.changes) model_.apply(change);
-  publish_effects(decision.changes);
+  if (decision.in_answers) publish_effects(decision.changes);
   journal_.announce(decision.events);
   arm_expiry();
   arm_rollouts();
@@ -508,11 +516,48 @@ void Director::Implementation::run_rollouts() {
 }
 
 void Director::Implementation::arm_rollouts() {
+  arm_analyses();
   const auto next = next_rollout(model_, wall_now());
   if (!next || stopped_) return;
   rollout_timer_.expires_at(*next);
   rollout_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
     if (!error) self->run_rollouts();
+  });
+}
+
+void Director::Implementation::run_analyses() {
+  if (stopped_ || !publisher_.has_published()) return;
+  for (const auto& due : analyses_.begin_due(model_, wall_now())) {
+    if (due.finding) {
+      take_finding(due, *due.finding);
+      continue;
+    }
+    outlets_.measure(due.question, [self = shared_from_this(), due](rollout::Finding finding) {
+      self->on_control_thread([due, finding = std::move(finding)](Implementation& director) mutable {
+        director.take_finding(due, std::move(finding));
+      });
+    });
+  }
+  arm_analyses();
+}
+
+void Director::Implementation::take_finding(const DueAnalysis& due, rollout::Finding finding) {
+  if (stopped_) return;
+  analyses_.end(due);
+  const auto decision = control::take_finding(model_, due, std::move(finding), measurements_, wall_now());
+  if (const auto done = carry_out(decision); !done)
+    logger().warn("the result of an analysis could not be stored, and does not count: {}",
+                  done.error().message);
+  arm_analyses();
+}
+
+void Director::Implementation::arm_analyses() {
+  analyses_.watch(model_);
+  const auto next = analyses_.next(model_);
+  if (!next || stopped_) return;
+  analysis_timer_.expires_at(*next);
+  analysis_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->run_analyses();
   });
 }
 
@@ -669,6 +714,8 @@ void Director::Implementation::take_probe(const probe::Target& target, const hea
 
 void Director::Implementation::apply_probe(const HealthKey& key, const health::ProbeResult& result) {
   const auto seen = model_.apply_probe(key, result, deciding_now());
+  if (const auto watched = model_.health().find(key); watched != model_.health().end())
+    analyses_.take_probe(watched->second.pools, result);
   take_seen(seen);
   if (seen.changed) note_verdict(key, seen.why);
   await_no_more(key);

@@ -19,8 +19,10 @@
 #include "control/commands.hpp"
 #include "control/load.hpp"
 #include "health/endpoint.hpp"
+#include "probe/analysis.hpp"
 #include "probe/prober.hpp"
 #include "probe/program.hpp"
+#include "rollout/analysis.hpp"
 #include "store/store.hpp"
 
 namespace sluice::control {
@@ -40,6 +42,8 @@ struct Outlets {
   std::function<void(Duration)> waits = {};  // before that, perhaps: it may take so long from now
   // Runs a program; calls back once, on any thread, unless the daemon stops before its end.
   std::function<void(probe::Program, std::function<void(Result<probe::ProgramEnd>)>)> run_program{};
+  // Asks what an analysis wants to know; calls back once or, when the daemon stops, never, on any thread.
+  std::function<void(probe::Question, std::function<void(rollout::Finding)>)> measure{};
 };
 
 // What came of a probe; an error when it could not be run for lack of something of our own.

@@ -202,7 +202,8 @@ std::uint32_t configured_ttl(const View& view) {
 
 std::string ttl_rule(const View& view, std::uint32_t ttl, const std::string& pool) {
   if (ttl < view.table.ttl)
-    return fmt::format("shorter than {}s: an endpoint of pool {} may be about to change", view.table.ttl, pool);
+    return fmt::format("shorter than {}s: an endpoint of pool {} may be about to change", view.table.ttl,
+                       pool);
   if (ttl < configured_ttl(view)) return fmt::format("a rollout; else {}s", configured_ttl(view));
   return "the name's ttl";
 }

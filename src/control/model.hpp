@@ -244,6 +244,7 @@ struct Decision {
   // When the decision takes an address out of answers: how long a cache may hold the last one.
   std::optional<Duration> cached_for;
   std::vector<HookRun> hooks;  // once the changes are in force
+  bool in_answers = true;      // whether they may be others afterwards
 };
 
 Result<Decision> set_weights(const Model& model, const Request& request, Time now);

@@ -22,6 +22,7 @@ constexpr std::string_view steps_default = "1,5,25,50,100";
 constexpr Duration hold_default = 5min;
 constexpr Duration ttl_default = 10s;
 constexpr double linear_min = 0.01;
+constexpr std::size_t analyses_max = 16;  // of a rollout
 
 bool lives(const Model& model, const std::string& pool) {
   const auto* found = model.config().find_pool(pool);
@@ -91,6 +92,17 @@ void take_turn(const Model& model, const config::Steer& steer, Rollout rollout, 
                                fmt::format("{}: {}", rollout.plan.name, note.text)});
 }
 
+// By itself, and so with a new measurement where a phase begins.
+void advance(const Model& model, const config::Steer& steer, const Rollout& rollout, rollout::Turn turn,
+             Measurements& measurements, Time now, Decision& decision) {
+  if (!(turn.state == rollout.state)) {
+    auto next = rollout;
+    next.state = turn.state;
+    measurements.begin(next, now);
+  }
+  take_turn(model, steer, rollout, std::move(turn), person(rollout), now, decision);
+}
+
 Result<const Rollout*> find_rollout(const Model& model, const Request& request) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
@@ -136,6 +148,45 @@ Result<std::vector<double>> steps_of(const Request& request, Strategy strategy, 
   return rollout::parse_steps(text.empty() ? steps_default : text);
 }
 
+std::vector<std::string> listed(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; !text.empty() && at <= text.size();) {
+    const auto end = std::min(text.find(',', at), text.size());
+    parts.emplace_back(without_space_around(text.substr(at, end - at)));
+    at = end + 1;
+  }
+  return parts;
+}
+
+// Probes are compared, so that there have to be some of both sides.
+std::optional<Error> probes_objection(const Model& model, const config::Analysis& analysis,
+                                      const rollout::Plan& plan) {
+  if (analysis.type != config::AnalysisType::probes) return {};
+  for (const auto& [pool, weight] : plan.before)
+    if ((pool == plan.to || weight > 0) && !model.config().find_pool(pool)->check)
+      return Error{ErrorCode::refused,
+                   fmt::format("analysis {} compares probes, and pool {} has no check", analysis.name, pool)};
+  return {};
+}
+
+Result<std::vector<rollout::AnalysisRules>> analyses_of(const Model& model, const Request& request,
+                                                        const rollout::Plan& plan) {
+  std::vector<std::string> known;
+  for (const auto& analysis : model.config().analyses) known.push_back(analysis.name);
+  std::vector<rollout::AnalysisRules> all;
+  for (const auto& name : listed(text_argument(request, "analysis"))) {
+    const auto* found = model.config().find_analysis(name);
+    if (found == nullptr) return unknown(fmt::format("there is no analysis '{}'", name), name, known);
+    if (auto why = probes_objection(model, *found, plan)) return *std::move(why);
+    if (std::any_of(all.begin(), all.end(), [&](const auto& rules) { return rules.name == name; }))
+      return Error{ErrorCode::invalid, fmt::format("analysis '{}' is given twice", name)};
+    all.push_back({name, found->interval, found->failures_max, found->errors_max, found->successes_min});
+  }
+  if (all.size() > analyses_max)
+    return Error{ErrorCode::invalid, fmt::format("at most {} analyses are possible", analyses_max)};
+  return all;
+}
+
 Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, const Request& request,
                               Strategy strategy) {
   rollout::Plan plan;
@@ -163,6 +214,9 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   auto steps = steps_of(request, strategy, rollout::share_before(plan));
   if (!steps) return steps.error();
   plan.steps = *std::move(steps);
+  auto analyses = analyses_of(model, request, plan);
+  if (!analyses) return analyses.error();
+  plan.analyses = *std::move(analyses);
   if (auto why = rollout::objection(plan)) return *std::move(why);
   if (!lives(model, plan.to))
     return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", plan.to)};
@@ -193,6 +247,37 @@ json::value time_or_null(std::optional<Time> time) {
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
+json::value number_or_null(std::optional<double> number) {
+  return number ? json::value(*number) : json::value(nullptr);
+}
+
+json::array analyses_status(const Rollout& rollout) {
+  json::array list;
+  for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
+    const auto& rules = rollout.plan.analyses[i];
+    const auto counts = rollout::counts_of(rollout.state, i);
+    const bool analysed = rollout::is_analysed(rollout.state.phase);
+    list.push_back(
+        {{"name", rules.name},
+         {"successes", counts.successes},
+         {"successes_min", rules.successes_min},
+         {"failures", counts.failures},
+         {"failures_max", rules.failures_max},
+         {"inconclusive", counts.inconclusive},
+         {"errors", counts.errors},
+         {"errors_in_row", counts.errors_in_row},
+         {"errors_max", rules.errors_max},
+         {"verdict", counts.at ? json::value(to_text(counts.last.verdict)) : json::value(nullptr)},
+         {"value", number_or_null(counts.last.value)},
+         {"threshold", number_or_null(counts.last.threshold)},
+         {"text", counts.last.text},
+         {"at", time_or_null(counts.at)},
+         {"next", time_or_null(analysed ? std::optional(rollout::next_analysis(rollout, i)) : std::nullopt)},
+         {"holds", analysed ? rollout::hindrance(rules, counts) : std::string()}});
+  }
+  return list;
+}
+
 json::object to_status(const Rollout& rollout, const rollout::View& view, Time now) {
   const auto& [id, by, started, plan, state] = rollout;
   const bool running = rollout::is_running(state.phase);
@@ -221,7 +306,8 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, Time n
           {"caches_until", to_text(state.caches_until)},
           {"paused", time_or_null(state.paused)},
           {"next", time_or_null(next)},
-          {"reason", state.reason}};
+          {"reason", state.reason},
+          {"analyses", analyses_status(rollout)}};
 }
 
 }  // namespace
@@ -314,13 +400,25 @@ Decision due_rollouts(const Model& model, Measurements& measurements, Time now) 
       continue;
     }
     auto turn = rollout::tick(rollout, measurements.view(model, rollout, now), now);
-    if (!(turn.state == rollout.state)) {
-      auto next = rollout;
-      next.state = turn.state;
-      measurements.begin(next, now);
-    }
-    take_turn(model, *steer, rollout, std::move(turn), person(rollout), now, decision);
+    advance(model, *steer, rollout, std::move(turn), measurements, now, decision);
   }
+  return decision;
+}
+
+Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Finding finding,
+                      Measurements& measurements, Time now) {
+  const auto found = model.rollouts().find(due.name);
+  if (found == model.rollouts().end()) return {};
+  const auto& rollout = found->second;
+  const auto* steer = steer_of(model, rollout);
+  const bool same = rollout.id == due.rollout && rollout.state.step == due.step;
+  if (!same || steer == nullptr || !fits(rollout.plan, *steer)) return {};
+  auto turn = rollout::observe(rollout, due.analysis, std::move(finding),
+                               measurements.view(model, rollout, now), now);
+  const bool moves = turn.state.phase != rollout.state.phase;
+  Decision decision;
+  advance(model, *steer, rollout, std::move(turn), measurements, now, decision);
+  decision.in_answers = moves || decision.changes.size() > 1;
   return decision;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "control/analyses.hpp"
 #include "control/commands.hpp"
 #include "control/model.hpp"
 #include "rollout/rollout.hpp"
@@ -53,6 +54,10 @@ Result<Decision> say_to_rollout(const Model& model, const Request& request, roll
 
 // What has come due by `now`, of all rollouts.
 Decision due_rollouts(const Model& model, Measurements& measurements, Time now);
+
+// What the result of an analysis comes to. Nothing when the rollout is elsewhere by now.
+Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Finding finding,
+                      Measurements& measurements, Time now);
 
 // When the next one is due.
 std::optional<Time> next_rollout(const Model& model, Time now);

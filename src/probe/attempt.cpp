@@ -38,12 +38,6 @@ using boost::system::error_code;
 
 constexpr std::size_t wanted_shown_max = 64;
 
-tcp::endpoint to_endpoint(const Address& address, std::uint16_t port) {
-  const auto& octets = address.octets;
-  if (address.family == Family::v6) return {asio::ip::address_v6(octets), port};
-  return {asio::ip::address_v4({octets[0], octets[1], octets[2], octets[3]}), port};
-}
-
 // ---- Acting
 // ----------------------------------------------------------------------------------------------------
 
@@ -286,6 +280,12 @@ health::ProbeResult judge_answer(const config::Check& check, const Attempt& atte
 }
 
 }  // namespace
+
+tcp::endpoint to_endpoint(const Address& address, std::uint16_t port) {
+  const auto& octets = address.octets;
+  if (address.family == Family::v6) return {asio::ip::address_v6(octets), port};
+  return {asio::ip::address_v4({octets[0], octets[1], octets[2], octets[3]}), port};
+}
 
 bool has_route(const Address& address) {
   const auto endpoint =

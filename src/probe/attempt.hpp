@@ -55,6 +55,8 @@ struct Attempt {
   bool received = false;              // at least one octet
 };
 
+boost::asio::ip::tcp::endpoint to_endpoint(const Address& address, std::uint16_t port);
+
 // Whether this machine has a route to the address, by the kernel's word; nothing is sent. True when that
 // cannot be found out.
 bool has_route(const Address& address);

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value_to.hpp>
 
@@ -26,6 +30,17 @@ struct Reader {
   }
   Duration duration(const char* name) const { return Duration(get<std::int64_t>(name)); }
   Time time(const char* name) const { return Time(duration(name)); }
+  std::optional<double> number_or_none(const char* name) const {
+    return members.at(name).is_null() ? std::nullopt : std::optional(get<double>(name));
+  }
+  // None in a record of before there was the like.
+  template <class Read>
+  auto all_of(const char* name, Read read) const {
+    std::vector<decltype(read(std::declval<const Reader&>()))> all;
+    if (const auto* parts = members.if_contains(name))
+      for (const auto& part : parts->as_array()) all.push_back(read(Reader{part.as_object()}));
+    return all;
+  }
   template <class Values>
   auto one_of(const char* name, const Values& values) const {
     const auto text = get<std::string>(name);

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -22,8 +24,42 @@ constexpr std::array strategies{Strategy::canary, Strategy::bluegreen};
 constexpr std::array phases{Phase::arming, Phase::moving, Phase::settling,  Phase::holding,
                             Phase::gated,  Phase::done,   Phase::returning, Phase::returned};
 
+constexpr std::array verdicts{Verdict::success, Verdict::failure, Verdict::inconclusive, Verdict::error};
+
+template <class Part, class ToJson>
+json::value or_null(const std::optional<Part>& part, ToJson to_json) {
+  return part ? json::value(to_json(*part)) : json::value(nullptr);
+}
+json::value or_null(std::optional<double> value) {
+  return or_null(value, [](double number) { return number; });
+}
+
+json::object rules_json(const AnalysisRules& rules) {
+  return {{"name", rules.name},
+          {"interval_ms", rules.interval.count()},
+          {"failures_max", rules.failures_max},
+          {"errors_max", rules.errors_max},
+          {"successes_min", rules.successes_min}};
+}
+
+json::object counts_json(const Counts& counts) {
+  return {{"successes", counts.successes},
+          {"failures", counts.failures},
+          {"inconclusive", counts.inconclusive},
+          {"errors", counts.errors},
+          {"errors_in_row", counts.errors_in_row},
+          {"good", counts.good},
+          {"at_ms", or_null(counts.at, number)},
+          {"verdict", to_text(counts.last.verdict)},
+          {"value", or_null(counts.last.value)},
+          {"threshold", or_null(counts.last.threshold)},
+          {"text", counts.last.text},
+          {"failure", counts.failure}};
+}
+
 json::object plan_json(const Plan& plan) {
-  json::array steps, before;
+  json::array steps, before, analyses;
+  for (const auto& rules : plan.analyses) analyses.push_back(rules_json(rules));
   for (const double step : plan.steps) steps.emplace_back(step);
   for (const auto& [pool, weight] : plan.before) before.push_back({{"pool", pool}, {"weight", weight}});
   return {{"strategy", to_text(plan.strategy)},
@@ -36,20 +72,45 @@ json::object plan_json(const Plan& plan) {
           {"ttl_before_ms", plan.ttl_before.count()},
           {"grace_ms", plan.grace.count()},
           {"overridden", plan.overridden},
-          {"before", std::move(before)}};
+          {"before", std::move(before)},
+          {"analyses", std::move(analyses)}};
 }
 
 json::object state_json(const State& state) {
+  json::array counts;
+  for (const auto& each : state.counts) counts.push_back(counts_json(each));
   return {{"phase", to_text(state.phase)},
           {"step", state.step},
           {"since_ms", number(state.since)},
           {"caches_until_ms", number(state.caches_until)},
-          {"paused_ms", state.paused ? json::value(number(*state.paused)) : json::value(nullptr)},
+          {"paused_ms", or_null(state.paused, number)},
           {"held_ms", state.held.count()},
           {"told", state.told},
           {"from", state.from},
           {"over_ms", state.over.count()},
-          {"reason", state.reason}};
+          {"reason", state.reason},
+          {"counts", std::move(counts)}};
+}
+
+AnalysisRules rules_of(const Reader& reader) {
+  return {reader.get<std::string>("name"), reader.duration("interval_ms"),
+          reader.get<std::uint32_t>("failures_max"), reader.get<std::uint32_t>("errors_max"),
+          reader.get<std::uint32_t>("successes_min")};
+}
+
+Counts counts_of(const Reader& reader) {
+  Counts counts;
+  counts.successes = reader.get<std::uint32_t>("successes");
+  counts.failures = reader.get<std::uint32_t>("failures");
+  counts.inconclusive = reader.get<std::uint32_t>("inconclusive");
+  counts.errors = reader.get<std::uint32_t>("errors");
+  counts.errors_in_row = reader.get<std::uint32_t>("errors_in_row");
+  counts.good = reader.get<bool>("good");
+  if (!reader.members.at("at_ms").is_null()) counts.at = reader.time("at_ms");
+  counts.last = {reader.one_of("verdict", verdicts), reader.number_or_none("value"),
+                 reader.number_or_none("threshold"), reader.get<std::string>("text")};
+  counts.failure = reader.get<std::string>("failure");
+  return counts;
 }
 
 Plan plan_of(const json::object& object) {
@@ -69,6 +130,7 @@ Plan plan_of(const json::object& object) {
     const Reader one{part.as_object()};
     plan.before.push_back({one.get<std::string>("pool"), one.get<double>("weight")});
   }
+  plan.analyses = reader.all_of("analyses", rules_of);
   return plan;
 }
 
@@ -85,6 +147,7 @@ State state_of(const json::object& object) {
   state.from = reader.get<double>("from");
   state.over = reader.duration("over_ms");
   state.reason = reader.get<std::string>("reason");
+  state.counts = reader.all_of("counts", [](const Reader& each) { return counts_of(each); });
   return state;
 }
 
@@ -105,6 +168,8 @@ Result<Rollout> from_json(const json::value& value) try {
                   state_of(reader.members.at("state").as_object())};
   if (rollout.state.step >= rollout.plan.steps.size())
     return Error{ErrorCode::invalid, "the record of a rollout is at a step that it does not have"};
+  if (rollout.state.counts.size() > rollout.plan.analyses.size())
+    return Error{ErrorCode::invalid, "the record of a rollout counts analyses that it does not have"};
   return rollout;
 } catch (const std::exception& error) {
   return Error{ErrorCode::invalid, fmt::format("the record of a rollout is damaged: {}", error.what())};

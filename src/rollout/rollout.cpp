@@ -50,6 +50,7 @@ Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
   const auto& plan = rollout.plan;
   auto state = enter(rollout.state, Phase::moving, now, plan.ttl);
   state.step = step;
+  state.counts.clear();
   return {std::move(state),
           {{"rollout.step", fmt::format("step {} of {}: {} to {}", step + 1, plan.steps.size(),
                                         percent(plan.steps[step]), plan.to)}}};
@@ -82,6 +83,14 @@ Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::
   return {std::move(state), {{std::move(kind), std::move(text)}}};
 }
 
+// Says once why it does not go on.
+Turn wait(const Rollout& rollout, std::string why) {
+  if (rollout.state.told) return {rollout.state, {}};
+  auto state = rollout.state;
+  state.told = true;
+  return {std::move(state), {{"rollout.wait", std::move(why)}}};
+}
+
 // What happens when the target has died: its share goes back, if there is somewhere to go.
 std::optional<Turn> meet_death(const Rollout& rollout, const View& view, Time now) {
   if (view.target_lives) return {};
@@ -89,11 +98,20 @@ std::optional<Turn> meet_death(const Rollout& rollout, const View& view, Time no
   if (view.others_live)
     return begin_return(rollout, {}, "rollout.abort", fmt::format("{} has no healthy endpoint", plan.to),
                         now);
-  if (rollout.state.told) return Turn{rollout.state, {}};
-  auto state = rollout.state;
-  state.told = true;
-  return Turn{std::move(state),
-              {{"rollout.wait", fmt::format("neither {} nor another pool has a healthy endpoint", plan.to)}}};
+  return wait(rollout, fmt::format("neither {} nor another pool has a healthy endpoint", plan.to));
+}
+
+// The first analysis that has failed: then the share goes back, if there is somewhere to go.
+std::optional<Turn> meet_failure(const Rollout& rollout, const View& view, Time now) {
+  const auto& [id, by, started, plan, state] = rollout;
+  for (std::size_t i = 0; is_analysed(state.phase) && i < plan.analyses.size(); ++i) {
+    const auto counts = counts_of(state, i);
+    if (!has_failed(plan.analyses[i], counts)) continue;
+    const auto why = fmt::format("analysis {} has failed: {}", plan.analyses[i].name, counts.failure);
+    if (view.others_live) return begin_return(rollout, {}, "rollout.abort", why, now);
+    return wait(rollout, why + "; but no other pool has a healthy endpoint");
+  }
+  return {};
 }
 
 bool is_within_tolerance(double share, const View& view) {
@@ -115,18 +133,17 @@ Turn settle(const Rollout& rollout, const View& view, Time now) {
                           ? "no hold"
                           : "the hold of " + sluice::to_text(rollout.plan.hold) + " begins")}}};
   }
-  if (rollout.state.told) return {rollout.state, {}};
-  auto state = rollout.state;
-  state.told = true;
-  return {std::move(state),
-          {{"rollout.wait",
-            fmt::format("{} of {} answers were {}'s instead of {}: the step is not done",
-                        view.answers_of_target, view.answers, rollout.plan.to, percent(target(rollout)))}}};
+  return wait(rollout,
+              fmt::format("{} of {} answers were {}'s instead of {}: the step is not done",
+                          view.answers_of_target, view.answers, rollout.plan.to, percent(target(rollout))));
 }
 
 Turn hold(const Rollout& rollout, Time now) {
   const auto& state = rollout.state;
   if (state.paused || now - state.since + state.held < rollout.plan.hold) return {state, {}};
+  for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i)
+    if (const auto why = hindrance(rollout.plan.analyses[i], counts_of(state, i)); !why.empty())
+      return wait(rollout, "the hold is over, but " + why);
   const bool last = state.step + 1 == rollout.plan.steps.size();
   if (!rollout.plan.gates || last) return next_step(rollout, now);
   return {go_on(state, Phase::gated, now),
@@ -165,6 +182,26 @@ std::optional<Time> due_at(const Rollout& rollout, Time now) {
 
 Turn unchanged(const Rollout& rollout) { return {rollout.state, {}}; }
 
+// Counts it. An event where something is new: a verdict that is not the last one's, each failure, and the
+// error that holds the rollout.
+std::optional<Note> take_finding(const AnalysisRules& rules, State& state, std::size_t analysis,
+                                 Finding finding, Time now) {
+  if (state.counts.size() <= analysis) state.counts.resize(analysis + 1);
+  auto& counts = state.counts[analysis];
+  const bool is_new = !counts.at || counts.last.verdict != finding.verdict;
+  count(counts, std::move(finding), now);
+  const auto& last = counts.last;
+  // What held it is another thing now.
+  if (is_new) state.told = false;
+  if (!is_new && last.verdict != Verdict::failure && counts.errors_in_row != rules.errors_max) return {};
+  auto text = fmt::format("analysis {}: {}: {}", rules.name, to_text(last.verdict), last.text);
+  if (last.verdict == Verdict::failure)
+    text += fmt::format(" ({} of {})", counts.failures, rules.failures_max);
+  if (last.verdict == Verdict::error)
+    text += fmt::format(" ({} in a row; {} hold the rollout)", counts.errors_in_row, rules.errors_max);
+  return Note{"rollout.analysis", std::move(text)};
+}
+
 Error makes_no_sense(const Rollout& rollout, Word word) {
   return {ErrorCode::refused,
           fmt::format("the rollout of {} to {} is {}: there is nothing to {}", rollout.plan.name,
@@ -196,6 +233,13 @@ Result<Turn> promote(const Rollout& rollout, bool full, const View& view, Time n
   if (full && (state.step < last || state.phase == Phase::arming)) return begin_step(promoted, last, now);
   if (state.phase == Phase::arming) return begin_step(promoted, 0, now);
   return next_step(promoted, now);
+}
+
+// A hold does not end before its analyses have had their successes.
+Duration shortest_hold(const Plan& plan) {
+  auto hold = plan.hold;
+  for (const auto& rules : plan.analyses) hold = std::max(hold, rules.interval * rules.successes_min);
+  return hold;
 }
 
 }  // namespace
@@ -264,6 +308,7 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
       break;
   }
   if (auto turn = meet_death(rollout, view, now)) return *std::move(turn);
+  if (auto turn = meet_failure(rollout, view, now)) return *std::move(turn);
   switch (state.phase) {
     case Phase::arming:
       return state.paused || now < state.caches_until ? unchanged(rollout) : begin_step(rollout, 0, now);
@@ -310,6 +355,27 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
   const auto over = command.word == Word::abort ? command.over : Duration::zero();
   return begin_return(rollout, over, fmt::format("rollout.{}", to_text(command.word)),
                       command.reason.empty() ? "asked for" : command.reason, now);
+}
+
+Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, const View& view, Time now) {
+  if (!is_analysed(rollout.state.phase)) return unchanged(rollout);
+  const auto& rules = rollout.plan.analyses.at(analysis);
+  auto next = rollout;
+  auto note = take_finding(rules, next.state, analysis, std::move(finding), now);
+  auto turn = tick(next, view, now);
+  if (note) turn.notes.insert(turn.notes.begin(), *std::move(note));
+  return turn;
+}
+
+bool is_analysed(Phase phase) { return phase == Phase::holding || phase == Phase::gated; }
+
+Time next_analysis(const Rollout& rollout, std::size_t analysis) {
+  const auto counts = counts_of(rollout.state, analysis);
+  return counts.at.value_or(rollout.state.since) + rollout.plan.analyses.at(analysis).interval;
+}
+
+Counts counts_of(const State& state, std::size_t analysis) {
+  return analysis < state.counts.size() ? state.counts[analysis] : Counts{};
 }
 
 Duration time_to_arm(const Plan& plan) {
@@ -420,7 +486,7 @@ std::vector<Time> earliest_times(const Plan& plan, Time now) {
   auto at = now + time_to_arm(plan);
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     times.push_back(at);
-    at += plan.ttl + plan.ttl + plan.hold;  // caches, measurement, hold
+    at += plan.ttl + plan.ttl + shortest_hold(plan);  // caches, measurement, hold
   }
   times.push_back(at);
   return times;

@@ -16,7 +16,8 @@
 //                                     returned
 //
 // A step's hold begins when no obedient cache can hold an answer of the step before, and the answered share
-// has been what it should be for one TTL; not when the weight was set.
+// has been what it should be for one TTL; not when the weight was set. From then on it is analysed, also at
+// the gate and in a pause (analysis.hpp): what fails aborts, and without successes no hold ends.
 //
 // What is in answers follows from the record alone (share(), ttl()), so that a transition is one commit of
 // the record and the weights, and a director that was killed anywhere goes on where it was.
@@ -30,6 +31,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "rollout/analysis.hpp"
 
 namespace sluice::rollout {
 
@@ -61,18 +63,20 @@ struct Plan {
   Duration grace{};                // beyond the TTL, for caches that keep answers longer
   bool overridden = false;         // the weights of before were not the config's
   std::vector<PoolWeight> before;  // all pools of the name, `to` among them
+  std::vector<AnalysisRules> analyses{};
   friend bool operator==(const Plan&, const Plan&) = default;
 };
 
 // Where it stands.
 struct State {
   Phase phase = Phase::arming;
-  std::size_t step = 0;        // into Plan::steps; in answers from the first `moving` on
-  Time since{};                // of the phase
-  Time caches_until{};         // until then a cache may hold what was answered before the present share
-  std::optional<Time> paused;  // since when
-  Duration held{};             // of the hold, before the last pause
-  bool told = false;           // why it waits
+  std::size_t step = 0;          // into Plan::steps; in answers from the first `moving` on
+  Time since{};                  // of the phase
+  Time caches_until{};           // until then a cache may hold what was answered before the present share
+  std::optional<Time> paused;    // since when
+  Duration held{};               // of the hold, before the last pause
+  bool told = false;             // why it waits
+  std::vector<Counts> counts{};  // of Plan::analyses, since the step began; short by those without a result
   // returning, returned:
   double from = 0;     // the share when it began
   Duration over{};     // the time to go back in
@@ -123,6 +127,19 @@ Turn tick(const Rollout& rollout, const View& view, Time now);
 
 // What an operator's word comes to; refused where it makes no sense.
 Result<Turn> obey(const Rollout& rollout, const Command& command, const View& view, Time now);
+
+// A result of one of the plan's analyses, and what it comes to. It is of another step, or comes too late,
+// where is_analysed() says no.
+Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, const View& view, Time now);
+
+// Whether the plan's analyses are run in this phase.
+bool is_analysed(Phase phase);
+
+// When the analysis is to be run next.
+Time next_analysis(const Rollout& rollout, std::size_t analysis);
+
+// What was found of one, since the step began.
+Counts counts_of(const State& state, std::size_t analysis);
 
 // From the start until no cache holds an answer with the TTL of before; with the TTL as it is, there is
 // nothing to wait for.

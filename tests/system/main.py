@@ -9,7 +9,7 @@ import traceback
 
 import harness
 
-MODULES = ["answers", "shares", "weights", "health", "network", "checks", "words", "programs", "hosts", "durability", "rollouts", "rolling", "resolver", "resolvers", "bad_input", "transfers", "running", "tls", "abuse", "planted", "admin_abuse"]
+MODULES = ["answers", "shares", "weights", "health", "network", "checks", "words", "programs", "hosts", "durability", "rollouts", "rolling", "analysis", "resolver", "resolvers", "bad_input", "transfers", "running", "tls", "abuse", "planted", "admin_abuse"]
 
 
 def report(name, verdict, seconds, sandbox):

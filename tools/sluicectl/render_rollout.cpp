@@ -31,7 +31,12 @@ std::string waiting_text(const json::value& rollout, Time now) {
     return fmt::format("the TTL is lowered; caches hold answers with the old one: {}", caches);
   if (phase == "moving") return fmt::format("caches may hold answers of the step before: {}", caches);
   if (phase == "settling") return fmt::format("the answered share is being measured: {}", next);
-  if (phase == "holding") return fmt::format("next {}", next);
+  if (phase == "holding") {
+    for (const auto& analysis : list(rollout, "analyses"))
+      if (const auto holds = text(analysis, "holds"); !holds.empty())
+        return fmt::format("next {}, when {} has passed; now: {}", next, text(analysis, "name"), holds);
+    return fmt::format("next {}", next);
+  }
   if (phase == "gated") return "waits for `sluicectl rollout promote`";
   if (phase == "returning") return fmt::format("goes back; caches may hold answers of it: {}", caches);
   return "";
@@ -50,6 +55,25 @@ std::string step_line(const json::value& rollout, std::size_t step, Style style)
   return paint(line, done ? Colour::good : present ? Colour::strong : Colour::none, style.colours) + "\n";
 }
 
+Colour verdict_colour(std::string_view verdict) {
+  if (verdict == "success") return Colour::good;
+  return verdict == "failure" ? Colour::bad : Colour::warning;
+}
+
+// "analysis errors  success 20s ago: 0.01 is at most 0.05; 3 successes, 0 failures, ..."
+std::string analysis_line(const json::value& analysis, Time now, Style style) {
+  const auto verdict = text(analysis, "verdict");
+  auto found = verdict.empty()
+                   ? "no result yet"
+                   : fmt::format("{} {} ago: {}", paint(verdict, verdict_colour(verdict), style.colours),
+                                 age(analysis, "at", now), text(analysis, "text"));
+  const auto count = [&](std::string_view what) { return plain_number(number(analysis, what)); };
+  return fmt::format(
+      "  analysis {}  {}; {} successes ({} needed), {} failures ({} abort), {} inconclusive, {} errors\n",
+      text(analysis, "name"), found, count("successes"), count("successes_min"), count("failures"),
+      count("failures_max"), count("inconclusive"), count("errors"));
+}
+
 std::string rollout_text(const json::value& rollout, Time now, Style style) {
   auto title =
       fmt::format("{}  {} to {}  {}  rollout {} by {}, begun {} ago", text(rollout, "name"),
@@ -61,6 +85,7 @@ std::string rollout_text(const json::value& rollout, Time now, Style style) {
                         answered.is_number() ? percent(answered.to_number<double>()) : "-",
                         plain_number(number(rollout, "answers")), age(rollout, "since", now));
   for (std::size_t i = 0; i < list(rollout, "steps").size(); ++i) result += step_line(rollout, i, style);
+  for (const auto& analysis : list(rollout, "analyses")) result += analysis_line(analysis, now, style);
   if (const auto waiting = waiting_text(rollout, now); !waiting.empty()) result += "  " + waiting + "\n";
   if (const auto reason = text(rollout, "reason"); !reason.empty())
     result += "  " + paint("because: " + reason, Colour::warning, style.colours) + "\n";

@@ -1,5 +1,6 @@
 // Rollouts as timelines (tests/rollout/*.timeline). Each one is replayed with a crash after each of its
 // lines: all that is left then is the record, and what follows has to be the same.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -31,6 +32,7 @@ struct Moment {
   std::size_t line = 0;
   Duration at{};
   std::string event;
+  std::vector<std::string> words;           // as they stand
   std::map<std::string, std::string> seen;  // "answered" -> "5", "dead" -> ""
   std::vector<std::string> expected;
 };
@@ -62,6 +64,24 @@ std::vector<PoolWeight> weights_of(const std::string& text) {
   return weights;
 }
 
+// "errors:1m", or "errors:1m:failures_max=2:errors_max=3:successes_min=2"
+AnalysisRules rules_of(const std::string& text) {
+  AnalysisRules rules;
+  std::istringstream in(text);
+  std::getline(in, rules.name, ':');
+  std::string part;
+  std::getline(in, part, ':');
+  rules.interval = parse_duration(part).value();
+  while (std::getline(in, part, ':')) {
+    const auto [key, value] = pair_of(part);
+    const auto number = static_cast<std::uint32_t>(std::stoul(value));
+    if (key == "failures_max") rules.failures_max = number;
+    if (key == "errors_max") rules.errors_max = number;
+    if (key == "successes_min") rules.successes_min = number;
+  }
+  return rules;
+}
+
 Plan plan_of(const std::vector<std::string>& words) {
   Plan plan;
   plan.name = "www.shop.example.";
@@ -76,14 +96,18 @@ Plan plan_of(const std::vector<std::string>& words) {
     if (key == "grace") plan.grace = parse_duration(value).value();
     if (key == "gates") plan.gates = true;
     if (key == "before") plan.before = weights_of(value);
+    if (key == "analysis") plan.analyses.push_back(rules_of(value));
   }
   return plan;
 }
 
 Moment moment_of(const std::vector<std::string>& words, std::size_t line) {
-  Moment moment{line, parse_duration(words.at(0)).value(), words.at(1), {}, {}};
+  Moment moment{line, parse_duration(words.at(0)).value(), words.at(1), {}, {}, {}};
   auto word = words.begin() + 2;
-  for (; word != words.end() && *word != "->"; ++word) moment.seen.insert(pair_of(*word));
+  for (; word != words.end() && *word != "->"; ++word) {
+    moment.words.push_back(*word);
+    moment.seen.insert(pair_of(*word));
+  }
   REQUIRE(word != words.end());
   moment.expected.assign(word + 1, words.end());
   return moment;
@@ -120,10 +144,31 @@ View view_of(const Moment& moment, const Rollout& rollout) {
   return view;
 }
 
+// "result errors failure 0.2": of which analysis, and what; the value has to be at most 0.05.
+Turn result_of(const Moment& moment, const Rollout& rollout) {
+  const auto& analyses = rollout.plan.analyses;
+  const auto analysis = std::find_if(analyses.begin(), analyses.end(),
+                                     [&](const auto& rules) { return rules.name == moment.words.at(0); });
+  REQUIRE(analysis != analyses.end());
+  Finding finding;
+  for (const auto verdict : {Verdict::success, Verdict::failure, Verdict::inconclusive, Verdict::error})
+    if (moment.words.at(1) == to_text(verdict)) finding.verdict = verdict;
+  if (moment.words.size() > 2 && is_digit(moment.words[2][0])) {
+    Measurement measured;
+    measured.value = std::stod(moment.words[2]);
+    const auto judged = judge({{}, 0.05}, measured);
+    CHECK(judged.verdict == finding.verdict);
+    finding = judged;
+  }
+  return observe(rollout, static_cast<std::size_t>(analysis - analyses.begin()), std::move(finding),
+                 view_of(moment, rollout), start + moment.at);
+}
+
 Result<Turn> turn_of(const Moment& moment, const Rollout& rollout) {
   const Time now = start + moment.at;
   const auto view = view_of(moment, rollout);
   if (moment.event == "tick") return tick(rollout, view, now);
+  if (moment.event == "result") return result_of(moment, rollout);
   for (const auto word : {Word::pause, Word::resume, Word::promote, Word::abort, Word::undo}) {
     if (moment.event != to_text(word)) continue;
     Command command{word, moment.seen.contains("full"), {}, {}};
@@ -138,15 +183,20 @@ Result<Turn> turn_of(const Moment& moment, const Rollout& rollout) {
 // "moving 5 5s", as far as the line says it.
 std::string text_of(const Rollout& rollout, Time now, std::size_t words) {
   const auto asked = ttl(rollout);
-  const std::vector<std::string> all{to_text(rollout.state.phase),
-                                     fmt::format("{:.4g}", share(rollout, now) * 100),
-                                     asked ? to_text(*asked) : "-"};
+  std::vector<std::string> all{to_text(rollout.state.phase), fmt::format("{:.4g}", share(rollout, now) * 100),
+                               asked ? to_text(*asked) : "-"};
+  // Successes, failures, inconclusive, errors, of each analysis.
+  for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
+    const auto counts = counts_of(rollout.state, i);
+    all.push_back(
+        fmt::format("{}+{}-{}?{}!", counts.successes, counts.failures, counts.inconclusive, counts.errors));
+  }
   return fmt::format("{}", fmt::join(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(words), " "));
 }
 
 Rollout begun(const Plan& plan) {
   return {7, "root", start, plan,
-          State{Phase::arming, 0, start, start + plan.ttl_before, {}, {}, false, 0, {}, {}}};
+          State{Phase::arming, 0, start, start + plan.ttl_before, {}, {}, false, {}, 0, {}, {}}};
 }
 
 Rollout reread(const Rollout& rollout) {
@@ -186,7 +236,9 @@ TEST_CASE("timelines of rollouts, with a crash after each line") {
             continue;
           }
           REQUIRE_MESSAGE(turn.has_value(), turn.error().message);
-          CHECK_MESSAGE((turn->state == rollout.state) == turn->notes.empty(), "what changes is told");
+          const bool changed = !(turn->state == rollout.state);
+          const bool counted = moment.event == "result";  // is told when it is something new
+          CHECK_MESSAGE((changed != turn->notes.empty() || (counted && changed)), "what changes is told");
           rollout.state = turn->state;
         }
         CHECK(text_of(rollout, now, moment.expected.size()) ==
