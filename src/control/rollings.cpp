@@ -11,6 +11,7 @@
 
 #include "base/text.hpp"
 #include "control/arguments.hpp"
+#include "control/rollouts.hpp"
 #include "control/words.hpp"
 #include "probe/target.hpp"
 #include "rollout/rolling_record.hpp"
@@ -283,10 +284,6 @@ json::array schedule_of(Rolling rolling, Duration cached_for, Time now) {
 }
 
 // --- status ---
-
-json::value time_or_null(std::optional<Time> time) {
-  return time ? json::value(to_text(*time)) : json::value(nullptr);
-}
 
 json::object endpoint_status(const rolling::Endpoint& endpoint) {
   return {{"address", endpoint.address},      {"place", to_text(endpoint.place)},

@@ -241,10 +241,6 @@ std::string percents(const std::vector<double>& steps) {
   return text + " %";
 }
 
-json::value time_or_null(std::optional<Time> time) {
-  return time ? json::value(to_text(*time)) : json::value(nullptr);
-}
-
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 json::value number_or_null(std::optional<double> number) {
@@ -458,6 +454,10 @@ json::object history_status(const std::vector<store::RolloutRecord>& records, Ti
   for (const auto& record : records)
     if (const auto rollout = rollout::parse(record.record)) list.push_back(to_status(*rollout, {}, now));
   return {{"now", to_text(now)}, {"rollouts", std::move(list)}};
+}
+
+json::value time_or_null(std::optional<Time> time) {
+  return time ? json::value(to_text(*time)) : json::value(nullptr);
 }
 
 }  // namespace sluice::control

@@ -72,4 +72,7 @@ Result<boost::json::object> rollouts_status(const Model& model, const Request& r
 // Rollouts that were, newest first.
 boost::json::object history_status(const std::vector<store::RolloutRecord>& records, Time now);
 
+// As text; null for none.
+boost::json::value time_or_null(std::optional<Time> time);
+
 }  // namespace sluice::control

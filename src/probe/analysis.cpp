@@ -15,6 +15,7 @@
 #include <boost/url/rfc/unreserved_chars.hpp>
 
 #include "base/text.hpp"
+#include "probe/errors.hpp"
 
 namespace sluice::probe {
 namespace {
@@ -25,8 +26,6 @@ using rollout::Verdict;
 
 // Of somebody else's words, so much is shown.
 constexpr std::size_t shown_size_max = 200;
-
-Error unavailable(std::string message) { return {ErrorCode::unavailable, std::move(message)}; }
 
 // "0.2", "+Inf", "NaN"
 std::optional<double> number_of(std::string_view text) {

@@ -21,6 +21,7 @@
 #include "base/text.hpp"
 #include "probe/attempt.hpp"
 #include "probe/cadence.hpp"
+#include "probe/errors.hpp"
 #include "probe/tls.hpp"
 
 namespace sluice::probe {
@@ -32,8 +33,6 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using Request = http::request<http::string_body>;
 using Parser = http::response_parser<http::string_body>;
-
-Error unavailable(std::string message) { return {ErrorCode::unavailable, std::move(message)}; }
 
 // As a check would ask: its words for what goes wrong are ours.
 Target target_of(const WebRequest& request) {

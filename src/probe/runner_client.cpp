@@ -17,6 +17,7 @@
 
 #include "base/as_result.hpp"
 #include "base/log.hpp"
+#include "probe/errors.hpp"
 
 namespace sluice::probe {
 namespace {
@@ -26,8 +27,6 @@ using boost::system::error_code;
 
 // Between two looks at what else there is to do.
 constexpr int replies_at_once = 64;
-
-Error unavailable(std::string message) { return {ErrorCode::unavailable, std::move(message)}; }
 
 // Who waits for a program's end; lives in the coroutine that waits.
 struct Waiter {

@@ -14,8 +14,8 @@ namespace {
 using namespace std::chrono_literals;
 
 // A director without its thread.
-struct World {
-  World() { probe(true); }
+struct RollingWorld {
+  RollingWorld() { probe(true); }
 
   void probe(const std::string& endpoint, bool healthy) {
     for (const auto& pool : model->config().pools)
@@ -107,7 +107,7 @@ struct World {
 const probe::ProgramEnd good{probe::Ending::exited, 0, "all\nwell\n", 5ms};
 
 // From the start of a batch until its endpoint is back.
-void upgrade(World& world, const std::string& endpoint) {
+void upgrade(RollingWorld& world, const std::string& endpoint) {
   CHECK(world.drained() == endpoint + " by rolling 1");
   world.pass(30s);
   world.end_hook(good);
@@ -115,7 +115,7 @@ void upgrade(World& world, const std::string& endpoint) {
 }
 
 TEST_CASE("a rolling drains, runs the hook, and takes the drain back, endpoint by endpoint") {
-  World world;
+  RollingWorld world;
   const auto begun = world.start();
   REQUIRE(begun.has_value());
   CHECK(begun->reply.at("text") == "rolling 1 of v1: 3 endpoints in 3 batches, hook 'deploy'");
@@ -140,7 +140,7 @@ TEST_CASE("a rolling drains, runs the hook, and takes the drain back, endpoint b
 }
 
 TEST_CASE("healthy is who was probed after the hook ended") {
-  World world;
+  RollingWorld world;
   REQUIRE(world.start().has_value());
   world.pass(30s);
   world.probe("192.0.2.10", true);
@@ -158,7 +158,7 @@ TEST_CASE("healthy is who was probed after the hook ended") {
 TEST_CASE("a restart after each transition ends the same") {
   for (int crash = 0; crash < 6; ++crash) {
     CAPTURE(crash);
-    World world;
+    RollingWorld world;
     int step = 0;
     const auto crash_here = [&] {
       if (step++ == crash) world.restart();
@@ -202,7 +202,7 @@ TEST_CASE("how a hook ends") {
   };
   for (const auto& row : rows) {
     CAPTURE(row.what);
-    World world;
+    RollingWorld world;
     REQUIRE(world.start().has_value());
     world.pass(30s);
     world.end_hook(row.end);
@@ -216,7 +216,7 @@ TEST_CASE("how a hook ends") {
 }
 
 TEST_CASE("an operator's word about an endpoint wins") {
-  World world;
+  RollingWorld world;
   REQUIRE(world.start(R"({"pool": "v1", "hook": "deploy", "min-available": "1"})").has_value());
   const auto said = say_word(*world.model, request(CommandId::endpoint_up, R"({"address": "192.0.2.10"})"),
                              store::Word::up, world.now);
@@ -230,7 +230,7 @@ TEST_CASE("an operator's word about an endpoint wins") {
 }
 
 TEST_CASE("a pool that the config has no more ends its rolling, and its words are taken back") {
-  World world;
+  RollingWorld world;
   REQUIRE(world.start().has_value());
   auto text = config_text;
   text.replace(text.find("[pool.v1]"), 9, "[pool.v7]");
@@ -263,7 +263,7 @@ TEST_CASE("what cannot be rolled is refused") {
        "without 192.0.2.20 there would be 0 healthy endpoints left, with 0 % of the weight; all others, and "
        "one at least, are wanted"},
   };
-  World world;
+  RollingWorld world;
   for (const auto& row : rows) {
     CAPTURE(row.what);
     const auto refused = world.start(row.arguments);
@@ -278,7 +278,7 @@ TEST_CASE("what cannot be rolled is refused") {
 }
 
 TEST_CASE("the status of rollings") {
-  World world;
+  RollingWorld world;
   const auto of = [&](std::string_view arguments) {
     return rollings_status(*world.model, request(CommandId::rolling_status, arguments), world.sight(),
                            world.now);
