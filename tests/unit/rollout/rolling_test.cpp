@@ -177,7 +177,8 @@ struct World {
     if (moment.event == "undrains") words.erase(moment.subject);
     if (moment.event == "hooked" || moment.event == "fails") {
       CHECK(hooks.erase(moment.subject) == 1);
-      for (const auto& endpoint : rolling.state.endpoints)
+      const auto endpoints = rolling.state.endpoints;  // as they were: each turn replaces them
+      for (const auto& endpoint : endpoints)
         if (endpoint.address == moment.subject)
           carry_out(take(rolling,
                          {moment.subject, endpoint.attempt, moment.event == "hooked", "exit status", "said"},
