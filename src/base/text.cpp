@@ -285,4 +285,14 @@ std::string_view without_space_around(std::string_view text) {
   return text;
 }
 
+std::vector<std::string_view> comma_separated(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const auto end = std::min(text.find(',', at), text.size());
+    parts.push_back(without_space_around(text.substr(at, end - at)));
+    at = end + 1;
+  }
+  return parts;
+}
+
 }  // namespace sluice

@@ -31,6 +31,9 @@ std::optional<double> parse_percent(std::string_view text);
 // A file that holds one value and nothing else may have the space that editors leave around it.
 std::string_view without_space_around(std::string_view text);
 
+// "a, b": its parts, without the space around them. Of an empty text, one empty part.
+std::vector<std::string_view> comma_separated(std::string_view text);
+
 // Of ASCII.
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }

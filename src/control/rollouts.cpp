@@ -148,16 +148,6 @@ Result<std::vector<double>> steps_of(const Request& request, Strategy strategy, 
   return rollout::parse_steps(text.empty() ? steps_default : text);
 }
 
-std::vector<std::string> listed(std::string_view text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; !text.empty() && at <= text.size();) {
-    const auto end = std::min(text.find(',', at), text.size());
-    parts.emplace_back(without_space_around(text.substr(at, end - at)));
-    at = end + 1;
-  }
-  return parts;
-}
-
 // Probes are compared, so that there have to be some of both sides.
 std::optional<Error> probes_objection(const Model& model, const config::Analysis& analysis,
                                       const rollout::Plan& plan) {
@@ -174,7 +164,10 @@ Result<std::vector<rollout::AnalysisRules>> analyses_of(const Model& model, cons
   std::vector<std::string> known;
   for (const auto& analysis : model.config().analyses) known.push_back(analysis.name);
   std::vector<rollout::AnalysisRules> all;
-  for (const auto& name : listed(text_argument(request, "analysis"))) {
+  const auto text = text_argument(request, "analysis");
+  if (text.empty()) return all;
+  for (const auto part : comma_separated(text)) {
+    const std::string name(part);
     const auto* found = model.config().find_analysis(name);
     if (found == nullptr) return unknown(fmt::format("there is no analysis '{}'", name), name, known);
     if (auto why = probes_objection(model, *found, plan)) return *std::move(why);

@@ -452,14 +452,10 @@ Result<std::vector<double>> parse_steps(std::string_view text) {
       ErrorCode::invalid,
       fmt::format("'{}' are no steps; expected percentages that grow, such as 1,5,25,50,100", text)};
   std::vector<double> steps;
-  for (std::size_t at = 0; at <= text.size();) {
-    const auto end = std::min(text.find(',', at), text.size());
-    auto part = std::string(without_space_around(text.substr(at, end - at)));
-    if (!part.ends_with('%')) part += '%';
-    const auto step = parse_percent(part);
+  for (const auto part : comma_separated(text)) {
+    const auto step = parse_percent(part.ends_with('%') ? std::string(part) : fmt::format("{}%", part));
     if (!step || *step <= (steps.empty() ? 0 : steps.back()) || steps.size() == steps_max) return malformed;
     steps.push_back(*step);
-    at = end + 1;
   }
   return steps;
 }

@@ -12,6 +12,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
+TEST_CASE("comma-separated parts") {
+  using Parts = std::vector<std::string_view>;
+  CHECK(comma_separated("a, b ,c d") == Parts{"a", "b", "c d"});
+  CHECK(comma_separated("a") == Parts{"a"});
+  CHECK(comma_separated("") == Parts{""});
+  CHECK(comma_separated(",a,") == Parts{"", "a", ""});
+}
+
 TEST_CASE("parse_duration reads one number and one unit") {
   const struct {
     const char* name;
