@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import random
 import socket
+import statistics
 import subprocess
 import time
 
@@ -29,7 +30,8 @@ BETWEEN_QUESTIONS_S = 50e-6  # how exactly changes are timed; without a pause, a
 def add_arguments(parser):
     parser.add_argument("--names", type=int, default=100_000)
     parser.add_argument("--shared", action="store_true", help="three pools for all names")
-    parser.add_argument("--trials", type=int, default=200, help="changes that are timed")
+    parser.add_argument("--rounds", type=int, default=5, help="of timing changes; shown are the medians of their quantiles")
+    parser.add_argument("--trials", type=int, default=200, help="changes that are timed in a round")
     parser.add_argument("--changes", type=int, default=1000, help="a second, while queries are counted")
     parser.add_argument("--seconds", type=float, default=5.0, help="of counting queries")
     parser.add_argument("--rate", type=int, default=100_000, help="queries a second, while they are counted")
@@ -166,15 +168,20 @@ class Fleet:
         return sent - started, answered - sent
 
     def time_changes(self):
+        """Each kind's quantiles, in ms, round by round."""
         chance = random.Random(3)
         api, relay = harness.Api(self.socket_path), Relay(os.path.join(self.server.folder, "relay.sock"))
-        samples = {"start": [], "cli": [], "api": []}
-        for _ in range(self.options.trials):
-            start, change = self.time_change_by_cli(relay, chance.randrange(self.options.names))
-            samples["start"].append(start)
-            samples["cli"].append(change)
-            samples["api"].append(self.time_change_by_api(api, chance.randrange(self.options.names)))
-        return samples
+        rounds = {"start": [], "cli": [], "api": []}
+        for _ in range(self.options.rounds):
+            samples = {kind: [] for kind in rounds}
+            for _ in range(self.options.trials):
+                start, change = self.time_change_by_cli(relay, chance.randrange(self.options.names))
+                samples["start"].append(start)
+                samples["cli"].append(change)
+                samples["api"].append(self.time_change_by_api(api, chance.randrange(self.options.names)))
+            for kind, results in rounds.items():
+                results.append(quantiles(samples[kind]))
+        return rounds
 
     def make_changes(self, over, rates, operator):
         """As many a second as was asked for of each operator, in bursts of a millisecond. Each has names of its own, and is a
@@ -220,9 +227,10 @@ def run(options, sandbox):
     octets = (fleet.server.resident_kib() - empty.resident_kib()) * 1024 / options.names
     print(f"{options.names:,} names, pools {'shared' if options.shared else 'of their own'}: first answer after {ready_s:.2f} s, "
           f"{octets:,.0f} octets a name")
-    changes = {kind: quantiles(samples) for kind, samples in fleet.time_changes().items()}
+    changes = fleet.time_changes()
     for kind, title in (("start", "sluicectl's start"), ("cli", "from there to first answer"), ("api", "the same by the API")):
-        print(f"  {title:28}" + "  ".join(f"{name} {value:.2f} ms" for name, value in changes[kind].items()))
+        print(f"  {title:28}" + "  ".join(f"{name} {statistics.median(result[name] for result in changes[kind]):.2f} ms"
+                                          for name in ("p50", "p99", "max")))
     still, changing = fleet.count_queries(sandbox, False), fleet.count_queries(sandbox, True)
     print(f"  queries/s: {still['rate']:,.0f} without changes (lost {still['lost']}, p99 {still['p99']:.0f} us), {changing['rate']:,.0f} "
           f"with {changing['changes_per_second']:,.0f} changes a second (lost {changing['lost']}, p99 {changing['p99']:.0f} us)")
