@@ -241,7 +241,7 @@ bool is_answer(const Attempt& attempt) {
   return !silent && attempt.stage != Stage::connecting;
 }
 
-std::string to_text(const std::vector<config::StatusRange>& ranges) {
+std::string ranges_text(const std::vector<config::StatusRange>& ranges) {
   std::string text;
   for (const auto& [first, last] : ranges) {
     text += fmt::format("{}{}", text.empty() ? "" : ", ", first);
@@ -262,7 +262,7 @@ health::ProbeResult judge_response(const config::Check& check, const Attempt& at
     return health::ProbeResult{false, std::move(detail), attempt.took};
   };
   if (!is_expected(check, status))
-    return failed(fmt::format("status {}, expected {}", status, to_text(check.expect)));
+    return failed(fmt::format("status {}, expected {}", status, ranges_text(check.expect)));
   if (attempt.body == BodyFinding::missing)
     return failed(fmt::format("status {}, but its body has not {}", status, wanted_text(check)));
   if (attempt.body == BodyFinding::not_in_begin)

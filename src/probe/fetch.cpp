@@ -32,7 +32,7 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 using Request = http::request<http::string_body>;
-using Parser = http::response_parser<http::string_body>;
+using WholeParser = http::response_parser<http::string_body>;
 
 // As a check would ask: its words for what goes wrong are ours.
 Target target_of(const WebRequest& request) {
@@ -72,7 +72,7 @@ asio::awaitable<Result<WebReply>> exchange(Stream& stream, const WebRequest& req
   std::tie(attempt.failure, size) = co_await http::async_write(stream, message, as_result);
   if (attempt.failure) co_return error_of(request, attempt);
   beast::flat_buffer buffer(header_size_max + reply_size_max);
-  Parser parser;
+  WholeParser parser;
   parser.header_limit(header_size_max);
   parser.body_limit(reply_size_max);
   std::tie(attempt.failure, size) = co_await http::async_read(stream, buffer, parser, as_result);

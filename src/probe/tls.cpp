@@ -27,14 +27,14 @@ constexpr std::size_t names_shown_max = 3, name_shown_max = 64;
 
 // ---- What is wrong with a certificate
 
-std::string to_text(const ASN1_TIME* time) {
+std::string date_text(const ASN1_TIME* time) {
   std::tm parts{};
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return "an unknown date";
   return fmt::format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
 }
 
 // One name of a certificate, which may hold anything.
-std::string to_text(const GENERAL_NAME& name) {
+std::string name_text(const GENERAL_NAME& name) {
   const auto octets = [](const ASN1_STRING* string) {
     return std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
                             static_cast<std::size_t>(ASN1_STRING_length(string)));
@@ -46,7 +46,7 @@ std::string to_text(const GENERAL_NAME& name) {
   if (raw.size() != 4 && raw.size() != 16) return {};
   address.family = raw.size() == 4 ? Family::v4 : Family::v6;
   std::copy(raw.begin(), raw.end(), address.octets.begin());
-  return sluice::to_text(address);
+  return to_text(address);
 }
 
 // "shop.example, 192.0.2.1, ..."
@@ -57,7 +57,7 @@ std::string names_of(const X509* certificate) {
   std::string text;
   std::size_t shown = 0;
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
-    const auto name = to_text(*sk_GENERAL_NAME_value(names.get(), i));
+    const auto name = name_text(*sk_GENERAL_NAME_value(names.get(), i));
     if (name.empty()) continue;
     if (shown++ == names_shown_max) return text + ", ...";
     text += (text.empty() ? "" : ", ") + name;
@@ -80,9 +80,9 @@ std::string refusal_of(X509_STORE_CTX* context, const std::string& name) {
                          names.empty() ? "no name" : names);
     }
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return fmt::format("{} expired on {}", whose, to_text(X509_get0_notAfter(certificate)));
+      return fmt::format("{} expired on {}", whose, date_text(X509_get0_notAfter(certificate)));
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      return fmt::format("{} is not valid before {}", whose, to_text(X509_get0_notBefore(certificate)));
+      return fmt::format("{} is not valid before {}", whose, date_text(X509_get0_notBefore(certificate)));
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       return "the certificate is self-signed and not one that is trusted";
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:

@@ -10,7 +10,9 @@ A test fails by an exception; the logs of its programs are shown then. Nothing h
 a condition until a deadline.
 """
 
+import functools
 import http.client
+import itertools
 import json
 import os
 import re
@@ -67,12 +69,32 @@ def poll(what, condition, seconds=DEADLINE_S):
         time.sleep(0.005)
 
 
+class Ports:
+    """Numbers below those that the kernel gives to outgoing connections, which nobody else of us takes: tests that run at the
+    same time have ranges of their own, each claimed by a socket that is gone with its process."""
+
+    first, end, size = 10_000, 30_000, 500
+
+    def __init__(self):
+        self.claim = socket.socket(socket.AF_UNIX)
+        for first in range(self.first, self.end, self.size):
+            try:
+                self.claim.bind(f"\0sluice-test-ports-{first}")
+            except OSError:
+                continue
+            self.numbers = itertools.cycle(range(first, first + self.size))
+            return
+        raise Failure("no free range of ports")
+
+
+@functools.cache
+def ports_of(process):  # a worker is forked, and has to claim its own
+    return Ports()
+
+
 def free_port(addresses=("127.0.0.1",)):
-    """A port that is free for TCP and UDP on all of `addresses`; chosen by the kernel."""
-    for _ in range(100):
-        with socket.socket() as first:
-            first.bind((addresses[0], 0))
-            port = first.getsockname()[1]
+    """A port that is free for TCP and UDP on all of `addresses`."""
+    for port in itertools.islice(ports_of(os.getpid()).numbers, Ports.size):
         if all(is_free(address, port) for address in addresses):
             return port
     raise Failure("no free port found")

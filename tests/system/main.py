@@ -1,7 +1,10 @@
 """Runs the system tests: the real daemon, real web servers, a real resolver. Called by tests/system/run and tools/test."""
 
 import argparse
+import concurrent.futures
+import contextlib
 import importlib
+import io
 import os
 import sys
 import time
@@ -9,7 +12,8 @@ import traceback
 
 import harness
 
-MODULES = ["answers", "shares", "weights", "health", "network", "checks", "words", "programs", "hosts", "durability", "rollouts", "rolling", "analysis", "resolver", "resolvers", "bad_input", "transfers", "running", "tls", "abuse", "planted", "admin_abuse"]
+# Those that take longest come early, so that none of them runs alone at the end.
+MODULES = ["planted", "resolvers", "rollouts", "analysis", "abuse", "answers", "shares", "weights", "health", "network", "checks", "words", "programs", "hosts", "durability", "rolling", "resolver", "bad_input", "transfers", "running", "tls", "admin_abuse"]
 
 
 def report(name, verdict, seconds, sandbox):
@@ -18,8 +22,15 @@ def report(name, verdict, seconds, sandbox):
         print(f"    {note}", flush=True)
 
 
-def run_test(name, function):
-    """"ok", "FAILED" or "skipped"."""
+def run_test(name):
+    """"ok", "FAILED" or "skipped", and what is to be printed."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        verdict = run_here(name, harness.TESTS[name])
+    return verdict, out.getvalue()
+
+
+def run_here(name, function):
+    """"ok", "FAILED" or "skipped"; the rest is printed."""
     sandbox = harness.Sandbox(name)
     started = time.monotonic()
     try:
@@ -41,9 +52,8 @@ def run_test(name, function):
 
 
 def select(words):
-    """The tests whose name contains one of the words; all when there is none."""
-    chosen = {name: function for name, function in harness.TESTS.items()
-              if not words or any(word in name for word in words)}
+    """The names of the tests that contain one of the words; all when there is none."""
+    chosen = [name for name in harness.TESTS if not words or any(word in name for word in words)]
     if not chosen:
         sys.exit(f"no test is named like {' or '.join(words)}; there are:\n  " + "\n  ".join(harness.TESTS))
     return chosen
@@ -54,6 +64,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="only tests whose name contains this")
     parser.add_argument("--build", default=harness.Options.build, help="folder with sluiced and sluicectl")
     parser.add_argument("--kills", type=int, default=harness.Options.kills, help="how often the daemon is killed (20)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many tests run at the same time (one a core)")
     parser.add_argument("--list", action="store_true", help="only show the names")
     options = parser.parse_args()
     harness.Options.build = os.path.abspath(options.build)
@@ -63,7 +74,12 @@ def main():
     if options.list:
         print("\n".join(harness.TESTS))
         return 0
-    verdicts = [run_test(name, function) for name, function in select(options.names).items()]
+    verdicts = []
+    with concurrent.futures.ProcessPoolExecutor(options.jobs) as workers:
+        for test in concurrent.futures.as_completed([workers.submit(run_test, name) for name in select(options.names)]):
+            verdict, text = test.result()
+            print(text, end="", flush=True)
+            verdicts.append(verdict)
     skipped = verdicts.count("skipped")
     print(f"{verdicts.count('ok')} passed, {verdicts.count('FAILED')} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if "FAILED" in verdicts else 0

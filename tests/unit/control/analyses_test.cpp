@@ -36,8 +36,8 @@ pools = { plain = 1, v2 = 0 }
 const Finding success{Verdict::success, 0.01, 0.05, "0.01 is at most 0.05"};
 const Finding failure{Verdict::failure, 0.2, 0.05, "0.2 is more than the max of 0.05"};
 
-struct World {
-  World() {
+struct AnalysisWorld {
+  AnalysisWorld() {
     for (const char* pool : {"v1", "v2"}) probe(pool, true, 10ms);
   }
   // All endpoints of a pool, once.
@@ -91,7 +91,7 @@ struct World {
 
 TEST_CASE(
     "an analysis is due an interval after the hold began, once, and again an interval after its result") {
-  World world;
+  AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
   CHECK_FALSE(world.analyses.next(world.model).has_value());
   world.pass(10s);
@@ -117,7 +117,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a result that could not be stored is not asked for again at once") {
-  World world;
+  AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
   world.pass(30s);
   const auto due = world.analyses.begin_due(world.model, world.now);
@@ -127,7 +127,7 @@ TEST_CASE("a result that could not be stored is not asked for again at once") {
 }
 
 TEST_CASE("a failure gives the share back, and says why") {
-  World world;
+  AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
   world.pass(30s);
   const auto due = world.analyses.begin_due(world.model, world.now);
@@ -149,7 +149,7 @@ TEST_CASE("a failure gives the share back, and says why") {
 }
 
 TEST_CASE("a result of a step that is over counts for nothing") {
-  World world;
+  AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
   world.pass(30s);
   const auto due = world.analyses.begin_due(world.model, world.now);
@@ -166,7 +166,7 @@ TEST_CASE("a result of a step that is over counts for nothing") {
 }
 
 TEST_CASE("an analysis that the config has no more is an error") {
-  World world;
+  AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
   world.pass(30s);
   auto text = analysis_config;
@@ -179,7 +179,7 @@ TEST_CASE("an analysis that the config has no more is an error") {
 }
 
 TEST_CASE("probes of the new pool are held against those of the old one, since the hold began") {
-  World world;
+  AnalysisWorld world;
   for (int i = 0; i < 20; ++i) world.probe("v2", false, 10ms);
   for (int i = 0; i < 20; ++i) world.probe("v2", true, 10ms);
   REQUIRE(world.start("probes").has_value());
@@ -208,7 +208,7 @@ TEST_CASE("probes of the new pool are held against those of the old one, since t
 }
 
 TEST_CASE("analyses that cannot be are refused") {
-  World world;
+  AnalysisWorld world;
   CHECK(world.start("error").error().message == "there is no analysis 'error'; did you mean 'errors'?");
   CHECK(world.start("errors,").error().message.starts_with("there is no analysis ''"));
   CHECK(world.start("errors, errors").error().message == "analysis 'errors' is given twice");

@@ -22,7 +22,7 @@ ttl = "40s"
 
 wire::Destination host(std::string_view text) { return wire::parse_host(text).value(); }
 
-void probe(Model& model, std::string_view endpoint, bool success) {
+void probe_host(Model& model, std::string_view endpoint, bool success) {
   const auto& check = model.config().checks[0];
   model.apply_probe({host(endpoint), check.port, "", check.name}, {success, "", Duration(1)}, at(0));
 }
@@ -77,11 +77,11 @@ TEST_CASE("status shows hosts like addresses, and one rule for both families") {
   Model model(parsed(hosts_config));
   CHECK(endpoints_of(model) ==
         "edge.cdn.example. unknown\nbackup.cdn.example. unknown\nspare.cdn.example. up in answers\n");
-  probe(model, "edge.cdn.example", true);
+  probe_host(model, "edge.cdn.example", true);
   CHECK(endpoints_of(model) ==
         "edge.cdn.example. up in answers\nbackup.cdn.example. unknown\nspare.cdn.example. up in answers\n");
-  probe(model, "edge.cdn.example", false);
-  probe(model, "backup.cdn.example", false);
+  probe_host(model, "edge.cdn.example", false);
+  probe_host(model, "backup.cdn.example", false);
   const auto status = status_of(model);
   const auto& steer = status.at("steers").at(0).as_object();
   CHECK(steer.at("rule") == "dead pools' shares moved");
@@ -99,7 +99,7 @@ TEST_CASE("metrics name hosts") {
 
 TEST_CASE("health of a host is its own, and is forgotten with it") {
   Model model(parsed(hosts_config));
-  probe(model, "edge.cdn.example", true);
+  probe_host(model, "edge.cdn.example", true);
   const auto probed = [&] {
     return std::count_if(model.health().begin(), model.health().end(),
                          [](const auto& entry) { return entry.second.state.last_at != Time{}; });

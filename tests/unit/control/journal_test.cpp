@@ -46,9 +46,9 @@ class Other {
   sqlite3* database_ = nullptr;
 };
 
-struct World {
-  World() { logger().set_level(spdlog::level::err); }
-  ~World() { journal.stop(); }
+struct JournalWorld {
+  JournalWorld() { logger().set_level(spdlog::level::err); }
+  ~JournalWorld() { journal.stop(); }
   Folder folder;
   boost::asio::io_context context{1};
   Journal journal{context.get_executor(), store::Store::open(folder / "state").value()};
@@ -92,7 +92,7 @@ TEST_CASE("of what happened the newest wait to be stored, as many as the store w
 }
 
 TEST_CASE("what could not be stored does not stand in the way of a change, and is tried again") {
-  World world;
+  JournalWorld world;
   world.other.hold();
   world.journal.keep(seen("192.0.2.10", health::Verdict::up));
   world.context.run_one();
@@ -113,7 +113,7 @@ TEST_CASE("what could not be stored does not stand in the way of a change, and i
 }
 
 TEST_CASE("what was decided while nothing could be stored is stored with the next change, and before it") {
-  World world;
+  JournalWorld world;
   const auto endpoint = wire::Destination(address("192.0.2.10"));
   REQUIRE(world.journal
               .commit({store::ScheduledWord{endpoint, at(5), store::Word::down, "root", "", at(1), {}}}, {})
@@ -152,7 +152,7 @@ TEST_CASE("of layouts that could not be stored the newest of each name waits") {
 }
 
 TEST_CASE("a journal that stops while nothing can be stored leaves nothing to wait for") {
-  World world;
+  JournalWorld world;
   world.other.hold();
   world.journal.keep(seen("192.0.2.10", health::Verdict::up));
   world.context.run_one();

@@ -19,8 +19,8 @@ ttl = "30s"
 )";
 
 // A director without its thread: decides, keeps what it decided, and can be started again from that.
-struct World {
-  World() { probe(true); }
+struct RolloutWorld {
+  RolloutWorld() { probe(true); }
 
   void probe(bool v2) {
     for (const auto& pool : model->config().pools) {
@@ -102,7 +102,7 @@ constexpr auto canary =
     R"({"name": "new.shop.example", "to": "v2", "steps": "10,100", "hold": "60s", "ttl": "5s"})";
 
 TEST_CASE("a canary lowers the TTL, moves the weights step by step, and raises the TTL") {
-  World world;
+  RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
   CHECK(world.state() == "arming 0 5s");
   world.pass(29s);
@@ -126,7 +126,7 @@ TEST_CASE("a canary lowers the TTL, moves the weights step by step, and raises t
 TEST_CASE("a restart at any second ends the same") {
   for (int second = 0; second < 200; second += 7) {
     CAPTURE(second);
-    World world;
+    RolloutWorld world;
     REQUIRE(world.start(canary).has_value());
     world.pass(std::chrono::seconds(second));
     const auto before = world.state();
@@ -138,7 +138,7 @@ TEST_CASE("a restart at any second ends the same") {
 }
 
 TEST_CASE("abort and undo go back to what the config says") {
-  World world;
+  RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
   world.pass(40s);
   SUBCASE("abort") { REQUIRE(world.say(rollout::Word::abort).has_value()); }
@@ -155,7 +155,7 @@ TEST_CASE("abort and undo go back to what the config says") {
 }
 
 TEST_CASE("abort little by little") {
-  World world;
+  RolloutWorld world;
   REQUIRE(world.start(R"({"name": "new.shop.example", "to": "v2", "steps": "50", "ttl": "5s"})").has_value());
   world.pass(40s);
   REQUIRE(world.say(rollout::Word::abort, R"({"name": "new.shop.example", "over": "100s"})").has_value());
@@ -169,7 +169,7 @@ TEST_CASE("abort little by little") {
 }
 
 TEST_CASE("a target that dies loses its share") {
-  World world;
+  RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
   world.pass(32s);
   world.probe(false);
@@ -178,7 +178,7 @@ TEST_CASE("a target that dies loses its share") {
 }
 
 TEST_CASE("what the config has no more ends a rollout") {
-  World world;
+  RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
   world.pass(32s);
   world.model->replace_config(parsed(config_text), world.now);
@@ -188,7 +188,7 @@ TEST_CASE("what the config has no more ends a rollout") {
 }
 
 TEST_CASE("weights are the rollout's while it runs, and anybody's after that") {
-  World world;
+  RolloutWorld world;
   const auto set = [&] {
     return set_weights(
         *world.model, request(CommandId::weight_set, R"({"name": "new.shop.example", "weights": {"v2": 3}})"),
@@ -228,7 +228,7 @@ TEST_CASE("what cannot be started is refused") {
       {"a short TTL", R"({"name": "new.shop.example", "to": "v2", "ttl": "500ms"})",
        "the TTL of a rollout is at least ttl_min, 1s, and at most the usual one, 30s"},
   };
-  World world;
+  RolloutWorld world;
   for (const auto& row : rows) {
     CAPTURE(row.what);
     const auto refused = world.start(row.arguments);
@@ -243,7 +243,7 @@ TEST_CASE("what cannot be started is refused") {
 }
 
 TEST_CASE("the status of rollouts") {
-  World world;
+  RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
   world.pass(36s);
   const auto status =

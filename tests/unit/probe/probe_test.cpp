@@ -29,8 +29,6 @@ std::string last_request;
 
 asio::awaitable<void> keep_request(tcp::socket& socket) { last_request = co_await read_request(socket); }
 
-asio::awaitable<void> close_at_once(tcp::socket&) { co_return; }
-
 asio::awaitable<void> say_nothing(tcp::socket& socket) {
   co_await keep_request(socket);
   co_await keep_request(socket);  // ends when the prober closes
@@ -52,7 +50,6 @@ constexpr char unavailable[] = "HTTP/1.1 503 Service Unavailable\r\n\r\n";
 constexpr char redirect[] = "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n";
 constexpr char garbage[] = "220 mail.shop.example ESMTP\r\n\r\n";
 constexpr char bad_field[] = "HTTP/1.1 200 OK\r\nthis is no field\r\n\r\n";
-constexpr char half_header[] = "HTTP/1.1 200 OK\r\nContent-Le";
 constexpr char binary[] = "\x15\x03\x01\x02\x02\x16";
 
 asio::awaitable<void> reset_in_header(tcp::socket& socket) {

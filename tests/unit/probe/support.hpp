@@ -42,6 +42,10 @@ inline void run_until(asio::io_context& io, const std::function<bool()>& done) {
 // What a server does with a connection; the connection is closed when it returns.
 using Behaviour = std::function<asio::awaitable<void>(tcp::socket&)>;
 
+inline asio::awaitable<void> close_at_once(tcp::socket&) { co_return; }
+
+inline constexpr char half_header[] = "HTTP/1.1 200 OK\r\nContent-Le";
+
 // Listens on a port of its own; a server without a behaviour lets the kernel accept, and never looks at it.
 class Server {
  public:

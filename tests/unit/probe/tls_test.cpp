@@ -45,17 +45,16 @@ Behaviour over_tls(const test::CertificateText& text, Talk talk, bool orderly_en
 }
 
 template <const char* text>
-asio::awaitable<void> respond(Stream& stream) {
+asio::awaitable<void> respond_over_tls(Stream& stream) {
   co_await read_request(stream);
   co_await write_text(stream, text);
 }
 
-constexpr char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nall is well";
+constexpr char all_well[] = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nall is well";
 constexpr char ok_to_the_end[] = "HTTP/1.1 200 OK\r\n\r\nall is well";
-constexpr char half_header[] = "HTTP/1.1 200 OK\r\nContent-Le";
 constexpr char half_body[] = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nall is";
 
-asio::awaitable<void> say_nothing(Stream& stream) {
+asio::awaitable<void> say_nothing_over_tls(Stream& stream) {
   co_await read_request(stream);
   co_await read_request(stream);  // ends when the prober closes
 }
@@ -83,8 +82,6 @@ asio::awaitable<void> speak_http(tcp::socket& socket) {
   co_await write_text(socket, "HTTP/1.1 400 Bad Request\r\n\r\n");
   co_await read_request(socket);
 }
-
-asio::awaitable<void> close_at_once(tcp::socket&) { co_return; }
 
 asio::awaitable<void> reset_in_handshake(tcp::socket& socket) {
   char octet = 0;
@@ -128,7 +125,7 @@ TEST_CASE("a server that is believed") {
       CAPTURE(address);
       CAPTURE(row.name);
       asio::io_context io;
-      const Server server(io, address.c_str(), over_tls(certificate, respond<ok>));
+      const Server server(io, address.c_str(), over_tls(certificate, respond_over_tls<all_well>));
       auto target = https_target(server, row.verify ? certificate.certificate : "");
       target.check.host = row.host;
       target.check.sni = row.sni;
@@ -170,7 +167,7 @@ TEST_CASE("a server that is not believed") {
   for (const auto& row : rows) {
     CAPTURE(row.name);
     asio::io_context io;
-    const Server server(io, "127.0.0.1", over_tls(row.certificate, respond<ok>));
+    const Server server(io, "127.0.0.1", over_tls(row.certificate, respond_over_tls<all_well>));
     auto target = https_target(server, row.authorities);
     target.check.host = row.server_name;
     const auto result = first_result(io, target);
@@ -197,23 +194,24 @@ TEST_CASE("servers that are none of TLS, or break off") {
       {"closed at once", close_at_once, 10s, "connection closed in the TLS handshake"},
       {"closed in the handshake", close_in_handshake, 10s, "connection closed in the TLS handshake"},
       {"reset in the handshake", reset_in_handshake, 10s, "connection closed in the TLS handshake"},
-      {"silence after it", over_tls(certificate, say_nothing), 300ms,
+      {"silence after it", over_tls(certificate, say_nothing_over_tls), 300ms,
        "timeout after 300ms while waiting for a response"},
-      {"half a header", over_tls(certificate, respond<half_header>), 10s,
+      {"half a header", over_tls(certificate, respond_over_tls<half_header>), 10s,
        "connection closed within the response's header"},
-      {"half a header, and no orderly end", over_tls(certificate, respond<half_header>, false), 10s,
+      {"half a header, and no orderly end", over_tls(certificate, respond_over_tls<half_header>, false), 10s,
        "connection closed within the response's header"},
       {"a header without end", over_tls(certificate, header_without_end), 10s,
        "response header longer than 64 KiB"},
-      {"half a body", over_tls(certificate, respond<half_body>), 10s,
+      {"half a body", over_tls(certificate, respond_over_tls<half_body>), 10s,
        "connection closed within the response's body"},
-      {"half a body, and no orderly end", over_tls(certificate, respond<half_body>, false), 10s,
+      {"half a body, and no orderly end", over_tls(certificate, respond_over_tls<half_body>, false), 10s,
        "connection closed within the response's body"},
       {"a body without end", over_tls(certificate, body_without_end), 10s,
        "status 200, but the first 64 KiB of its body have not 'all is well'"},
-      {"all is well", over_tls(certificate, respond<ok>), 10s, "200 OK"},
-      {"a body up to the end", over_tls(certificate, respond<ok_to_the_end>), 10s, "200 OK"},
-      {"a body up to no orderly end", over_tls(certificate, respond<ok_to_the_end>, false), 10s, "200 OK"},
+      {"all is well", over_tls(certificate, respond_over_tls<all_well>), 10s, "200 OK"},
+      {"a body up to the end", over_tls(certificate, respond_over_tls<ok_to_the_end>), 10s, "200 OK"},
+      {"a body up to no orderly end", over_tls(certificate, respond_over_tls<ok_to_the_end>, false), 10s,
+       "200 OK"},
   };
   for (const auto& row : rows) {
     CAPTURE(row.name);

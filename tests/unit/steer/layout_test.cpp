@@ -14,7 +14,7 @@ namespace sluice::steer {
 namespace {
 
 using Weights = std::vector<double>;
-using Slots = std::vector<std::uint32_t>;
+using Held = std::vector<std::uint32_t>;
 
 constexpr double denormal = std::numeric_limits<double>::denorm_min();
 
@@ -25,8 +25,8 @@ std::vector<std::uint16_t> owners(const Layout& layout) {
   return result;
 }
 
-Slots held(const Layout& layout, std::size_t pools) {
-  Slots slots(pools);
+Held held(const Layout& layout, std::size_t pools) {
+  Held slots(pools);
   for (const Run& run : layout)
     if (run.pool < pools) slots[run.pool] += run.length;
   return slots;
@@ -40,8 +40,8 @@ std::size_t moved(const Layout& from, const Layout& to) {
 }
 
 // What is held beyond what is due: the least that any change has to move.
-std::size_t surplus(const Layout& from, const Slots& due) {
-  const Slots now = held(from, due.size());
+std::size_t surplus(const Layout& from, const Held& due) {
+  const Held now = held(from, due.size());
   std::size_t sum = 0, known = 0;
   for (std::size_t pool = 0; pool < due.size(); ++pool) {
     sum += now[pool] > due[pool] ? now[pool] - due[pool] : 0;
@@ -74,7 +74,7 @@ TEST_CASE("apportion") {
   const struct {
     const char* name;
     Weights weights;
-    Slots slots;
+    Held slots;
   } cases[] = {
       {"one pool", {1}, {65536}},
       {"95 to 5", {95, 5}, {62259, 3277}},
@@ -98,14 +98,14 @@ TEST_CASE("apportion") {
 TEST_CASE("apportion gives many tiny weights a slot each, at the cost of the greatest") {
   Weights weights(4096, 1e-9);
   weights[1000] = 1;
-  Slots expected(4096, 1);
+  Held expected(4096, 1);
   expected[1000] = 65536 - 4095;
   CHECK(apportion(weights) == expected);
-  CHECK(apportion(Weights(4096, 7)) == Slots(4096, 16));
+  CHECK(apportion(Weights(4096, 7)) == Held(4096, 16));
 
   // Two great ones share the cost.
   weights[2000] = 1;
-  const Slots slots = apportion(weights);
+  const Held slots = apportion(weights);
   CHECK(slots[1000] + slots[2000] == 65536 - 4094);
   CHECK(std::max(slots[1000], slots[2000]) - std::min(slots[1000], slots[2000]) <= 1);
 }
@@ -117,7 +117,7 @@ TEST_CASE("apportion is exact to the slot, and gives all slots") {
     Weights weights = random_weights(1 + random() % 12, random);
     const double scale = std::pow(10.0, static_cast<double>(random() % 600) - 300);
     for (double& weight : weights) weight *= scale;
-    const Slots slots = apportion(weights);
+    const Held slots = apportion(weights);
     REQUIRE(std::accumulate(slots.begin(), slots.end(), 0U) == slot_count);
     const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
     const auto tiny =
@@ -145,7 +145,7 @@ TEST_CASE("relay: random walks have exact shares and move only what has to move"
       CAPTURE(walk);
       CAPTURE(step);
       const Weights weights = random_weights(pools, random);
-      const Slots due = apportion(weights);
+      const Held due = apportion(weights);
       const Layout next = relay(layout, weights);
       REQUIRE(well_formed(next, pools));
       REQUIRE(held(next, pools) == due);
@@ -315,7 +315,7 @@ TEST_CASE("the slots of a pool that is no more go to those that want them, and n
   CHECK(*layout == Layout{{0, 32768}, {no_pool, 16384}, {1, 16384}});
   const Layout next = relay(*layout, Weights{2, 1});
   CHECK(well_formed(next, 2));
-  CHECK(held(next, 2) == Slots{43691, 21845});
+  CHECK(held(next, 2) == Held{43691, 21845});
   CHECK(moved(*layout, next) == 16384);
   CHECK(next == Layout{{0, 43691}, {1, 21845}});  // each took what stood beside it
 
