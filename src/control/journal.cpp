@@ -25,7 +25,10 @@ void log(const store::Event& event) { logger().info("{} by {}: {}", event.kind, 
 }  // namespace
 
 Journal::Journal(boost::asio::any_io_executor executor, store::Store store)
-    : executor_(std::move(executor)), store_(std::move(store)), pause_(pause_shortest), timer_(executor_) {}
+    : executor_(std::move(executor)),
+      store_(std::move(store)),
+      pause_(pause_shortest),
+      write_alarm_(executor_, [this] { write_late(); }) {}
 
 // What an operator changes may find room where the backlog finds none, and does not wait for that each time.
 // But the store is never behind what was acknowledged: it may rest on what was decided before.
@@ -54,15 +57,15 @@ void Journal::note(std::string who, std::string kind, std::string subject, std::
 }
 
 void Journal::write_soon() {
-  if (stopped_ || backlog_.empty() || std::exchange(timer_armed_, true)) return;
+  if (stopped_ || backlog_.empty() || std::exchange(write_awaited_, true)) return;
   const auto longer = std::min(2 * pause_, pause_longest);
-  timer_.expires_after(trouble_.empty() ? write_delay : std::exchange(pause_, longer));
-  timer_.async_wait([this](boost::system::error_code error) {
-    if (error) return;
-    timer_armed_ = false;
-    write_backlog();
-    write_soon();
-  });
+  write_alarm_.set_after(trouble_.empty() ? write_delay : std::exchange(pause_, longer));
+}
+
+void Journal::write_late() {
+  write_awaited_ = false;
+  write_backlog();
+  write_soon();
 }
 
 void Journal::list(std::int64_t after, std::size_t limit, Duration wait, ReplyHandler handler) {
@@ -71,22 +74,19 @@ void Journal::list(std::int64_t after, std::size_t limit, Duration wait, ReplyHa
   if (!now || wait == Duration::zero() || !now->at("events").as_array().empty())
     return handler(std::move(now));
 
-  const auto waiter = waiters_.insert(
-      waiters_.end(), Waiter{after, limit, std::move(handler), boost::asio::steady_timer(executor_)});
-  waiter->timer.expires_after(wait);
-  waiter->timer.async_wait([this, waiter](boost::system::error_code error) {
-    if (error) return;  // woken before, and gone
-    const auto handle = std::move(waiter->handler);
-    auto late = reply(waiter->after, waiter->limit);
-    waiters_.erase(waiter);
-    handle(std::move(late));
+  const auto waiter = waiters_.insert(waiters_.end(), Waiter{after, limit, std::move(handler), {}});
+  waiter->deadline = std::make_unique<SteadyAlarm>(executor_, [this, waiter] {
+    std::list<Waiter> late;
+    late.splice(late.end(), waiters_, waiter);
+    late.front().handler(reply(late.front().after, late.front().limit));
   });
+  waiter->deadline->set_after(wait);
 }
 
 void Journal::stop() {
   stopped_ = true;
   write_backlog();
-  timer_.cancel();
+  write_alarm_.clear();
   wake();
 }
 
@@ -126,15 +126,9 @@ void Journal::write_backlog() {
   if (!backlog_.empty() && write(Scope::all, {}, {})) wake();
 }
 
-// A timer that has run out already finds its waiter gone only by way of its error, so those stay for their
-// handler.
 void Journal::wake() {
-  std::list<Waiter> woken;
-  for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    const auto next = std::next(waiter);
-    if (waiter->timer.cancel() != 0) woken.splice(woken.end(), waiters_, waiter);
-    waiter = next;
-  }
+  auto woken = std::exchange(waiters_, {});
+  for (auto& waiter : woken) waiter.deadline->clear();
   for (auto& waiter : woken) waiter.handler(reply(waiter.after, waiter.limit));
 }
 

@@ -5,16 +5,17 @@
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "control/alarm.hpp"
 #include "control/backlog.hpp"
 #include "control/commands.hpp"
 #include "store/store.hpp"
@@ -67,7 +68,7 @@ class Journal {
     std::int64_t after;
     std::size_t limit;
     ReplyHandler handler;
-    boost::asio::steady_timer timer;
+    std::unique_ptr<SteadyAlarm> deadline;
   };
 
   enum class Scope : std::uint8_t { what_was_decided, all };  // of the backlog
@@ -76,6 +77,7 @@ class Journal {
   void take_written(Scope scope);
   void write_backlog();
   void write_soon();
+  void write_late();
   void checkpoint_beside();
   void wake();
   Reply reply(std::int64_t after, std::size_t limit);
@@ -85,8 +87,8 @@ class Journal {
   std::string trouble_;
   Backlog backlog_;
   Duration pause_;  // before the backlog is tried again
-  bool timer_armed_ = false, stopped_ = false;
-  boost::asio::steady_timer timer_;
+  bool write_awaited_ = false, stopped_ = false;
+  SteadyAlarm write_alarm_;
   std::list<Waiter> waiters_;
   std::atomic<bool> checkpointing_ = false;
   boost::asio::thread_pool checkpointer_{1};  // last: it uses the store

@@ -90,7 +90,7 @@ const char* rcode_text(unsigned rcode) {
 }  // namespace
 
 Notifier::Notifier(asio::any_io_executor executor, Journal& journal)
-    : executor_(std::move(executor)), journal_(journal), timer_(executor_) {}
+    : executor_(std::move(executor)), journal_(journal), alarm_(executor_, [this] { work(); }) {}
 
 void Notifier::announce(const config::Config& config, const zone::ZoneSet& zones, tsig::Keyring keys) {
   keys_ = std::make_shared<const tsig::Keyring>(std::move(keys));
@@ -105,7 +105,7 @@ void Notifier::announce(const config::Config& config, const zone::ZoneSet& zones
 
 void Notifier::stop() {
   stopped_ = true;
-  timer_.cancel();
+  alarm_.clear();
   error_code ignored;
   for (const auto& endpoint : endpoints_)
     if (endpoint) endpoint->socket.close(ignored);
@@ -127,10 +127,7 @@ void Notifier::work() {
 void Notifier::arm() {
   const auto next = notices_.next_due();
   if (!next || stopped_) return;
-  timer_.expires_after(std::max<std::chrono::milliseconds>(*next - wall_now(), burst_pause));
-  timer_.async_wait([this](error_code error) {
-    if (!error) work();
-  });
+  alarm_.set_after(std::max<std::chrono::milliseconds>(*next - wall_now(), burst_pause));
 }
 
 void Notifier::send(const NoticeKey& key) {

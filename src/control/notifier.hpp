@@ -12,8 +12,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
+#include "control/alarm.hpp"
 #include "control/journal.hpp"
 #include "control/notices.hpp"
 #include "tsig/tsig.hpp"
@@ -62,7 +62,7 @@ class Notifier {
   std::shared_ptr<const tsig::Keyring> keys_;
   std::map<NoticeKey, Message> messages_;               // of what is pending and has been sent
   std::array<std::unique_ptr<Endpoint>, 2> endpoints_;  // by Family
-  boost::asio::steady_timer timer_;
+  SteadyAlarm alarm_;
   bool stopped_ = false;
 };
 

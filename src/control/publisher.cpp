@@ -18,7 +18,7 @@ std::uint32_t whole_seconds(Duration duration) {
 
 }  // namespace
 
-Publisher::Publisher(boost::asio::any_io_executor executor, const Model& model, zone::ZoneSet zones,
+Publisher::Publisher(const boost::asio::any_io_executor& executor, const Model& model, zone::ZoneSet zones,
                      const HashKey& sticky_key, Published<answer::Snapshot>& published,
                      Quiescence& quiescence, const Counters& counters)
     : model_(model),
@@ -27,7 +27,7 @@ Publisher::Publisher(boost::asio::any_io_executor executor, const Model& model, 
       published_(published),
       quiescence_(quiescence),
       counters_(counters),
-      release_timer_(std::move(executor)) {}
+      release_alarm_(executor, [this] { release_replaced(); }) {}
 
 void Publisher::publish_everything() {
   block_ = build_block();
@@ -77,7 +77,7 @@ std::uint64_t Publisher::answers_since_change(const wire::Name& name, const std:
   return counters_.answers(use.id) - use.at_change;
 }
 
-void Publisher::stop() { release_timer_.cancel(); }
+void Publisher::stop() { release_alarm_.clear(); }
 
 bool Publisher::fill_pool(steer::Block& block, const config::Pool& pool) {
   return block.publish_pool(pool.name, model_.candidates(pool), model_.pool_rules(pool));
@@ -135,10 +135,7 @@ Publisher::CounterUse& Publisher::counter(const wire::Name& name, const std::str
 void Publisher::release_replaced() {
   std::erase_if(replaced_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
   if (replaced_.empty()) return;
-  release_timer_.expires_after(release_interval);
-  release_timer_.async_wait([this](boost::system::error_code error) {
-    if (!error) release_replaced();
-  });
+  release_alarm_.set_after(release_interval);
 }
 
 tsig::Keyring keyring(const config::Config& config) {

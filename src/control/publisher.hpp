@@ -10,12 +10,12 @@
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "answer/answer.hpp"
 #include "base/counters.hpp"
 #include "base/published.hpp"
 #include "base/quiescence.hpp"
+#include "control/alarm.hpp"
 #include "control/model.hpp"
 #include "steer/block.hpp"
 
@@ -25,7 +25,7 @@ namespace sluice::control {
 // outlive it.
 class Publisher {
  public:
-  Publisher(boost::asio::any_io_executor executor, const Model& model, zone::ZoneSet zones,
+  Publisher(const boost::asio::any_io_executor& executor, const Model& model, zone::ZoneSet zones,
             const HashKey& sticky_key, Published<answer::Snapshot>& published, Quiescence& quiescence,
             const Counters& counters);
 
@@ -84,7 +84,7 @@ class Publisher {
   std::shared_ptr<steer::PairTable> pairs_ = std::make_shared<steer::PairTable>();
   std::map<std::pair<wire::Name, std::string>, CounterUse> uses_;
   std::vector<std::shared_ptr<const answer::Snapshot>> replaced_;  // until no worker uses them
-  boost::asio::steady_timer release_timer_;
+  SteadyAlarm release_alarm_;
 };
 
 tsig::Keyring keyring(const config::Config& config);
