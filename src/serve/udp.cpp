@@ -10,10 +10,10 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "serve/outbox.hpp"
 #include "serve/thread.hpp"
 
 namespace sluice::serve {
@@ -21,7 +21,7 @@ namespace {
 
 // With 64, the two system calls are a small part of what each datagram costs in the kernel anyway; more would
 // only keep the first of a batch waiting longer.
-constexpr unsigned batch_max = 64;
+constexpr unsigned batch_max = Outbox::capacity;
 
 // The most that EDNS clients usually say they can take, which none comes near to with a query. Longer ones
 // are dropped.
@@ -30,19 +30,11 @@ constexpr std::size_t query_size_max = 4096;
 // Whole cache lines.
 constexpr std::size_t reply_room = (wire::udp_size_max + 63) / 64 * 64;
 
-// Room for the one control message that we ask for: which address a datagram was sent to.
-constexpr std::size_t control_room = CMSG_SPACE(sizeof(in6_pktinfo));
-
 // How often an idle worker looks for a newer snapshot, so that the old one's memory is freed.
 constexpr timeval idle{.tv_sec = 1, .tv_usec = 0};
 
 // Batches at the end: more datagrams than a receive buffer holds.
 constexpr unsigned last_rounds_max = 256;
-
-// How long and how often a batch waits for room in the send buffer before the rest of it is dropped: replies
-// that are later than this only delay others.
-constexpr int send_wait_ms = 5;
-constexpr unsigned send_waits_max = 2;
 
 // A datagram and its reply. Its size is no multiple of a page: else the first octets of all would compete for
 // the same few lines of the cache.
@@ -51,24 +43,9 @@ struct Slot {
   alignas(64) std::array<std::uint8_t, reply_room> reply;
   alignas(64) sockaddr_storage peer;
   alignas(cmsghdr) std::array<std::uint8_t, control_room> control;
-  iovec query_part, reply_part;
+  iovec query_part;
 };
 static_assert(sizeof(Slot) % 4096 != 0);
-
-// The reply leaves from the address that was asked, by whatever interface the routes say.
-void clear_interface(msghdr& message) {
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr) return;
-  if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO)
-    reinterpret_cast<in_pktinfo*>(CMSG_DATA(header))->ipi_ifindex = 0;
-  if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO)
-    reinterpret_cast<in6_pktinfo*>(CMSG_DATA(header))->ipi6_ifindex = 0;
-}
-
-bool wait_writable(int socket) {
-  pollfd writable{.fd = socket, .events = POLLOUT, .revents = 0};
-  return poll(&writable, 1, send_wait_ms) > 0;
-}
 
 // The buffers of one worker, and the system calls on them.
 class Batch {
@@ -87,7 +64,7 @@ class Batch {
     for (unsigned i = 0; i < used_; ++i) reset(i);
     const int count = recvmmsg(socket, received_.data(), batch_max, flags, nullptr);
     used_ = count > 0 ? static_cast<unsigned>(count) : 0;
-    reply_count_ = 0;
+    outbox_.clear();
     return used_;
   }
 
@@ -102,16 +79,10 @@ class Batch {
 
   // Queues the reply to datagram `i`.
   void add_reply(unsigned i, std::size_t size) {
-    Slot& slot = slots_[i];
-    slot.reply_part = {slot.reply.data(), size};
-    msghdr& message = replies_[reply_count_++].msg_hdr;
-    message = received_[i].msg_hdr;
-    message.msg_iov = &slot.reply_part;
-    message.msg_flags = 0;
-    clear_interface(message);
+    outbox_.add(received_[i].msg_hdr, {slots_[i].reply.data(), size});
   }
 
-  void send(int socket);
+  void send(int socket) { outbox_.send(socket); }
 
  private:
   // What the kernel overwrites.
@@ -122,25 +93,9 @@ class Batch {
 
   std::vector<Slot> slots_;
   std::array<mmsghdr, batch_max> received_{};
-  std::array<mmsghdr, batch_max> replies_{};
+  Outbox outbox_;
   unsigned used_ = batch_max;
-  unsigned reply_count_ = 0;
 };
-
-// sendmmsg stops at the first message that fails and says why only when that is the very first.
-void Batch::send(int socket) {
-  unsigned waits = 0;
-  for (unsigned sent = 0; sent < reply_count_;) {
-    const int count = sendmmsg(socket, &replies_[sent], reply_count_ - sent, MSG_DONTWAIT);
-    if (count > 0) {
-      sent += static_cast<unsigned>(count);
-    } else if (errno == EAGAIN) {
-      if (++waits > send_waits_max || !wait_writable(socket)) return;
-    } else if (errno != EINTR) {
-      ++sent;  // this one cannot be sent (no route, a firewall's EPERM, EMSGSIZE); the others can
-    }
-  }
-}
 
 void limit_waiting(int socket) {
   if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle) != 0)
