@@ -52,6 +52,20 @@ TEST_CASE("a wildcard socket replies from the address that was asked") {
   }
 }
 
+TEST_CASE("what one socket asks of several addresses at once is answered by each") {
+  const Server server({"0.0.0.0:0"}, 1);
+  const Address addresses[] = {parse_address("127.0.0.1").value(), parse_address("127.0.0.2").value()};
+  Client client(Family::v4, SOCK_DGRAM);
+  constexpr std::uint16_t count = 60;
+  for (std::uint16_t id = 0; id < count; ++id)
+    client.send_to({addresses[id / 3 % 2], server.address().port}, make_query(id, "a.test"));
+  for (int i = 0; i < count; ++i) {
+    SocketAddress from;
+    const Message reply = client.receive(&from);
+    CHECK(from.address == addresses[id_of(reply) / 3 % 2]);
+  }
+}
+
 TEST_CASE("queries from many threads are all answered") {
   const Server server({"127.0.0.1:0"}, 3);
   std::atomic<int> answered = 0;
