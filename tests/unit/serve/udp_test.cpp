@@ -82,12 +82,21 @@ TEST_CASE("queries from many threads are all answered") {
 }
 
 TEST_CASE("a burst of more than one batch is answered") {
-  const Server server({"127.0.0.1:0"}, 1);
-  Client client(server.address(), SOCK_DGRAM);
-  for (std::uint16_t id = 0; id < 150; ++id) REQUIRE(client.send(make_query(id, "a.test")));
-  std::vector<bool> seen(150);
-  for (int i = 0; i < 150; ++i) seen.at(id_of(client.receive())) = true;
-  CHECK(std::count(seen.begin(), seen.end(), true) == 150);
+  for (const char* listen : {"127.0.0.1:0", "[::1]:0", "[::]:0"}) {
+    CAPTURE(listen);
+    const Server server({listen}, 1);
+    const auto host =
+        parse_address(server.address().address.family == Family::v4 ? "127.0.0.1" : "::1").value();
+    Client client(SocketAddress{host, server.address().port}, SOCK_DGRAM);
+    for (std::uint16_t id = 0; id < 150; ++id) REQUIRE(client.send(make_query(id, "a.test")));
+    std::vector<bool> seen(150);
+    for (int i = 0; i < 150; ++i) {
+      const Message reply = client.receive();
+      CHECK(answers_of(reply) == 1);
+      seen.at(id_of(reply)) = true;
+    }
+    CHECK(std::count(seen.begin(), seen.end(), true) == 150);
+  }
 }
 
 TEST_CASE("malformed datagrams end nothing") {
