@@ -157,8 +157,8 @@ def run_load(build, port, queries, seconds, *arguments):
     return json.loads(subprocess.run(argv, check=True, capture_output=True, text=True, preexec_fn=before).stdout)
 
 
-def run_dnsperf(port, queries, seconds):
-    argv = ["dnsperf", "-s", peers.ADDRESS, "-p", str(port), "-d", queries, "-l", str(seconds), "-c", "4", "-T", "1", "-q", "500", "-t", "1", "-e"]
+def run_dnsperf(port, queries, seconds, sockets):
+    argv = ["dnsperf", "-s", peers.ADDRESS, "-p", str(port), "-d", queries, "-l", str(seconds), "-c", str(sockets), "-T", "1", "-q", "500", "-t", "1", "-e"]
     text = subprocess.run(argv, check=True, capture_output=True, text=True, preexec_fn=generate_load).stdout
     return {"answered": int(re.search(r"Queries completed:\s+(\d+)", text)[1]),
             "rate": float(re.search(r"Queries per second:\s+([\d.]+)", text)[1]), "lost": int(re.search(r"Queries lost:\s+(\d+)", text)[1])}

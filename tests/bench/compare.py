@@ -7,6 +7,9 @@ All are started at once and asked in turn, another one first in each round, so t
     dnsperf     the same with dnsperf, which needs more CPU for a query than the servers do: it is the generator that is at
                 its limit, and the server works on few queries at a time
 
+The queries come from --sockets sockets. Sluice sends the replies of a batch that go to one socket in one message, so that the
+fewer there are the less its answers cost; with --sockets 4096 hardly any has two in a batch.
+
 and the ratios of CPU time to that of gdnsd and to that of the floor: a program that sends back what comes, and no nameserver.
 """
 
@@ -17,6 +20,7 @@ import peers
 from common import CASES, LARGE, Server, harness, measure, records, run_dnsperf, run_load, write_queries
 
 
+DNSPERF_SOCKETS_MAX = 256  # its own limit
 COMPARED = [case for case in CASES if case != "dual-stack A"]
 
 
@@ -50,13 +54,16 @@ class Bench:
                     self.take(turn, case, server)
             print(f"round {turn + 1} of {self.options.rounds}" if turn >= 0 else "warmed up", file=sys.stderr, flush=True)
 
+    def sockets(self):
+        return "--sockets", self.options.sockets, "--window", max(512, self.options.sockets)
+
     def take(self, turn, case, server):
         seconds = self.options.seconds if turn >= 0 else 0.3
         wire, text = self.queries[case]
-        result = {"load": measure(server, lambda: run_load(self.options.build, server.port, wire, seconds))}
+        result = {"load": measure(server, lambda: run_load(self.options.build, server.port, wire, seconds, *self.sockets()))}
         harness.expect(result["load"]["errors"] == 0, f"{server.name}: {case}: {result['load']['errors']} errors")
         if not self.options.no_dnsperf:
-            result["dnsperf"] = measure(server, lambda: run_dnsperf(server.port, text, max(seconds, 1)))
+            result["dnsperf"] = measure(server, lambda: run_dnsperf(server.port, text, max(seconds, 1), min(self.options.sockets, DNSPERF_SOCKETS_MAX)))
         if turn >= 0:
             self.samples.setdefault((case, server.name), []).append(result)
 
@@ -99,6 +106,7 @@ def add_arguments(parser):
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--servers", nargs="+", default=list(peers.SERVERS), choices=list(peers.SERVERS), metavar="SERVER")
     parser.add_argument("--cases", nargs="+", default=COMPARED, choices=list(CASES), metavar="CASE")
+    parser.add_argument("--sockets", type=int, default=4)
     parser.add_argument("--no-dnsperf", action="store_true")
 
 
