@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 5;
+constexpr std::int64_t schema_version = 6;
 
 // When the log is copied into the database, and what is the most that it takes of the disk. While it is
 // copied, commits wait for the disk some milliseconds: four times as seldom as by SQLite's own 1,000, and 16
@@ -73,6 +73,8 @@ constexpr SchemaStep schema[] = {
     {4, "CREATE INDEX health_events ON events (id) WHERE who = 'health'"},
     {5, "CREATE TABLE rollings (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, record TEXT NOT NULL) STRICT"},
     {5, "CREATE INDEX rollings_of_pool ON rollings (pool, id)"},
+    {6, "ALTER TABLE events ADD COLUMN details TEXT NOT NULL DEFAULT ''"},
+    {6, "CREATE TABLE receivers (name TEXT PRIMARY KEY, event INTEGER NOT NULL) STRICT, WITHOUT ROWID"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -427,17 +429,26 @@ HashKey load_sticky_key(const Database& database) {
   return key;
 }
 
-std::vector<Event> load_events(const Database& database, std::int64_t after, std::size_t limit) {
+std::vector<ReceiverCursor> load_receivers(const Database& database) {
+  std::vector<ReceiverCursor> receivers;
+  Statement row(database, "SELECT name, event FROM receivers");
+  while (row.next()) receivers.push_back({row.text(0), row.integer(1)});
+  return receivers;
+}
+
+// `order`: ASC or DESC, by id.
+std::vector<Event> load_events(const Database& database, std::int64_t after, std::size_t limit,
+                               std::string_view order) {
   std::vector<Event> events;
   const auto most = static_cast<std::int64_t>(std::min<std::size_t>(limit, events_max));
-  Statement row(database,
-                "SELECT id, at, who, kind, subject, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?",
-                after, most);
+  const auto query = fmt::format(
+      "SELECT id, at, who, kind, subject, text, details FROM events WHERE id > ? ORDER BY id {} LIMIT ?",
+      order);
+  Statement row(database, query, after, most);
   while (row.next()) {
-    events.push_back(
-        {row.integer(0), to_time(row.integer(1)), row.text(2), row.text(3), row.text(4), row.text(5)});
+    events.push_back({row.integer(0), to_time(row.integer(1)), row.text(2), row.text(3), row.text(4),
+                      row.text(5), row.text(6)});
   }
-  std::reverse(events.begin(), events.end());
   return events;
 }
 
@@ -533,10 +544,17 @@ void write(const Database& database, const RollingRecord& change) {
           change.id, rollouts_max);
 }
 
+void write(const Database& database, const ReceiverCursor& change) {
+  if (change.event)
+    execute(database, "REPLACE INTO receivers (name, event) VALUES (?, ?)", change.receiver, *change.event);
+  else
+    execute(database, "DELETE FROM receivers WHERE name = ?", change.receiver);
+}
+
 void append(const Database& database, const std::vector<Event>& events) {
   for (const auto& event : events) {
-    execute(database, "INSERT INTO events (at, who, kind, subject, text) VALUES (?, ?, ?, ?, ?)",
-            to_number(event.at), event.who, event.kind, event.subject, event.text);
+    execute(database, "INSERT INTO events (at, who, kind, subject, text, details) VALUES (?, ?, ?, ?, ?, ?)",
+            to_number(event.at), event.who, event.kind, event.subject, event.text, event.details);
   }
   // Ids are without gaps: the oldest ones are a range at the start of the table.
   execute(database, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", events_max);
@@ -628,9 +646,10 @@ Result<Store> Store::open(const std::string& folder) {
 Result<Saved> Store::load() {
   try {
     const auto& database = data_->database;
-    return Saved{load_weights(database),  load_layouts(database),      load_words(database),
-                 load_schedule(database), load_health(database),       load_rollouts(database),
-                 load_rollings(database), load_health_until(database), load_sticky_key(database)};
+    return Saved{load_weights(database),   load_layouts(database),   load_words(database),
+                 load_schedule(database),  load_health(database),    load_rollouts(database),
+                 load_rollings(database),  load_receivers(database), load_health_until(database),
+                 load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }
@@ -679,7 +698,17 @@ Result<std::vector<RolloutRecord>> Store::rollouts(const std::string& steer, std
 
 Result<std::vector<Event>> Store::events(std::int64_t after, std::size_t limit) {
   try {
-    return load_events(data_->database, after, limit);
+    auto events = load_events(data_->database, after, limit, "DESC");
+    std::reverse(events.begin(), events.end());
+    return events;
+  } catch (const Failure& failure) {
+    return to_error(failure, data_->path, "read");
+  }
+}
+
+Result<std::vector<Event>> Store::oldest_events(std::int64_t after, std::size_t limit) {
+  try {
+    return load_events(data_->database, after, limit, "ASC");
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }

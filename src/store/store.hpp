@@ -104,6 +104,12 @@ struct RollingRecord {
   std::string record;
 };
 
+// The event up to which a receiver has been told all that it wants to know; none: it is one no more.
+struct ReceiverCursor {
+  std::string receiver;
+  std::optional<std::int64_t> event;
+};
+
 // Something that happened. Ids grow by one. Of health, what is among the newest `health_events_max` ids is
 // kept, of all else what is among the newest `events_max`: thousands of endpoints that flap do not push out
 // what operators did.
@@ -114,13 +120,15 @@ struct Event {
   std::string kind;     // "weight.set", "endpoint.down", ...
   std::string subject;  // steer, endpoint or pool
   std::string text;     // one sentence
+  // What of it programs want to know, as a JSON object: rollout, step, from, to ... Empty: nothing.
+  std::string details{};
 };
 inline constexpr std::int64_t events_max = 100'000, health_events_max = 10'000;
 inline constexpr char who_health[] = "health";  // of the events of health; stands in the schema, too
 
 using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken,
                             ScheduledWord, ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten,
-                            HealthSeenUntil, RolloutRecord, RollingRecord>;
+                            HealthSeenUntil, RolloutRecord, RollingRecord, ReceiverCursor>;
 
 struct Saved {
   std::vector<WeightOverride> weights;
@@ -130,6 +138,7 @@ struct Saved {
   std::vector<HealthSeen> health;
   std::vector<RolloutRecord> rollouts;  // the newest of each name
   std::vector<RollingRecord> rollings;  // the newest of each pool
+  std::vector<ReceiverCursor> receivers;
   Time health_until{};
   HashKey sticky_key{};  // made at random when the store was created
 };
@@ -164,6 +173,9 @@ class Store {
 
   // The newest `limit` events with an id above `after`, oldest first.
   Result<std::vector<Event>> events(std::int64_t after, std::size_t limit);
+
+  // The same of the oldest ones.
+  Result<std::vector<Event>> oldest_events(std::int64_t after, std::size_t limit);
 
  private:
   struct Data;

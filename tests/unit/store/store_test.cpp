@@ -103,6 +103,7 @@ std::string show(const Saved& saved) {
     text += fmt::format("rollout {} of {}: {}\n", id, steer, record);
   for (const auto& [id, pool, record] : saved.rollings)
     text += fmt::format("rolling {} of {}: {}\n", id, pool, record);
+  for (const auto& [name, last] : saved.receivers) text += fmt::format("{} was told {}\n", name, *last);
   return text;
 }
 
@@ -113,8 +114,8 @@ std::string show(Store& store) {
   std::string text = show(*saved);
   const auto events = store.events(0, events_max);
   if (!events) return events.error().message;
-  for (const auto& [id, at, who, kind, subject, words] : *events)
-    text += fmt::format("event {} {} {} {} {}: {}\n", id, to_text(at), who, kind, subject, words);
+  for (const auto& [id, at, who, kind, subject, words, details] : *events)
+    text += fmt::format("event {} {} {} {} {}: {}{}\n", id, to_text(at), who, kind, subject, words, details);
   return text;
 }
 
@@ -235,6 +236,35 @@ TEST_CASE("a change replaces or takes back what was there") {
         "rollout 1 of www.shop.example.: {\"phase\": \"arming\"}\n"
         "rollout 2 of api.shop.example.: {}\n"
         "rolling 1 of v1: {\"phase\": \"holding\"}\n");
+}
+
+TEST_CASE("how far receivers were told, until they are forgotten") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  REQUIRE(commit(store, {ReceiverCursor{"ops", 7}, ReceiverCursor{"chat", 1}}));
+  REQUIRE(commit(store, {ReceiverCursor{"ops", 9}}));
+  CHECK(show(store) == "chat was told 1\nops was told 9\n");
+  REQUIRE(commit(store, {ReceiverCursor{"ops", {}}, ReceiverCursor{"nobody", {}}}));
+  CHECK(show(store) == "chat was told 1\n");
+}
+
+TEST_CASE("events have details, and can be read from the oldest on") {
+  const Folder folder;
+  {
+    auto store = open_store(folder.state());
+    auto detailed = event("b");
+    detailed.details = R"({"step": 2})";
+    std::vector<Event> events{event("a"), detailed, event("c")};
+    REQUIRE(store.commit({}, events).has_value());
+  }
+  auto store = open_store(folder.state());
+  const auto oldest = store.oldest_events(1, 1);
+  REQUIRE(oldest.has_value());
+  REQUIRE(oldest->size() == 1);
+  CHECK(oldest->front().text == "b");
+  CHECK(oldest->front().details == R"({"step": 2})");
+  CHECK(store.oldest_events(2, 10)->size() == 1);
+  CHECK(store.oldest_events(3, 10)->empty());
 }
 
 TEST_CASE("two stores have different sticky keys") {
@@ -435,7 +465,7 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
   }
   alter(folder.file("sluice.db"),
         "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings;"
-        "DROP INDEX health_events;"
+        "DROP INDEX health_events; DROP TABLE receivers; ALTER TABLE events DROP COLUMN details;"
         "PRAGMA user_version = 1");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
@@ -471,7 +501,9 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
     REQUIRE(commit(store, {example_changes.begin(), example_changes.end() - 1}, {"first"}));
     before = show(store);
   }
-  alter(folder.file("sluice.db"), "DROP INDEX health_events; DROP TABLE rollings; PRAGMA user_version = 3");
+  alter(folder.file("sluice.db"),
+        "DROP INDEX health_events; DROP TABLE rollings; DROP TABLE receivers;"
+        "ALTER TABLE events DROP COLUMN details; PRAGMA user_version = 3");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
   REQUIRE(commit(store, {}, {"second"}));
