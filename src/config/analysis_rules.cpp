@@ -1,5 +1,7 @@
 #include "config/analysis_rules.hpp"
 
+#include "config/file_rules.hpp"
+
 namespace sluice::config {
 namespace {
 
@@ -29,6 +31,7 @@ void complete_query(const SectionTable& section, Analysis& analysis, Errors& err
   need(section, "url", errors);
   need(section, "query", errors);
   complete_thresholds(section, analysis, errors);
+  read_authorities_of_url(section, analysis.url, analysis.ca, analysis.authorities, errors);
   if (section.has("samples_min") && !section.has("samples"))
     errors.add(section.value_at("samples_min"), "'samples_min' needs 'samples', the query that counts them");
   if (section.has("samples") && !section.has("samples_min")) analysis.samples_min = samples_min_of_queries;
@@ -43,7 +46,8 @@ void complete_analysis(const SectionTable& section, Analysis& analysis, Errors& 
     case AnalysisType::exec:
       return need(section, "command", errors);
     case AnalysisType::webhook:
-      return need(section, "url", errors);
+      need(section, "url", errors);
+      return read_authorities_of_url(section, analysis.url, analysis.ca, analysis.authorities, errors);
     case AnalysisType::probes:
       if (!section.has("samples_min")) analysis.samples_min = samples_min_of_probes;
       break;

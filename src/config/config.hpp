@@ -190,6 +190,9 @@ struct Analysis {
 
   std::string url;  // prometheus, webhook; parse_url() takes it
   std::vector<HeaderField> headers;
+  std::string ca;  // as a check's
+  Position ca_at;
+  SharedText authorities;
 
   // prometheus
   std::string query, samples;  // with placeholders; no `samples`: they are not counted
@@ -202,6 +205,23 @@ struct Analysis {
   // probes: of the new pool, as times the old pools' ones
   double success_min = 0;
   std::optional<double> latency_max;
+};
+
+// Who is told what happens, by a POST for each event.
+struct Receiver {
+  std::string name;
+  std::string url;  // parse_url() takes it
+  std::vector<HeaderField> headers;
+  std::string ca;  // as a check's
+  Position ca_at;
+  SharedText authorities;
+  std::string secret;       // to sign with; empty: not signed. Never shown
+  std::string secret_file;  // path, resolved like Server::state; empty: the secret stands in the config
+  Position secret_file_at;
+  std::vector<std::string> events;  // kinds, such as "rollout.step"; with a final "*": all that begin so
+  Duration timeout{};
+  Duration retry_max{}, retry_for{};  // the longest pause between two attempts; how long it is tried
+  unsigned queue = 1000;              // events that wait
 };
 
 struct Endpoint {
@@ -262,6 +282,7 @@ struct Config {
   std::vector<Key> keys;
   std::vector<Check> checks;
   std::vector<Analysis> analyses;
+  std::vector<Receiver> receivers;
   std::vector<Pool> pools;
   std::vector<Steer> steers;
 

@@ -16,7 +16,7 @@ namespace sluice::config {
 namespace {
 
 constexpr std::size_t name_size_max =
-    63;  // of checks, analyses and pools: a column of `status`, a label of a metric
+    63;  // of checks, analyses, receivers and pools: a column of `status`, a label of a metric
 
 bool fits_name(std::string_view text) {
   return !text.empty() && text.size() <= name_size_max && std::all_of(text.begin(), text.end(), [](char c) {
@@ -221,6 +221,12 @@ Target Loader::add_target(SectionTable& section) {
       analysis->name = section.name;
       return analysis;
     }
+    case Section::notify: {
+      check_name(section);
+      auto* receiver = at_end(config_.receivers);
+      receiver->name = section.name;
+      return receiver;
+    }
     case Section::pool: {
       check_name(section);
       auto* pool = at_end(config_.pools);
@@ -237,6 +243,11 @@ Target Loader::add_target(SectionTable& section) {
   return &config_.server;
 }
 
+std::string what_is_named(const SectionRow& row) {
+  if (row.section == Section::notify) return "a receiver";
+  return fmt::format("{} {}", row.section == Section::analysis ? "an" : "a", row.name);
+}
+
 wire::Name Loader::read_domain(SectionTable& section) {
   auto name = wire::Name::parse(section.name);
   if (name && !(section.row->section == Section::zone && name->is_wildcard())) return *std::move(name);
@@ -250,9 +261,8 @@ wire::Name Loader::read_domain(SectionTable& section) {
 void Loader::check_name(SectionTable& section) {
   if (fits_name(section.name)) return;
   errors_.add(section.name_at,
-              fmt::format("'{}' is no name of {} {}: expected 1 to {} letters, digits, '-', '_' and '.'",
-                          shown(section.name), section.row->section == Section::analysis ? "an" : "a",
-                          section.row->name, name_size_max));
+              fmt::format("'{}' is no name of {}: expected 1 to {} letters, digits, '-', '_' and '.'",
+                          shown(section.name), what_is_named(*section.row), name_size_max));
 }
 
 // Zones and steers without a name, and zones without a file: nothing more can be found out about them.

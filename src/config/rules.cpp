@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "config/analysis_rules.hpp"
 #include "config/check_rules.hpp"
+#include "config/file_rules.hpp"
 #include "config/host_rules.hpp"
 
 namespace sluice::config {
@@ -19,6 +20,7 @@ using Sections = std::span<const SectionTable>;
 
 constexpr std::size_t socket_path_max = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::size_t secret_file_size_max = 4096;
+constexpr std::size_t receivers_max = 32;  // each has a queue, and asks by itself
 constexpr std::uint16_t http_port = 80, https_port = 443;
 constexpr Duration timeout_default = std::chrono::seconds(1);
 constexpr Duration analysis_timeout_default = std::chrono::seconds(10);
@@ -148,6 +150,15 @@ void complete_analysis_section(const SectionTable& section, Analysis& analysis, 
   if (!section.has("type") || !section.sound("type")) return;
   check_only_for(section, "analyses", section.value("type").value_or(std::string_view{}), errors);
   complete_analysis(section, analysis, errors);
+}
+
+// --- [notify.NAME] ---
+
+void complete_receiver(const SectionTable& section, Receiver& receiver, Errors& errors) {
+  read_authorities_of_url(section, receiver.url, receiver.ca, receiver.authorities, errors);
+  read_token_file(section, "secret", receiver.secret_file, receiver.secret, errors);
+  if (section.index == receivers_max)
+    errors.add(section.name_at, fmt::format("expected at most {} sections [notify.NAME]", receivers_max));
 }
 
 // --- [key."NAME"] ---
@@ -321,6 +332,9 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   for (const auto& section : sections)
     if (section.row->section == Section::analysis)
       complete_analysis_section(section, config.analyses[section.index], errors);
+  for (const auto& section : sections)
+    if (section.row->section == Section::notify)
+      complete_receiver(section, config.receivers[section.index], errors);
   for (const auto& section : sections)
     if (section.row->section == Section::key && !section.unreadable)
       complete_key(section, config.keys[section.index], errors);

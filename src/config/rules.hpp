@@ -32,6 +32,7 @@ struct SectionTable {
   bool sound(std::string_view key) const {
     return std::find(faulty.begin(), faulty.end(), key) == faulty.end();
   }
+  bool given(std::string_view key) const { return has(key) && sound(key); }
   const toml::node& value(std::string_view key) const { return *table->get(key); }
   Position value_at(std::string_view key) const { return begin_of(value(key)); }
 };

@@ -144,6 +144,9 @@ constexpr auto sections = std::to_array<SectionRow>({
      "What a rollout is watched by while a step holds, also at a gate and in a pause; `canary start` refers "
      "to "
      "it by NAME."},
+    {Section::notify, "notify", "[notify.NAME]", true, false,
+     "Who is told what happens and what was decided: each event is posted as JSON, in order, until it is "
+     "answered with 2xx. It may come twice, after a crash or a lost answer; its `id` tells."},
     {Section::pool, "pool", "[pool.NAME]", true, false,
      "Endpoints that serve the same version of a service; steers refer to it by NAME."},
     {Section::steer, "steer", "[steer.\"NAME\"]", true, false,
@@ -170,6 +173,10 @@ constexpr std::array<std::string_view, 2> asking_types{"prometheus", "webhook"};
 constexpr std::array<std::string_view, 3> waiting_types{"prometheus", "exec", "webhook"};
 constexpr std::array<std::string_view, 2> methods{"random", "sticky"};
 constexpr std::array<std::string_view, 1> methods_planned{"balanced"};
+
+constexpr std::string_view authorities_doc =
+    "The authorities that certificates are verified against, and no others: a PEM file. Read again at each "
+    "reload.";
 
 constexpr std::array<std::string_view, 2> fail_open_ways{"others", "all"};
 
@@ -595,9 +602,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .derived = "the authorities that the system trusts",
      .only_for = https_type,
      .complaint = not_empty,
-     .doc =
-         "The authorities that certificates are verified against, and no others: a PEM file. Read again at "
-         "each reload.",
+     .doc = authorities_doc,
      .set = set_with_position<&Check::ca, &Check::ca_at>},
     {.section = Section::check,
      .key = "sni",
@@ -705,6 +710,14 @@ constexpr auto keys = std::to_array<KeyRow>({
      .doc = "Further header fields of the request, such as Authorization.",
      .set = set<&Analysis::headers>},
     {.section = Section::analysis,
+     .key = "ca",
+     .type = Type::path,
+     .derived = "the authorities that the system trusts",
+     .only_for = asking_types,
+     .complaint = not_empty,
+     .doc = authorities_doc,
+     .set = set_with_position<&Analysis::ca, &Analysis::ca_at>},
+    {.section = Section::analysis,
      .key = "query",
      .type = Type::text,
      .derived = "none; an analysis of type prometheus has to name one",
@@ -787,6 +800,78 @@ constexpr auto keys = std::to_array<KeyRow>({
             "the old "
             "pools.",
      .set = set<&Analysis::latency_max>},
+
+    {.section = Section::notify,
+     .key = "url",
+     .type = Type::text,
+     .required = true,
+     .complaint = web_url,
+     .doc = "Where events are posted to; http or https. Redirections are not followed: they are failures.",
+     .set = set<&Receiver::url>},
+    {.section = Section::notify,
+     .key = "headers",
+     .type = Type::headers,
+     .derived = "none but our own",
+     .doc = "Further header fields of the request, such as Authorization.",
+     .set = set<&Receiver::headers>},
+    {.section = Section::notify,
+     .key = "ca",
+     .type = Type::path,
+     .derived = "the authorities that the system trusts",
+     .complaint = not_empty,
+     .doc = authorities_doc,
+     .set = set_with_position<&Receiver::ca, &Receiver::ca_at>},
+    {.section = Section::notify,
+     .key = "secret",
+     .type = Type::token,
+     .derived = "what stands in secret_file, or none: requests are not signed",
+     .doc = "What requests are signed with: the field Sluice-Signature is \"sha256=\" and the HMAC-SHA256 of "
+            "the body in hexadecimal digits.",
+     .set = set<&Receiver::secret>},
+    {.section = Section::notify,
+     .key = "secret_file",
+     .type = Type::path,
+     .derived = "none",
+     .complaint = not_empty,
+     .doc = "A file that holds the secret and nothing else.",
+     .set = set_with_position<&Receiver::secret_file, &Receiver::secret_file_at>},
+    {.section = Section::notify,
+     .key = "events",
+     .type = Type::kinds,
+     .fallback = "[\"*\"]",
+     .doc =
+         "The kinds of events that are posted, as `sluicectl events` shows them; \"rollout.*\" is all that "
+         "begin with \"rollout.\". With many endpoints that flap, \"*\" is a lot.",
+     .set = set<&Receiver::events>},
+    {.section = Section::notify,
+     .key = "timeout",
+     .type = Type::duration,
+     .fallback = "\"10s\"",
+     .bounds = Bounds{"10ms", "5m"},
+     .doc = "How long an answer may take before it counts as a failure.",
+     .set = set<&Receiver::timeout>},
+    {.section = Section::notify,
+     .key = "retry_max",
+     .type = Type::duration,
+     .fallback = "\"1m\"",
+     .bounds = Bounds{"10ms", "1h"},
+     .doc = "The longest pause before an event is posted again: pauses are 1s, 2s, 4s and so on up to this.",
+     .set = set<&Receiver::retry_max>},
+    {.section = Section::notify,
+     .key = "retry_for",
+     .type = Type::duration,
+     .fallback = "\"1d\"",
+     .bounds = Bounds{"0s", "30d"},
+     .doc = "An event that has waited for longer than this is dropped with its next failure.",
+     .set = set<&Receiver::retry_for>},
+    {.section = Section::notify,
+     .key = "queue",
+     .type = Type::integer,
+     .fallback = "1000",
+     .bounds = Bounds{"2", "100000"},
+     .unit = "events",
+     .doc = "So many events wait; with one more the oldest of them is dropped.",
+     .set = set<&Receiver::queue>},
 
     {.section = Section::pool,
      .key = "check",
@@ -986,6 +1071,8 @@ std::string expected(const KeyRow& row) {
     case Type::command:
       return "an array of a program's path and its arguments such as "
              "[\"/usr/bin/pg_isready\", \"--quiet\"]";
+    case Type::kinds:
+      return "an array of kinds of events such as [\"rollout.*\", \"endpoint.down\"]";
     case Type::notifies:
       return "an array such as [\"192.0.2.1\", { address = \"192.0.2.2:5353\", key = \"xfr\" }]";
   }

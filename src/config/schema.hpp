@@ -26,6 +26,7 @@ enum class Section : std::uint8_t {
   key,
   check,
   analysis,
+  notify,
   pool,
   steer
 };
@@ -64,6 +65,7 @@ enum class Type : std::uint8_t {
   transfers,      // std::vector<TransferRule>
   notifies,       // std::vector<NotifyTarget>
   command,        // std::vector<std::string>: a program and its arguments
+  kinds,          // std::vector<std::string>: of events
 };
 
 struct Choice {
@@ -86,7 +88,7 @@ using Value =
 
 // The struct that the keys of a section go to.
 using Target = std::variant<Server*, Admin*, Cookies*, RateLimit*, Tcp*, Tls*, Zone*, Key*, Check*, Analysis*,
-                            Pool*, Steer*>;
+                            Receiver*, Pool*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {

@@ -28,6 +28,7 @@ constexpr std::size_t command_parts_max = 64;
 constexpr std::size_t command_size_max = 32'768;  // of all parts, so that a request to start it has a bound
 constexpr std::size_t headers_max = 32;           // far more than a probe needs
 constexpr std::size_t token_size_max = 512;       // what fits into a line of a request with ease
+constexpr std::size_t kinds_max = 64;             // each event is held against all of them
 constexpr std::uint16_t dns_port = 53;
 
 bool is_alphanumeric(char c) { return is_letter(c) || is_digit(c); }
@@ -193,6 +194,8 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
       return read_notifies(row, node);
     case Type::command:
       return read_command(row, node);
+    case Type::kinds:
+      return read_kinds(row, node);
   }
   return std::nullopt;
 }
@@ -553,6 +556,29 @@ std::optional<std::vector<std::string>> ValueReader::read_pools(const KeyRow& ro
   }
   if (errors_.count() != errors_before) return std::nullopt;
   return pools;
+}
+
+bool is_kind_pattern(std::string_view text) {
+  if (text == "*") return true;
+  if (text.ends_with(".*")) text.remove_suffix(2);
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return (c >= 'a' && c <= 'z') || c == '_' || c == '.'; });
+}
+
+std::optional<std::vector<std::string>> ValueReader::read_kinds(const KeyRow& row, const toml::node& node) {
+  const auto* array = elements(row, node, kinds_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<std::string> kinds;
+  for (const auto& element : *array) {
+    const auto* kind = element.as_string();
+    if (!kind || !is_kind_pattern(kind->get()))
+      refuse_value(row, element, "a kind of events such as \"rollout.*\", \"endpoint.down\" or \"*\"");
+    else
+      kinds.push_back(kind->get());
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return kinds;
 }
 
 // 200, "200" or "200-399"

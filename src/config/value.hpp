@@ -79,6 +79,7 @@ class ValueReader {
   std::optional<std::vector<TransferRule>> read_transfers(const KeyRow& row, const toml::node& node);
   std::optional<NotifyTarget> read_notify(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<NotifyTarget>> read_notifies(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<std::string>> read_kinds(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<std::string>> read_command(const KeyRow& row, const toml::node& node);
 
   const toml::array* elements(const KeyRow& row, const toml::node& node, std::size_t size_max);

@@ -112,7 +112,8 @@ WebRequest prometheus_request(const Question& question, std::string_view query) 
   WebRequest request{config::parse_url(question.analysis.url).value(),
                      question.analysis.headers,
                      {},
-                     question.analysis.timeout};
+                     question.analysis.timeout,
+                     question.analysis.authorities};
   auto& target = request.url.target;
   if (target.ends_with('/')) target.pop_back();
   target += "/api/v1/query?query=" + boost::urls::encode(query, boost::urls::unreserved_chars);
@@ -171,7 +172,7 @@ WebRequest webhook_request(const Question& question) {
                           {"steps", question.steps},
                           {"share", question.share}};
   return {config::parse_url(question.analysis.url).value(), question.analysis.headers, json::serialize(body),
-          question.analysis.timeout};
+          question.analysis.timeout, question.analysis.authorities};
 }
 
 Finding judge_webhook(const Result<WebReply>& reply) {

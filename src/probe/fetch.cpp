@@ -10,6 +10,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -32,7 +33,9 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 using Request = http::request<http::string_body>;
-using WholeParser = http::response_parser<http::string_body>;
+using ReplyParser = http::response_parser<http::buffer_body>;
+
+constexpr std::size_t read_size = 16 * 1024;  // what is read at once
 
 // As a check would ask: its words for what goes wrong are ours.
 Target target_of(const WebRequest& request) {
@@ -42,6 +45,7 @@ Target target_of(const WebRequest& request) {
   target.check.timeout = request.timeout;
   target.check.port = request.url.port;
   target.check.host = request.url.host_field;
+  target.check.authorities = request.authorities;
   return target;
 }
 
@@ -64,6 +68,44 @@ Request message_of(const WebRequest& request) {
   return message;
 }
 
+// Until the body ends, or is longer than it may be.
+template <class Stream>
+asio::awaitable<boost::system::error_code> read_text(Stream& stream, beast::flat_buffer& buffer,
+                                                     ReplyParser& parser, std::string& text) {
+  while (!parser.is_done() && text.size() <= reply_size_max) {
+    const auto size = text.size();
+    text.resize(size + read_size);
+    auto& body = parser.get().body();
+    body.data = text.data() + size;
+    body.size = read_size;
+    body.more = true;
+    auto [failure, parsed] = co_await http::async_read_some(stream, buffer, parser, as_result);
+    text.resize(size + read_size - body.size);
+    if (failure && failure != http::error::need_buffer) co_return failure;
+  }
+  co_return boost::system::error_code();
+}
+
+template <class Stream>
+asio::awaitable<Result<WebReply>> read_reply(Stream& stream, const WebRequest& request, Attempt& attempt) {
+  beast::flat_buffer buffer(header_size_max);
+  ReplyParser parser;
+  parser.header_limit(header_size_max);
+  parser.body_limit(boost::none);  // we read as much as we want
+  std::size_t size = 0;
+  std::tie(attempt.failure, size) = co_await http::async_read_header(stream, buffer, parser, as_result);
+  if (attempt.failure) co_return error_of(request, attempt);
+  attempt.stage = Stage::body;
+  const auto too_long = unavailable(
+      fmt::format("{}: the response is longer than {} KiB", request.url.host_field, reply_size_max / 1024));
+  if (!request.wants_begin && parser.content_length().value_or(0) > reply_size_max) co_return too_long;
+  WebReply reply{parser.get().result_int(), {}};
+  attempt.failure = co_await read_text(stream, buffer, parser, reply.body);
+  if (attempt.failure) co_return error_of(request, attempt);
+  if (!request.wants_begin && reply.body.size() > reply_size_max) co_return too_long;
+  co_return reply;
+}
+
 template <class Stream>
 asio::awaitable<Result<WebReply>> exchange(Stream& stream, const WebRequest& request, Attempt& attempt) {
   attempt.stage = Stage::responding;
@@ -71,17 +113,7 @@ asio::awaitable<Result<WebReply>> exchange(Stream& stream, const WebRequest& req
   std::size_t size = 0;
   std::tie(attempt.failure, size) = co_await http::async_write(stream, message, as_result);
   if (attempt.failure) co_return error_of(request, attempt);
-  beast::flat_buffer buffer(header_size_max + reply_size_max);
-  WholeParser parser;
-  parser.header_limit(header_size_max);
-  parser.body_limit(reply_size_max);
-  std::tie(attempt.failure, size) = co_await http::async_read(stream, buffer, parser, as_result);
-  if (parser.is_header_done()) attempt.stage = Stage::body;
-  if (attempt.failure == http::error::body_limit)
-    co_return unavailable(
-        fmt::format("{}: the response is longer than {} KiB", request.url.host_field, reply_size_max / 1024));
-  if (attempt.failure) co_return error_of(request, attempt);
-  WebReply reply{parser.get().result_int(), std::move(parser.get().body())};
+  auto reply = co_await read_reply(stream, request, attempt);
   co_return reply;
 }
 

@@ -25,12 +25,16 @@ struct WebRequest {
   std::vector<config::HeaderField> headers{};
   std::optional<std::string> json{};  // posted; none: a GET
   Duration timeout{};
+  config::SharedText authorities{};  // trusted over TLS; empty: the system's
+  bool wants_begin = false;          // of a body that is too long; otherwise that is an error
 };
 
 struct WebReply {
   unsigned status = 0;
   std::string body;
 };
+
+inline bool is_success(const WebReply& reply) { return reply.status >= 200 && reply.status < 300; }
 
 // What a request that is open can be stopped by: closing the one, cancelling the other.
 struct OpenRequest {

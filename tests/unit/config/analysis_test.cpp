@@ -41,6 +41,13 @@ const Case bad_analyses[] = {
     {"a password", "[analysis.a]\ntype = \"webhook\"\nurl = \"http://u:p@h\"\n",
      "7:7: url: expected a URL such as \"http://127.0.0.1:9090\", without a user and a fragment, got "
      "\"http://u:p@h\"\n"},
+    {"prometheus: no such authorities",
+     "[analysis.a]\ntype = \"prometheus\"\nurl = \"https://h\"\nquery = \"x\"\nmax = 1\nca = "
+     "\"/nonexistent\"\n",
+     "10:6: ca: /nonexistent: cannot read the file: No such file or directory\n"},
+    {"webhook: authorities without TLS",
+     "[analysis.a]\ntype = \"webhook\"\nurl = \"http://h\"\nca = \"ca.pem\"\n",
+     "8:6: 'ca' is of no use with a URL that begins with \"http:\"\n"},
     {"no failures", "[analysis.a]\ntype = \"probes\"\nfailures_max = 0\n",
      "7:16: failures_max: expected 1 to 1000, got 0\n"},
 };
