@@ -43,6 +43,7 @@
 #include "control/director.hpp"
 #include "control/load.hpp"
 #include "control/publisher.hpp"
+#include "probe/fetcher.hpp"
 #include "probe/measurer.hpp"
 #include "probe/prober.hpp"
 #include "probe/runner.hpp"
@@ -186,6 +187,11 @@ void check_readable(const config::Config& config, const User& user, StartErrors&
     check("ca", each.ca, each.ca_at);
     check("token_file", each.token_file, each.token_file_at);
   }
+  for (const auto& each : config.analyses) check("ca", each.ca, each.ca_at);
+  for (const auto& each : config.receivers) {
+    check("ca", each.ca, each.ca_at);
+    check("secret_file", each.secret_file, each.secret_file_at);
+  }
   check("secrets", config.cookies.secrets, config.cookies.secrets_at);
   if (!config.tls) return;
   check("certificate", config.tls->certificate, config.tls->certificate_at);
@@ -237,6 +243,9 @@ class Daemon {
  private:
   using OnProgramEnd = std::function<void(Result<probe::ProgramEnd>)>;
 
+  using Fetching = std::function<void(probe::WebRequest, probe::OnFetched)>;
+
+  Fetching fetching(probe::Fetcher& fetcher);
   control::Outlets outlets();
   asio::awaitable<void> run_program(probe::Program program, OnProgramEnd done);
   void start_probes(std::optional<probe::RunnerProcess> runner);
@@ -264,6 +273,8 @@ class Daemon {
   std::optional<probe::Prober> prober_;
   std::vector<control::Probed> probed_;  // and not yet reported
   probe::Measurer measurer_{edge_.get_executor()};
+  // Apart: hooks that hang for minutes do not keep receivers from being told.
+  probe::Fetcher hook_caller_{edge_.get_executor()}, teller_{edge_.get_executor()};
   std::optional<serve::UdpServer> udp_;
   std::optional<serve::TcpServer> tcp_, tls_;
   bool stopping_ = false;
@@ -319,6 +330,14 @@ void Daemon::report(control::Probed probed) {
   asio::post(edge_, [this] { director_->take_probes(std::exchange(probed_, {})); });
 }
 
+Daemon::Fetching Daemon::fetching(probe::Fetcher& fetcher) {
+  return [this, &fetcher](probe::WebRequest request, probe::OnFetched done) {
+    asio::post(edge_, [this, &fetcher, request = std::move(request), done = std::move(done)]() mutable {
+      if (!stopping_) fetcher.fetch(std::move(request), std::move(done));
+    });
+  };
+}
+
 control::Outlets Daemon::outlets() {
   return {.published = published_,
           .certificate = certificate_,
@@ -346,6 +365,8 @@ control::Outlets Daemon::outlets() {
                   asio::co_spawn(edge_, run_program(std::move(program), std::move(done)), asio::detached);
                 });
               },
+          .call_hook = fetching(hook_caller_),
+          .tell = fetching(teller_),
           .measure =
               [this](probe::Question question, probe::OnMeasured done) {
                 asio::post(edge_, [this, question = std::move(question), done = std::move(done)]() mutable {
@@ -415,6 +436,8 @@ void Daemon::stop() {
   tls_.reset();
   prober_->stop();
   measurer_.stop();
+  hook_caller_.stop();
+  teller_.stop();
   if (runner_) runner_->stop();
   admin_.stop();
 }

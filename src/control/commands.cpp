@@ -106,6 +106,8 @@ constexpr std::array rolling_start_params{
     pool_param,
     Param{"hook", Place::body, ParamType::text, false,
           "a shell command, run for each endpoint; without it `rolling resume` says that the work is done"},
+    Param{"hook-url", Place::body, ParamType::text, false,
+          "in place of a command: posted JSON for each endpoint; 2xx says that the work is done"},
     Param{"batch", Place::body, ParamType::text, false, "endpoints at once, e.g. 2 or 25%; 1 if not given"},
     Param{"min-available", Place::body, ParamType::text, false,
           "endpoints, or part of the weight, that have to be left healthy, e.g. 2 or 50%; all others if not "

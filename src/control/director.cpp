@@ -110,7 +110,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
               return publisher_.answers(name, pool);
             },
             outlets_.measure),
-        rollings_(hands(), outlets_.run_program),
+        rollings_(hands(), outlets_.run_program, outlets_.call_hook),
         check_runs_(hands(), outlets_.probe_now),
         reloads_(hands(), outlets_.set_targets,
                  [this](Reloader::Prepared prepared, const Request& request) {

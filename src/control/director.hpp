@@ -42,6 +42,8 @@ struct Outlets {
   std::function<void(Duration)> waits = {};  // before that, perhaps: it may take so long from now
   // Runs a program; calls back once, on any thread, unless the daemon stops before its end.
   std::function<void(probe::Program, std::function<void(Result<probe::ProgramEnd>)>)> run_program{};
+  // Makes a request, for the hook of a rolling or to tell a receiver; calls back like `measure`.
+  std::function<void(probe::WebRequest, std::function<void(Result<probe::WebReply>)>)> call_hook{}, tell{};
   // Asks what an analysis wants to know; calls back once or, when the daemon stops, never, on any thread.
   std::function<void(probe::Question, std::function<void(rollout::Finding)>)> measure{};
 };

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "control/arguments.hpp"
 #include "control/rollouts.hpp"
 #include "rollout/record.hpp"
@@ -45,6 +47,16 @@ std::vector<std::string> pool_names(const config::Steer& steer) {
   return names;
 }
 
+std::string change_of_weights(const std::vector<std::string>& pools, const std::vector<double>& before,
+                              const std::vector<double>& after) {
+  boost::json::object from, to;
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    from[pools[i]] = before[i];
+    to[pools[i]] = after[i];
+  }
+  return boost::json::serialize(boost::json::object{{"from", std::move(from)}, {"to", std::move(to)}});
+}
+
 // The part that `weight set` and `weight reset` have in common: from what is to what shall be.
 Decision change_weights(const Model& model, const config::Steer& steer, const std::vector<double>& after,
                         store::Change change, const Request& request, std::string_view kind, Time now) {
@@ -72,7 +84,8 @@ Decision change_weights(const Model& model, const config::Steer& steer, const st
   if (changed || !model.steerings().contains(steer.name) || !model.steerings().at(steer.name).weights) {
     const auto name = steer.name.text();
     decision.changes = {std::move(change), store::LayoutChange{name, steer::to_text(new_layout, names)}};
-    decision.events = {{0, now, request.who, std::string(kind), name, text}};
+    decision.events = {
+        {0, now, request.who, std::string(kind), name, text, change_of_weights(names, before, after)}};
   }
   decision.reply = {{"name", steer.name.text()},
                     {"changed", !decision.changes.empty()},
@@ -492,6 +505,7 @@ void Model::suspect_ourselves(Side side, Time now, Seen& seen) {
 // The state, and what follows from it at `now`.
 void Model::take_state(const HealthKey& key, Watched& watched, health::State state, Time now) {
   const auto rules = rules_of(*config_.find_check(key.check));
+  if (state.verdict != watched.state.verdict) watched.verdict_before = watched.state.verdict;
   watched.state = std::move(state);
   watched.share = health::share(watched.state, rules, now);
   const auto next = health::next_share(watched.state, rules, now);

@@ -23,6 +23,7 @@
 #include "health/endpoint.hpp"
 #include "health/lateness.hpp"
 #include "health/suspicion.hpp"
+#include "probe/fetch.hpp"
 #include "probe/program.hpp"
 #include "probe/target.hpp"
 #include "rollout/rolling.hpp"
@@ -52,6 +53,7 @@ HealthKey health_key(const probe::Target& target);
 // What is known of one of them.
 struct Watched {
   health::State state;
+  health::Verdict verdict_before = health::Verdict::unknown;
   double share = 0;                // of the weight, at the last result or step of a slow start
   std::optional<Time> next_share;  // when a slow start climbs its next step
   health::State before;            // its first silence since any target answered last
@@ -234,6 +236,7 @@ struct HookRun {
   std::string pool, address;
   std::int64_t attempt = 0;
   probe::Program program;
+  std::optional<probe::WebRequest> request{};  // in place of the program
 };
 
 // What a request comes to. With nothing in `changes` the state stays as it is.

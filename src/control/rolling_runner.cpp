@@ -30,9 +30,10 @@ rolling::Word rolling_word_of(CommandId id) {
 
 }  // namespace
 
-RollingRunner::RollingRunner(Hands hands, RunProgram run_program)
+RollingRunner::RollingRunner(Hands hands, RunProgram run_program, CallHook call_hook)
     : hands_(std::move(hands)),
       run_program_(std::move(run_program)),
+      call_hook_(std::move(call_hook)),
       alarm_(hands_.executor, [this] { run(); }) {}
 
 Result<Decision> RollingRunner::obey(const Request& request, Time now) {
@@ -77,15 +78,19 @@ void RollingRunner::go_on(const std::vector<HookRun>& hooks) {
   run();
 }
 
+auto RollingRunner::end_of(const HookRun& run) {
+  return [this, self = hands_.self(), run](auto end) {
+    boost::asio::post(hands_.executor, [this, self, run, end = std::move(end)] { end_hook(run, end); });
+  };
+}
+
 void RollingRunner::run_hook(const HookRun& run) {
   hooks_.insert(key_of(run));
-  run_program_(run.program, [this, self = hands_.self(), run](Result<probe::ProgramEnd> end) {
-    boost::asio::post(hands_.executor, [this, self, run, end = std::move(end)] { end_hook(run, end); });
-  });
+  run.request ? call_hook_(*run.request, end_of(run)) : run_program_(run.program, end_of(run));
 }
 
 // When its end cannot be stored it is as good as not seen, and the hook is run again when that can be.
-void RollingRunner::end_hook(const HookRun& run, const Result<probe::ProgramEnd>& end) {
+void RollingRunner::end_hook(const HookRun& run, const auto& end) {
   if (stopped_) return;
   hooks_.erase(key_of(run));
   if (const auto done = hands_.carry_out(take_hook_end(hands_.model, run, end, wall_now())); !done)

@@ -7,6 +7,7 @@
 #include "control/alarm.hpp"
 #include "control/hands.hpp"
 #include "control/rollings.hpp"
+#include "probe/fetch.hpp"
 #include "probe/program.hpp"
 
 namespace sluice::control {
@@ -17,7 +18,10 @@ class RollingRunner {
   // Runs a program; calls back once, on any thread, unless the daemon stops before its end.
   using RunProgram = std::function<void(probe::Program, std::function<void(Result<probe::ProgramEnd>)>)>;
 
-  RollingRunner(Hands hands, RunProgram run_program);
+  // The same with a request.
+  using CallHook = std::function<void(probe::WebRequest, std::function<void(Result<probe::WebReply>)>)>;
+
+  RollingRunner(Hands hands, RunProgram run_program, CallHook call_hook);
 
   // What a request comes to; for the director to carry out.
   Result<Decision> obey(const Request& request, Time now);
@@ -36,11 +40,14 @@ class RollingRunner {
  private:
   RollingSight sight() { return {proofs_, hooks_}; }
   void run_hook(const HookRun& run);
-  void end_hook(const HookRun& run, const Result<probe::ProgramEnd>& end);
+  // What takes a hook's end from any thread.
+  auto end_of(const HookRun& run);
+  void end_hook(const HookRun& run, const auto& end);
   void arm();
 
   Hands hands_;
   RunProgram run_program_;
+  CallHook call_hook_;
   Proofs proofs_;
   Hooks hooks_;        // that run
   bool runs_ = false;  // run() carries out what calls it

@@ -8,8 +8,10 @@
 #include <fmt/ranges.h>
 
 #include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "base/text.hpp"
+#include "config/url.hpp"
 #include "control/arguments.hpp"
 #include "control/rollouts.hpp"
 #include "control/words.hpp"
@@ -26,6 +28,7 @@ using rolling::Rolling;
 constexpr Duration hook_timeout_default = 5min;
 constexpr Duration health_timeout_default = 5min;
 constexpr std::uint64_t attempts_max = 100;
+constexpr std::size_t hook_body_max = 4096;  // looked at for what is kept
 
 std::string person(const Rolling& rolling) { return fmt::format("rolling {}", rolling.id); }
 
@@ -128,10 +131,27 @@ rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight s
 
 // --- what is done ---
 
-// The program has PATH and LANG beside these.
+probe::WebRequest hook_request(const Rolling& rolling, const std::string& address, std::int64_t attempt) {
+  probe::WebRequest request;
+  request.url = config::parse_url(rolling.plan.hook).value();
+  request.json = json::serialize(json::object{
+      {"address", address}, {"pool", rolling.plan.pool}, {"rollout", rolling.id}, {"attempt", attempt}});
+  request.timeout = rolling.plan.hook_timeout;
+  request.wants_begin = true;
+  return request;
+}
+
+// A program has PATH and LANG beside these.
 HookRun hook_of(const Rolling& rolling, const rolling::Effect& effect) {
   auto address = effect.address;
   if (address.ends_with('.')) address.pop_back();  // a host's, which most programs do not expect
+  if (rolling.plan.hook_is_url)
+    return {rolling.id,
+            rolling.plan.pool,
+            effect.address,
+            effect.attempt,
+            {},
+            hook_request(rolling, address, effect.attempt)};
   return {rolling.id,
           rolling.plan.pool,
           effect.address,
@@ -139,7 +159,8 @@ HookRun hook_of(const Rolling& rolling, const rolling::Effect& effect) {
           {{"/bin/sh", "-c", rolling.plan.hook},
            {"ADDRESS=" + address, "POOL=" + rolling.plan.pool, fmt::format("ROLLOUT={}", rolling.id),
             fmt::format("ATTEMPT={}", effect.attempt)},
-           rolling.plan.hook_timeout}};
+           rolling.plan.hook_timeout},
+          {}};
 }
 
 void act(const Model& model, const Rolling& rolling, const rolling::Effect& effect, Time now,
@@ -166,15 +187,26 @@ void act(const Model& model, const Rolling& rolling, const rolling::Effect& effe
   }
 }
 
+// From one phase to another; steps are batches.
+std::string batch_details(const Rolling& rolling, rolling::Phase from) {
+  return json::serialize(json::object{{"rollout", rolling.id},
+                                      {"step", rolling::batch_number(rolling)},
+                                      {"steps", rolling::batches(rolling)},
+                                      {"from", to_text(from)},
+                                      {"to", to_text(rolling.state.phase)}});
+}
+
 void take_turn(const Model& model, Rolling rolling, rolling::Turn turn, const std::string& who, Time now,
                Decision& decision) {
   if (turn.state == rolling.state) return;
   for (const auto& effect : turn.effects) act(model, rolling, effect, now, decision);
+  const auto phase_before = rolling.state.phase;
   rolling.state = std::move(turn.state);
+  const auto details = batch_details(rolling, phase_before);
   decision.changes.emplace_back(record_of(rolling));
   for (auto& note : turn.notes)
     decision.events.push_back({0, now, who, std::move(note.kind), rolling.plan.pool,
-                               fmt::format("{}: {}", rolling.plan.pool, note.text)});
+                               fmt::format("{}: {}", rolling.plan.pool, note.text), details});
 }
 
 // --- the start ---
@@ -208,15 +240,30 @@ Result<rolling::OnFailure> on_failure_of(const Request& request) {
 rolling::Plan simple_plan(const Request& request, const std::string& pool) {
   rolling::Plan plan;
   plan.pool = pool;
-  plan.hook = text_argument(request, "hook");
+  plan.hook_is_url = request.arguments.contains("hook-url");
+  plan.hook = text_argument(request, plan.hook_is_url ? "hook-url" : "hook");
   plan.grace = duration_argument(request, "grace").value_or(0ms);
   plan.hook_timeout = duration_argument(request, "hook-timeout").value_or(hook_timeout_default);
   plan.health_timeout = duration_argument(request, "health-timeout").value_or(health_timeout_default);
   return plan;
 }
 
+std::optional<Error> hook_objection(const Request& request, const rolling::Plan& plan) {
+  if (!plan.hook_is_url) return {};
+  if (request.arguments.contains("hook"))
+    return Error{ErrorCode::invalid, "hook and hook-url exclude each other"};
+  if (!config::parse_url(plan.hook))
+    return Error{
+        ErrorCode::invalid,
+        fmt::format("hook-url: expected a URL such as \"http://127.0.0.1:8080/deploy\", without a user "
+                    "and a fragment, got '{}'",
+                    plan.hook)};
+  return {};
+}
+
 Result<rolling::Plan> plan_of(const Request& request, const config::Pool& pool) {
   auto plan = simple_plan(request, pool.name);
+  if (const auto why = hook_objection(request, plan)) return *why;
   if (plan.hook_timeout <= 0ms) return Error{ErrorCode::invalid, "a hook needs some time: hook-timeout is 0"};
   const auto attempts = number_argument(request, "attempts").value_or(1);
   if (attempts == 0 || attempts > attempts_max)
@@ -307,6 +354,7 @@ json::object to_status(const Model& model, const Rolling& rolling, RollingSight 
           {"phase", to_text(state.phase)},
           {"since", to_text(state.since)},
           {"hook", plan.hook},
+          {"hook_is_url", plan.hook_is_url},
           {"batch", rolling::batch_number(rolling)},
           {"batches", rolling::batches(rolling)},
           {"batch_size", plan.batch},
@@ -354,6 +402,27 @@ rolling::HookEnd hook_end_of(const HookRun& run, const Result<probe::ProgramEnd>
   return result;
 }
 
+rolling::HookEnd hook_end_of(const HookRun& run, const Result<probe::WebReply>& reply) {
+  rolling::HookEnd result{run.address, run.attempt, false, {}, {}};
+  if (!reply) {
+    result.detail = reply.error().message;
+    return result;
+  }
+  result.success = probe::is_success(*reply);
+  result.detail = fmt::format("status {}", reply->status);
+  result.output = kept_output(reply->body.substr(0, hook_body_max));
+  return result;
+}
+
+Decision take_end(const Model& model, const HookRun& run, const rolling::HookEnd& end, Time now) {
+  Decision decision;
+  const auto found = model.rollings().find(run.pool);
+  if (found == model.rollings().end() || found->second.id != run.rolling) return decision;
+  const auto& rolling = found->second;
+  take_turn(model, rolling, rolling::take(rolling, end, now), person(rolling), now, decision);
+  return decision;
+}
+
 }  // namespace
 
 const Proofs::Watch& Proofs::watch(const Whose& whose, const HealthKey& key, Time since, Time now) {
@@ -385,7 +454,8 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   Decision decision;
   decision.changes = {record_of(*rolling)};
   auto text = start_text(*rolling, (*pool)->check.has_value());
-  decision.events = {{0, now, request.who, "rolling.start", (*pool)->name, text}};
+  decision.events = {{0, now, request.who, "rolling.start", (*pool)->name, text,
+                      batch_details(*rolling, rolling->state.phase)}};
   decision.reply = {{"id", rolling->id},
                     {"pool", (*pool)->name},
                     {"changed", true},
@@ -423,13 +493,12 @@ Decision due_rollings(const Model& model, RollingSight sight, Time now) {
 
 Decision take_hook_end(const Model& model, const HookRun& run, const Result<probe::ProgramEnd>& end,
                        Time now) {
-  Decision decision;
-  const auto found = model.rollings().find(run.pool);
-  if (found == model.rollings().end() || found->second.id != run.rolling) return decision;
-  const auto& rolling = found->second;
-  take_turn(model, rolling, rolling::take(rolling, hook_end_of(run, end), now), person(rolling), now,
-            decision);
-  return decision;
+  return take_end(model, run, hook_end_of(run, end), now);
+}
+
+Decision take_hook_end(const Model& model, const HookRun& run, const Result<probe::WebReply>& reply,
+                       Time now) {
+  return take_end(model, run, hook_end_of(run, reply), now);
 }
 
 std::optional<Time> next_rolling(const Model& model, Time now) {

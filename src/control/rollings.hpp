@@ -67,8 +67,11 @@ Result<Decision> say_to_rolling(const Model& model, const Request& request, roll
 // What has come due by `now`: one transition of each rolling. With nothing in `changes`, all is done.
 Decision due_rollings(const Model& model, RollingSight sight, Time now);
 
-// What the end of a hook comes to; an error when it could not be run.
+// What the end of a hook comes to, of a program or of a request; an error when it could not be run, or there
+// was no whole response.
 Decision take_hook_end(const Model& model, const HookRun& run, const Result<probe::ProgramEnd>& end,
+                       Time now);
+Decision take_hook_end(const Model& model, const HookRun& run, const Result<probe::WebReply>& reply,
                        Time now);
 
 // When to look again.

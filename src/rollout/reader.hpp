@@ -33,6 +33,8 @@ struct Reader {
   std::optional<double> number_or_none(const char* name) const {
     return members.at(name).is_null() ? std::nullopt : std::optional(get<double>(name));
   }
+  // False in a record of before there was the like.
+  bool flag(const char* name) const { return members.contains(name) && get<bool>(name); }
   // None in a record of before there was the like.
   template <class Read>
   auto all_of(const char* name, Read read) const {

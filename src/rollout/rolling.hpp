@@ -76,6 +76,7 @@ struct Least {
 struct Plan {
   std::string pool;
   std::string hook;            // empty: a person does the work, and says `resume`
+  bool hook_is_url = false;    // that is posted to; else a shell command
   std::size_t batch = 1;       // endpoints at once
   std::optional<Least> least;  // none: all that are not in the batch, and one of them at least
   Duration grace{};            // beyond the TTL, for caches that keep answers longer

@@ -30,6 +30,7 @@ json::value least_json(const std::optional<Least>& least) {
 json::object plan_json(const Plan& plan) {
   return {{"pool", plan.pool},
           {"hook", plan.hook},
+          {"hook_is_url", plan.hook_is_url},
           {"batch", plan.batch},
           {"least", least_json(plan.least)},
           {"grace_ms", plan.grace.count()},
@@ -65,6 +66,7 @@ Plan plan_of(const json::object& object) {
   Plan plan;
   plan.pool = reader.get<std::string>("pool");
   plan.hook = reader.get<std::string>("hook");
+  plan.hook_is_url = reader.flag("hook_is_url");
   plan.batch = reader.get<std::size_t>("batch");
   if (const auto& least = object.at("least"); !least.is_null()) {
     const Reader its{least.as_object()};

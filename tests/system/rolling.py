@@ -1,5 +1,6 @@
 """A rolling upgrade by the real daemon: real web servers are restarted one by one by a hook, and no client notices."""
 
+import http.server
 import json
 import os
 import socket
@@ -69,6 +70,45 @@ echo "$reply"
                 continue
             with open(self.done, "w", encoding="ascii") as pipe:
                 pipe.write(reply + "\n")
+
+
+class WebDeployer:
+    """Restarts web servers when it is posted to."""
+
+    def __init__(self, servers):
+        deployer = self
+        self.servers, self.runs, self.verdicts = servers, [], {}  # address -> status, or "silence"
+        self.let_go = threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):  # pylint: disable=invalid-name
+                deployer.deploy(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/deploy"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def deploy(self, request, asked):
+        self.runs.append((asked["address"], asked["attempt"], asked["pool"], asked["rollout"]))
+        verdict = self.verdicts.get(asked["address"], 200)
+        if verdict == "silence":
+            self.let_go.wait()
+            return
+        if verdict == 200:
+            self.servers[asked["address"]].kill()
+            self.servers[asked["address"]].start()
+        body = b"restarted\n" if verdict == 200 else b"no disk\n"
+        request.send_response(verdict)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def stop(self):
+        self.let_go.set()
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Client(threading.Thread):
@@ -175,3 +215,41 @@ def a_failed_hook_is_tried_again_and_lost_ones_do_not_count(sandbox):
     await_phase(sluice, "aborted")
     words_left = [endpoint["word"] for pool in sluice.status()["pools"] for endpoint in pool["endpoints"] if endpoint.get("word")]
     expect_equal("words about endpoints at the end", words_left, [])
+
+
+@test
+def a_rolling_upgrade_by_a_webhook_survives_failures_and_kill_9(sandbox):
+    sluice, deployer, _ = start(sandbox)
+    web = WebDeployer(deployer.servers)
+    web.verdicts["127.0.1.1"] = 500
+    sluice.ctl("rolling", "start", "v1", "--hook-url", web.url)
+    await_phase(sluice, "failed")
+    first = rolling(sluice)["endpoints"][0]
+    expect_equal("what is kept", (first["detail"], first["output"]), ("hook: status 500", "no disk"))
+    web.verdicts["127.0.1.1"] = "silence"
+    sluice.ctl("rolling", "resume", "v1")
+    poll("attempt 2", lambda: len(web.runs) == 2)
+    sluice.process.kill()
+    sluice.start()
+    poll("attempt 3", lambda: len(web.runs) == 3)
+    web.verdicts.clear()
+    sluice.process.kill()
+    sluice.start()
+    await_phase(sluice, "done")
+    web.stop()
+    expect_equal("attempts", [run[:2] for run in web.runs[:4]], [("127.0.1.1", number) for number in (1, 2, 3, 4)])
+    expect_equal("others", web.runs[4:], [(address, 1, "v1", 1) for address in ADDRESSES[1:]])
+    expect_equal("output kept", [endpoint["output"] for endpoint in rolling(sluice)["endpoints"]], ["restarted"] * 3)
+    refused = sluice.run_ctl("rolling", "start", "v1", "--hook-url", web.url, "--hook", "true")
+    expect("exclude each other" in refused.stderr, refused.stderr)
+
+
+@test
+def a_webhook_that_hangs_has_its_timeout(sandbox):
+    sluice, deployer, _ = start(sandbox)
+    web = WebDeployer(deployer.servers)
+    web.verdicts["127.0.1.1"] = "silence"
+    sluice.ctl("rolling", "start", "v1", "--hook-url", web.url, "--hook-timeout", "100ms")
+    await_phase(sluice, "failed")
+    web.stop()
+    expect("timeout after 100ms" in rolling(sluice)["endpoints"][0]["detail"], f"{rolling(sluice)}")

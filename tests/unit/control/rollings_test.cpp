@@ -65,7 +65,9 @@ struct RollingWorld {
     settle();
     return decision;
   }
-  void end_hook(const Result<probe::ProgramEnd>& end) {
+  void end_hook(const Result<probe::ProgramEnd>& end) { end_with(end); }
+  void end_request(const Result<probe::WebReply>& reply) { end_with(reply); }
+  void end_with(const auto& end) {
     hooks.erase(key_of(runs.back()));
     carry_out(take_hook_end(*model, runs.back(), end, now));
     settle();
@@ -215,6 +217,44 @@ TEST_CASE("how a hook ends") {
   }
 }
 
+TEST_CASE("a hook that is a URL is posted to, and how it answers") {
+  struct Row {
+    const char* what;
+    Result<probe::WebReply> reply;
+    const char *place, *detail, *output;
+  };
+  const Row rows[] = {
+      {"done", probe::WebReply{200, "restarted\n"}, "proving", "", "restarted"},
+      {"done, says nothing", probe::WebReply{204, ""}, "proving", "", ""},
+      {"redirected", probe::WebReply{302, ""}, "failed", "hook: status 302", ""},
+      {"failed", probe::WebReply{500, "no\x1b such host"}, "failed", "hook: status 500", "no  such host"},
+      {"silent", Error{ErrorCode::unavailable, "h: timeout after 5m"}, "failed", "hook: h: timeout after 5m",
+       ""},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    RollingWorld world;
+    REQUIRE(world.start(R"({"pool": "v1", "hook-url": "http://deploy.example/x"})").has_value());
+    world.pass(30s);
+    REQUIRE(world.runs.size() == 1);
+    const auto& request = world.runs[0].request;
+    REQUIRE(request.has_value());
+    CHECK(request->url.host_field == "deploy.example");
+    CHECK(request->timeout == 5min);
+    CHECK(boost::json::parse(*request->json) ==
+          boost::json::parse(R"({"address": "192.0.2.10", "pool": "v1", "rollout": 1, "attempt": 1})"));
+    world.restart();
+    world.settle();  // its end was not seen
+    REQUIRE(world.runs.size() == 2);
+    CHECK(boost::json::parse(*world.runs[1].request->json).at("attempt") == 2);
+    world.end_request(row.reply);
+    const auto& endpoint = world.rolling().state.endpoints[0];
+    CHECK(std::string(to_text(endpoint.place)) == row.place);
+    CHECK(endpoint.output == row.output);
+    if (*row.detail != 0) CHECK(endpoint.detail == row.detail);
+  }
+}
+
 TEST_CASE("an operator's word about an endpoint wins") {
   RollingWorld world;
   REQUIRE(world.start(R"({"pool": "v1", "hook": "deploy", "min-available": "1"})").has_value());
@@ -259,6 +299,12 @@ TEST_CASE("what cannot be rolled is refused") {
       {"on failure", R"({"pool": "v1", "on-failure": "cry"})",
        "on-failure is stop or rollback, and not 'cry'"},
       {"no time", R"({"pool": "v1", "hook-timeout": "0s"})", "a hook needs some time: hook-timeout is 0"},
+      {"two hooks", R"({"pool": "v1", "hook": "a", "hook-url": "http://h"})",
+       "hook and hook-url exclude each other"},
+      {"a hook that is no URL", R"({"pool": "v1", "hook-url": "deploy"})",
+       "hook-url: expected a URL such as \"http://127.0.0.1:8080/deploy\", without a user and a fragment, "
+       "got "
+       "'deploy'"},
       {"a single endpoint", R"({"pool": "v2"})",
        "without 192.0.2.20 there would be 0 healthy endpoints left, with 0 % of the weight; all others, and "
        "one at least, are wanted"},
