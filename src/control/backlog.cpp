@@ -25,6 +25,10 @@ void Backlog::keep(store::HealthForgotten) {
   health_.clear();
 }
 
+void Backlog::keep(store::ReceiverCursor cursor) {
+  cursors_.insert_or_assign(std::move(cursor.receiver), cursor.event);
+}
+
 void Backlog::note(store::Event event) {
   noted_.push_back(std::move(event));
   if (noted_.size() > static_cast<std::size_t>(store::health_events_max)) noted_.pop_front();
@@ -32,7 +36,7 @@ void Backlog::note(store::Event event) {
 
 bool Backlog::empty() const {
   return owed_.changes.empty() && owed_.events.empty() && layouts_.empty() && !forgotten_ &&
-         health_.empty() && !seen_until_ && noted_.empty();
+         health_.empty() && !seen_until_ && cursors_.empty() && noted_.empty();
 }
 
 Backlog::Batch Backlog::owed() const {
@@ -48,6 +52,8 @@ Backlog::Batch Backlog::all() const {
   for (const auto& [key, state] : health_)
     batch.changes.emplace_back(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
   if (seen_until_) batch.changes.emplace_back(*seen_until_);
+  for (const auto& [receiver, event] : cursors_)
+    batch.changes.emplace_back(store::ReceiverCursor{receiver, event});
   return batch;
 }
 

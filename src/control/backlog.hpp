@@ -3,6 +3,7 @@
 // the store and the config hold, as nothing new is acknowledged before it is written.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
@@ -28,6 +29,7 @@ class Backlog {
   void keep(store::HealthSeen seen);
   void keep(store::HealthForgotten);
   void keep(store::HealthSeenUntil seen) { seen_until_ = seen; }
+  void keep(store::ReceiverCursor cursor);
 
   // Something that happened; the oldest is dropped when there are more than the store would keep.
   void note(store::Event event);
@@ -45,6 +47,7 @@ class Backlog {
   bool forgotten_ = false;                              // before health_ was seen
   std::map<HealthKey, health::State> health_;
   std::optional<store::HealthSeenUntil> seen_until_;
+  std::map<std::string, std::optional<std::int64_t>> cursors_;  // by receiver
   std::deque<store::Event> noted_;
 };
 

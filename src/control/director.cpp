@@ -18,6 +18,7 @@
 #include "control/alarm.hpp"
 #include "control/arguments.hpp"
 #include "control/check_runner.hpp"
+#include "control/courier.hpp"
 #include "control/explain.hpp"
 #include "control/hands.hpp"
 #include "control/journal.hpp"
@@ -104,6 +105,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         publisher_(executor_, model_, std::move(loaded.zones), saved.sticky_key, outlets_.published,
                    outlets_.quiescence, outlets_.counters),
         notifier_(executor_, journal_),
+        courier_(executor_, journal_,
+                 [this](probe::WebRequest request, auto done) { tell(std::move(request), std::move(done)); }),
         rollouts_(
             hands(),
             [this](const wire::Name& name, const std::string& pool) {
@@ -132,6 +135,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
     for (const auto& word : saved.scheduled) model_.apply(word);
     for (const auto& rollout : saved.rollouts) model_.apply(rollout);
     for (const auto& rolling : saved.rollings) model_.apply(rolling);
+    courier_.restore(saved.receivers);
   }
 
   template <class Function>
@@ -196,6 +200,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void arm_warming();
   void warm();
   void notify();
+  void tell(probe::WebRequest request, Courier::Done done);
 
   // reading
   void list_events(const Request& request, ReplyHandler handler);
@@ -213,6 +218,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Journal journal_;
   Publisher publisher_;
   Notifier notifier_;
+  Courier courier_;
   const Time started_ = wall_now();
   Duration clock_shift_{};  // the wall clock's, against deciding_now()
 
@@ -246,6 +252,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
 void Director::Implementation::start() {
   journal_.note("sluiced", "daemon.start", "sluiced",
                 fmt::format("sluiced {} started with {}", SLUICE_VERSION, model_.config().file));
+  courier_.set_receivers(model_.config().receivers);
   settle();
   expire();
   set_policy();
@@ -268,6 +275,7 @@ void Director::Implementation::stop() {
   if (std::exchange(stopped_, true)) return;
   keep_health();
   journal_.note("sluiced", "daemon.stop", "sluiced", "sluiced stopped");
+  courier_.stop();
   journal_.stop();
   publisher_.stop();
   notifier_.stop();
@@ -558,7 +566,7 @@ void Director::Implementation::note_endpoint(const HealthKey& key, const std::st
   const auto* verdict = health::to_text(state.verdict);
   const auto address = to_text(key.destination);
   journal_.note(store::who_health, fmt::format("endpoint.{}", verdict), address,
-                fmt::format("{} is {} {}", address, verdict, how));
+                fmt::format("{} is {} {}", address, verdict, how), change_of_health(model_.health().at(key)));
   journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
 }
 
@@ -667,6 +675,12 @@ void Director::Implementation::notify() {
   notifier_.announce(model_.config(), publisher_.zones(), keyring(model_.config()));
 }
 
+void Director::Implementation::tell(probe::WebRequest request, Courier::Done done) {
+  outlets_.tell(std::move(request), [self = shared_from_this(), done](Result<probe::WebReply> reply) {
+    self->on_control_thread([done, reply = std::move(reply)](Implementation&) { done(reply); });
+  });
+}
+
 void Director::Implementation::publish_effects(const std::vector<store::Change>& changes) {
   std::set<wire::Name> names;
   std::set<wire::Destination> endpoints;
@@ -729,6 +743,7 @@ Reply Director::Implementation::take_over(Reloader::Prepared prepared, const Req
     warnings_.clear();
     if (!restart.empty()) warnings_ = {text};
     journal_.note(request.who, "config.loaded", model_.config().file, text);
+    courier_.set_receivers(model_.config().receivers);
     take_seen(seen);
     settle();
     start_probing();
@@ -763,6 +778,7 @@ Surroundings Director::Implementation::surroundings() {
   around.warnings = warnings_;
   if (!journal_.trouble().empty())
     around.warnings.push_back("the state cannot be stored: " + journal_.trouble());
+  around.receivers = courier_.states();
   around.zones = &publisher_.zones();
   around.answers = [this](const wire::Name& name, const std::string& pool) {
     return publisher_.answers(name, pool);

@@ -50,8 +50,10 @@ void Journal::announce(const std::vector<store::Event>& events) {
   wake();
 }
 
-void Journal::note(std::string who, std::string kind, std::string subject, std::string text) {
-  backlog_.note({0, wall_now(), std::move(who), std::move(kind), std::move(subject), std::move(text)});
+void Journal::note(std::string who, std::string kind, std::string subject, std::string text,
+                   std::string details) {
+  backlog_.note({0, wall_now(), std::move(who), std::move(kind), std::move(subject), std::move(text),
+                 std::move(details)});
   log(backlog_.last_noted());
   write_soon();
 }
@@ -98,6 +100,7 @@ Result<void> Journal::write(Scope scope, const std::vector<store::Change>& chang
   const auto written = store_.commit(batch.changes, batch.events);
   if (written) {
     take_written(scope);
+    if (on_stored_ && !batch.events.empty()) on_stored_(batch.events);
   } else {
     if (trouble_.empty()) logger().warn("the state cannot be stored: {}", written.error().message);
     trouble_ = written.error().message;

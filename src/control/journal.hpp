@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -38,8 +39,9 @@ class Journal {
   // Tells of what was committed, or insisted on, when it is in force.
   void announce(const std::vector<store::Event>& events);
 
-  // For what is in force already: it is logged now and written soon.
-  void note(std::string who, std::string kind, std::string subject, std::string text);
+  // For what is in force already: it is logged now and written soon. `details` as in store::Event.
+  void note(std::string who, std::string kind, std::string subject, std::string text,
+            std::string details = {});
 
   // The same for what was seen, such as health: not logged, and lost with the last moments before a crash.
   template <class Seen>
@@ -56,6 +58,16 @@ class Journal {
   Result<std::vector<store::RolloutRecord>> rollouts(const std::string& steer, std::size_t limit) {
     return store_.rollouts(steer, limit);
   }
+
+  // As of the store: without what is not written yet.
+  Result<std::vector<store::Event>> oldest_events(std::int64_t after, std::size_t limit) {
+    return store_.oldest_events(after, limit);
+  }
+  Result<std::vector<store::Event>> newest_events(std::size_t limit) { return store_.events(0, limit); }
+
+  // Who is told of events when they are stored, with their ids; in the order of these.
+  using OnStored = std::function<void(const std::vector<store::Event>&)>;
+  void on_stored(OnStored on_stored) { on_stored_ = std::move(on_stored); }
 
   // Why the last write failed; empty when all is written, or soon will be.
   const std::string& trouble() const { return trouble_; }
@@ -90,6 +102,7 @@ class Journal {
   bool write_awaited_ = false, stopped_ = false;
   SteadyAlarm write_alarm_;
   std::list<Waiter> waiters_;
+  OnStored on_stored_;
   std::atomic<bool> checkpointing_ = false;
   boost::asio::thread_pool checkpointer_{1};  // last: it uses the store
 };

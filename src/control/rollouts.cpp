@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "base/text.hpp"
 #include "control/arguments.hpp"
 #include "rollout/record.hpp"
@@ -81,15 +83,30 @@ void abandon(const Rollout& rollout, Time now, Decision& decision) {
                              fmt::format("{}: {}", rollout.plan.name, next.state.reason)});
 }
 
+// From one share of the pool to another, as far as is decided; steps count from 1.
+std::string step_details(const Rollout& rollout, double from, double to) {
+  const auto& plan = rollout.plan;
+  const auto step = std::min(rollout.state.step + 1, plan.steps.size());
+  return json::serialize(json::object{{"rollout", rollout.id},
+                                      {"strategy", to_text(plan.strategy)},
+                                      {"pool", plan.to},
+                                      {"step", step},
+                                      {"steps", plan.steps.size()},
+                                      {"from", from},
+                                      {"to", to}});
+}
+
 void take_turn(const Model& model, const config::Steer& steer, Rollout rollout, rollout::Turn turn,
                const std::string& who, Time now, Decision& decision) {
   const bool changed = !(turn.state == rollout.state);
+  const double share_before = rollout::share(rollout, now);
   rollout.state = std::move(turn.state);
+  const auto details = step_details(rollout, share_before, rollout::share(rollout, now));
   if (changed) decision.changes.emplace_back(record_of(rollout));
   add_weights(model, steer, rollout, now, decision.changes);
   for (auto& note : turn.notes)
     decision.events.push_back({0, now, who, std::move(note.kind), rollout.plan.name,
-                               fmt::format("{}: {}", rollout.plan.name, note.text)});
+                               fmt::format("{}: {}", rollout.plan.name, note.text), details});
 }
 
 // By itself, and so with a new measurement where a phase begins.
@@ -343,7 +360,9 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
   auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
                           rollout.plan.name, rollout.plan.to, percents(rollout.plan.steps),
                           to_text(rollout.plan.ttl), to_text(rollout.state.caches_until));
-  decision.events = {{0, now, request.who, "rollout.start", rollout.plan.name, text}};
+  const double share = rollout::share_before(rollout.plan);
+  decision.events = {
+      {0, now, request.who, "rollout.start", rollout.plan.name, text, step_details(rollout, share, share)}};
   decision.reply = {{"id", rollout.id},
                     {"name", rollout.plan.name},
                     {"changed", true},

@@ -5,9 +5,13 @@
 #include <numeric>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "control/present.hpp"
 
@@ -17,6 +21,20 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array families{Family::v4, Family::v6};
+
+struct ReceiverMetric {
+  std::string_view name, type, help;
+  std::uint64_t ReceiverState::*value;
+};
+constexpr ReceiverMetric receiver_metrics[] = {
+    {"notify_sent_total", "counter", "Events that a receiver was told.", &ReceiverState::sent},
+    {"notify_failed_total", "counter", "Attempts to tell a receiver an event that failed.",
+     &ReceiverState::failed},
+    {"notify_dropped_total", "counter",
+     "Events that a receiver was not told, as more waited than its queue holds, or for too long.",
+     &ReceiverState::dropped},
+    {"notify_queue", "gauge", "Events that wait for a receiver.", &ReceiverState::waiting},
+};
 
 json::value time_or_null(Time time) {
   return time == Time{} ? json::value(nullptr) : json::value(to_text(time));
@@ -165,6 +183,15 @@ json::object checker_status(const Model& model, const Surroundings& around) {
 }
 
 // What has to be told of before all else.
+std::vector<std::string> receiver_warnings(const Surroundings& around) {
+  std::vector<std::string> warnings;
+  for (const auto& receiver : around.receivers)
+    if (!receiver.trouble.empty())
+      warnings.push_back(fmt::format("receiver {} could not be told, {} events wait: {}", receiver.name,
+                                     receiver.waiting, receiver.trouble));
+  return warnings;
+}
+
 std::vector<std::string> checker_warnings(const Model& model, const Surroundings& around) {
   std::vector<std::string> warnings;
   if (const auto since = model.suspected_since())
@@ -253,6 +280,7 @@ json::object status(const Model& model, const Surroundings& around, const wire::
   for (const auto& address : around.listen) listen.emplace_back(address);
   for (const auto& warning : checker_warnings(model, around)) warnings.emplace_back(warning);
   for (const auto& warning : around.warnings) warnings.emplace_back(warning);
+  for (const auto& warning : receiver_warnings(around)) warnings.emplace_back(warning);
   return {{"version", SLUICE_VERSION},       {"started", to_text(around.started)},
           {"config", config.file},           {"now", to_text(around.now)},
           {"listen", std::move(listen)},     {"zones", std::move(zones)},
@@ -300,12 +328,30 @@ std::string metrics_text(const Model& model, const Surroundings& around, const C
        "The longest time from when a probe was due to its begin, of the last one to two minutes.");
   text += fmt::format("sluice_probe_lateness_seconds {}\n",
                       std::chrono::duration<double>(greatest_lateness(model, around)).count());
+  for (const auto& row : receiver_metrics) {
+    open(row.name, row.type, row.help);
+    for (const auto& receiver : around.receivers)
+      text += fmt::format("sluice_{}{{receiver=\"{}\"}} {}\n", row.name, receiver.name, receiver.*row.value);
+  }
   return text;
 }
 
 json::object to_json(const store::Event& event) {
-  return {{"id", event.id},     {"at", to_text(event.at)},  {"who", event.who},
-          {"kind", event.kind}, {"subject", event.subject}, {"text", event.text}};
+  json::object object{{"id", event.id},     {"at", to_text(event.at)},  {"who", event.who},
+                      {"kind", event.kind}, {"subject", event.subject}, {"text", event.text}};
+  if (!event.details.empty()) object["details"] = details_of(event);
+  return object;
+}
+
+std::string change_of_health(const Watched& watched) {
+  return json::serialize(json::object{{"from", health::to_text(watched.verdict_before)},
+                                      {"to", health::to_text(watched.state.verdict)}});
+}
+
+json::object details_of(const store::Event& event) {
+  json::error_code failure;
+  auto value = json::parse(event.details.empty() ? "{}" : event.details, failure);
+  return failure || !value.is_object() ? json::object() : std::move(value.as_object());
 }
 
 }  // namespace sluice::control

@@ -1,6 +1,7 @@
 // What the operator sees: the state as JSON, and the counters as Prometheus text. Pure.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,12 +15,20 @@
 
 namespace sluice::control {
 
+// What became of the events for one receiver of them.
+struct ReceiverState {
+  std::string name;
+  std::uint64_t sent = 0, failed = 0, dropped = 0, waiting = 0;
+  std::string trouble;  // why the last attempt failed; empty: it did not
+};
+
 // What stands beside the model.
 struct Surroundings {
   Time started{}, now{};
   Duration clock_shift{};  // the wall clock's, against the one that health is decided by
   std::vector<std::string> listen;
   std::vector<std::string> warnings;
+  std::vector<ReceiverState> receivers;
   const zone::ZoneSet* zones = nullptr;
   // Answers that a steer has given from a pool: in all, and since its weights changed last.
   std::function<std::uint64_t(const wire::Name&, const std::string& pool)> answers;
@@ -33,5 +42,11 @@ boost::json::object status(const Model& model, const Surroundings& around, const
 std::string metrics_text(const Model& model, const Surroundings& around, const Counters& counters);
 
 boost::json::object to_json(const store::Event& event);
+
+// What programs want to know of a change of health.
+std::string change_of_health(const Watched& watched);
+
+// Those of an event, as values; empty when it has none.
+boost::json::object details_of(const store::Event& event);
 
 }  // namespace sluice::control

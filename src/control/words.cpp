@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "base/text.hpp"
 #include "control/arguments.hpp"
 
@@ -191,6 +193,14 @@ store::Event event_of(const Request& request, const Outcome& outcome, const char
                       const std::string& note, Time now) {
   const auto address = to_text(outcome.endpoint);
   return {0, now, request.who, kind, address, fmt::format("{} {}{}", address, outcome.text, note)};
+}
+
+constexpr const char* no_word = "auto";
+
+std::string change_of_word(const Model& model, const wire::Destination& endpoint, const char* to) {
+  const auto* before = model.word(endpoint);
+  return boost::json::serialize(
+      boost::json::object{{"from", before == nullptr ? no_word : to_text(before->word)}, {"to", to}});
 }
 
 // --- at a later time ---
@@ -397,6 +407,7 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
     outcomes.push_back({endpoint, true, text});
     decision.events.push_back(
         event_of(request, outcomes.back(), kind_of(word), addressed->several ? "" : note, now));
+    decision.events.back().details = change_of_word(model, endpoint, to_text(word));
     decision.changes.emplace_back(store::EndpointWord{endpoint, word, request.who, reason, now, until});
   }
   decision.reply = reply_of(model, *addressed, outcomes, note);
@@ -416,9 +427,9 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
   std::vector<Outcome> outcomes;
   for (const auto& endpoint : addressed->endpoints) {
     outcomes.push_back(take_back(model, endpoint, only, decision));
-    if (outcomes.back().changed)
-      decision.events.push_back(
-          event_of(request, outcomes.back(), only ? kind_undrain : kind_of({}), "", now));
+    if (!outcomes.back().changed) continue;
+    decision.events.push_back(event_of(request, outcomes.back(), only ? kind_undrain : kind_of({}), "", now));
+    decision.events.back().details = change_of_word(model, endpoint, no_word);
   }
   if (only && decision.changes.empty()) {
     const auto what = addressed->several ? fmt::format("none of what '{}' stands for", addressed->text)

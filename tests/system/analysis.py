@@ -8,6 +8,7 @@ import threading
 import urllib.request
 
 from harness import Skip, Sluice, expect, expect_equal, free_port, poll, test
+from notify import Receiver, make_certificate
 from queries import addresses, ask_many, question
 
 NAME = "www.shop.example"
@@ -240,3 +241,28 @@ interval = "200ms"
     expect_equal("counts", [rollout(sluice)["analyses"][0][key] for key in ("successes", "inconclusive", "failures")], [1, 2, 0])
     expect_equal("what it is told", asked[0], {"analysis": "hook", "name": NAME, "pool": "v2", "old": ["v1"], "rollout": 1, "step": 1,
                                                "steps": 1, "share": 1})
+
+
+@test
+def a_webhook_over_tls_is_believed_by_its_authority_only(sandbox):
+    make_certificate(sandbox)
+    judge = Receiver(tls=sandbox.path("receiver")).start()
+
+    def config(ca):
+        return CONFIG + f"""
+[analysis.hook]
+type = "webhook"
+url = "https://127.0.0.1:{judge.port}/judge"
+interval = "200ms"
+{ca}
+"""
+    sluice = Sluice(sandbox, config(""))
+    sluice.start()
+    sluice.ctl("canary", "start", NAME, "--to", "v2", "--steps", "100", "--hold", "0s", "--ttl", "1s", "--analysis", "hook")
+    poll("an error", lambda: "not one that is trusted" in rollout(sluice)["analyses"][0]["text"])
+    expect_equal("requests", judge.requests, [])
+    sluice.write_config(config('ca = "receiver.pem"'))
+    sluice.ctl("reload")
+    poll("the end", lambda: rollout(sluice)["phase"] == "done")
+    expect_equal("what it is told", judge.taken[0]["analysis"], "hook")
+    judge.stop()
