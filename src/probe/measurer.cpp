@@ -90,6 +90,7 @@ asio::awaitable<void> Measurer::Implementation::run(std::shared_ptr<Implementati
 
 void Measurer::Implementation::stop() {
   for (const auto& job : std::exchange(jobs_, {})) job->stop();
+  deadlines_.clear();
   resolver_.forget();
 }
 

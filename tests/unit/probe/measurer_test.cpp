@@ -57,6 +57,20 @@ Finding find(asio::io_context& io, Question asked) {
   return *found;
 }
 
+TEST_CASE("a stopped measurer leaves nothing that the event loop would wait for") {
+  asio::io_context servers, io;
+  const Server server(servers, "127.0.0.1", {});  // never answers
+  Measurer measurer(io.get_executor());
+  auto asked = question(server);
+  asked.analysis.timeout = 10min;
+  measurer.measure(std::move(asked), [](const Finding&) { FAIL("called after stop()"); });
+  io.poll();
+  measurer.stop();
+  io.restart();
+  io.run_for(guard);
+  CHECK(io.stopped());
+}
+
 TEST_CASE("a query's value is held against the threshold") {
   asio::io_context io;
   std::vector<std::string> asked;
