@@ -313,10 +313,10 @@ class Api(http.client.HTTPConnection):
 
 
 class Nginx:
-    """A web server at one address: one process, so that killing it ends it at once. /healthz says 200. With `tls` it speaks HTTPS
-    by the certificate TLS.pem and its key TLS.key."""
+    """A web server at one address: one process, so that killing it ends it at once. /healthz says 200, / what write_page() wrote. With
+    `tls` it speaks HTTPS by the certificate TLS.pem and its key TLS.key; `http` and `server` are further lines of these sections."""
 
-    def __init__(self, sandbox, address, port, tls=None):
+    def __init__(self, sandbox, address, port, tls=None, http="", server=""):  # pylint: disable=too-many-arguments
         self.sandbox = sandbox
         self.address = address
         self.port = port
@@ -335,13 +335,18 @@ http {{
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
+  {http}
   server {{
     listen {address}:{port}{f" ssl; ssl_certificate {tls}.pem; ssl_certificate_key {tls}.key" if tls else ""};
+    {server}
     location = /healthz {{ return 200 "ok\\n"; }}
-    location / {{ return 404; }}
+    location / {{ root {self.home}; try_files /page =404; }}
   }}
 }}
 """)
+
+    def write_page(self, text):
+        self.sandbox.write(f"{os.path.basename(self.home)}/page", text)
 
     def start(self):
         """Returns a time at which it did not answer yet, as late as can be told."""

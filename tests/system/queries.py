@@ -35,10 +35,11 @@ def texts(reply, section="answer"):
     return [line for rrset in getattr(reply, section) for line in rrset.to_text().splitlines()]
 
 
-def question(name, rdtype, subnet=None):
-    """A query in wire form with id 0; with EDNS Client Subnet when `subnet` is (IPv4 network as text, prefix length)."""
+def question(name, rdtype, subnet=None, recursive=False):
+    """A query in wire form with id 0; with EDNS Client Subnet when `subnet` is (IPv4 network as text, prefix length); `recursive`: for a
+    resolver."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split("."))
-    header = struct.pack("!6H", 0, 0, 1, 0, 0, 1 if subnet else 0)
+    header = struct.pack("!6H", 0, dns.flags.RD if recursive else 0, 1, 0, 0, 1 if subnet else 0)
     wire = header + labels + b"\0" + struct.pack("!2H", TYPES[rdtype], 1)
     return wire if subnet is None else wire + client_subnet(*subnet)
 

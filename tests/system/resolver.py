@@ -31,13 +31,14 @@ def start(sandbox):
     return sluice
 
 
-def start_unbound(sandbox, stub_port):
+def start_unbound(sandbox, stub_port, name="unbound"):
+    """Its port. Each one in a sandbox has a name of its own."""
     port = free_port()
-    config = sandbox.write("unbound.conf", f"""server:
+    config = sandbox.write(f"{name}.conf", f"""server:
   directory: "{sandbox.folder}"
   chroot: ""
   username: ""
-  pidfile: "{sandbox.path('unbound.pid')}"
+  pidfile: "{sandbox.path(f'{name}.pid')}"
   use-syslog: no
   logfile: ""
   do-daemonize: no
@@ -52,9 +53,9 @@ stub-zone:
 remote-control:
   control-enable: no
 """)
-    unbound = sandbox.start("unbound", ["/usr/sbin/unbound", "-d", "-p", "-c", config])
-    poll("unbound", lambda: "start of service" in unbound.log() or not unbound.alive())
-    expect(unbound.alive(), "unbound ended")
+    unbound = sandbox.start(name, ["/usr/sbin/unbound", "-d", "-p", "-c", config])
+    poll(name, lambda: "start of service" in unbound.log() or not unbound.alive())
+    expect(unbound.alive(), f"{name} ended")
     return port
 
 

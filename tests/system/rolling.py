@@ -3,15 +3,14 @@
 import http.server
 import json
 import os
-import socket
 import threading
 
+from clients import Clients
 from harness import Nginx, Sluice, expect, expect_equal, free_port, poll, test
-from queries import Asker, question
+from queries import question
 
 ADDRESSES = ("127.0.1.1", "127.0.1.2", "127.0.1.3")
 WWW = question("www.shop.example", "A")
-REQUEST = b"GET /healthz HTTP/1.0\r\n\r\n"
 
 
 def config(port):
@@ -111,40 +110,6 @@ class WebDeployer:
         self.server.server_close()
 
 
-class Client(threading.Thread):
-    """Asks for the name and connects anew, again and again, keeping no answer for longer than its request takes."""
-
-    def __init__(self, dns_port, port):
-        super().__init__(daemon=True)
-        self.dns_port, self.port = dns_port, port
-        self.requests, self.failures = 0, []
-        self.ended = threading.Event()
-        self.start()
-
-    def run(self):
-        with Asker(self.dns_port) as asker:
-            while not self.ended.is_set():
-                address = asker.addresses(WWW)[0]
-                self.requests += 1
-                try:
-                    self.fetch(address)
-                except OSError as failure:
-                    self.failures.append(f"{address}: {failure}")
-
-    def fetch(self, address):
-        with socket.create_connection((address, self.port), timeout=2) as connection:
-            connection.sendall(REQUEST)
-            reply = b""
-            while chunk := connection.recv(4096):
-                reply += chunk
-        if b" 200 " not in reply:
-            raise OSError(f"{len(reply)} octets instead of a reply")
-
-    def end(self):
-        self.ended.set()
-        self.join()
-
-
 def start(sandbox):
     port = free_port(("127.0.0.1",) + ADDRESSES)
     servers = {address: Nginx(sandbox, address, port) for address in ADDRESSES}
@@ -175,7 +140,7 @@ def words(sluice):
 @test
 def a_rolling_upgrade_fails_no_request(sandbox):
     sluice, deployer, port = start(sandbox)
-    client = Client(sluice.port, port)
+    client = Clients(WWW, [sluice.port], port)
     sluice.ctl("rolling", "start", "v1", "--hook", deployer.hook, "--batch", "1")
     await_phase(sluice, "done")
     client.end()
