@@ -50,6 +50,7 @@
 #include "probe/runner_client.hpp"
 #include "serve/sockets.hpp"
 #include "serve/tcp.hpp"
+#include "serve/thread.hpp"
 #include "serve/udp.hpp"
 #include "store/store.hpp"
 
@@ -385,7 +386,7 @@ asio::awaitable<void> Daemon::run_program(probe::Program program, OnProgramEnd d
 
 void Daemon::run() {
   auto work = asio::make_work_guard(control_);
-  std::thread control_thread([this] { control_.run(); });
+  auto control_thread = serve::start_thread("control", [this] { control_.run(); });
   await_signals();
   admin_.start();
   director_->start();

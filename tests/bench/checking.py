@@ -143,22 +143,10 @@ def checked(options, server, web, interval):
             "delay_p99_ms": delays[int(len(delays) * 0.99)], "delay_max_ms": delays[-1], "missing": missing}
 
 
-def thread_cpu_us(server, name):
-    total = 0
-    for process in server.processes():
-        for thread in os.listdir(f"/proc/{process}/task"):
-            with open(f"/proc/{process}/task/{thread}/comm", encoding="utf-8") as comm:
-                if not comm.read().startswith(name):
-                    continue
-            with open(f"/proc/{process}/task/{thread}/schedstat", encoding="utf-8") as text:
-                total += int(text.read().split()[0])
-    return total / 1000
-
-
 def answering(options, server, queries):
-    before = thread_cpu_us(server, "udp-")
+    before = server.cpu_us("udp-")
     result = run_load(options.build, server.port, queries, 5, "--rate", ANSWERING_RATE)
-    return result | {"cpu_us": (thread_cpu_us(server, "udp-") - before) / result["answered"]}
+    return result | {"cpu_us": (server.cpu_us("udp-") - before) / result["answered"]}
 
 
 def fleet(options, sandbox):

@@ -25,6 +25,11 @@ EDNS_SIZE = 1232
 TYPES = {"A": 1, "MX": 15, "AAAA": 28}
 
 
+def read(path):
+    with open(path, encoding="utf-8") as text:
+        return text.read()
+
+
 def pin(*cpus):
     """For a child before it starts."""
     os.sched_setaffinity(0, set(cpus) & CPUS or CPUS)
@@ -134,13 +139,14 @@ class Server:
                     pass  # it has ended
         return found
 
-    def cpu_us(self):
-        """What all of its threads have used so far, user and system."""
+    def cpu_us(self, threads=""):
+        """What its threads whose name begins so have used until now, user and system."""
         total = 0
         for process in self.processes():
             for thread in os.listdir(f"/proc/{process}/task"):
-                with open(f"/proc/{process}/task/{thread}/schedstat", encoding="utf-8") as text:
-                    total += int(text.read().split()[0])
+                folder = f"/proc/{process}/task/{thread}"
+                if read(f"{folder}/comm").startswith(threads):
+                    total += int(read(f"{folder}/schedstat").split()[0])
         return total / 1000
 
     def resident_kib(self):

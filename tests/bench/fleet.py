@@ -50,14 +50,14 @@ def pool_number(options, name, pool):
     return pool if options.shared else name * POOLS + pool
 
 
-def steers(options):
+def steers(options, ttl):
     """More of sluice.toml: all traffic goes to the first pool of each name."""
     for number in range(POOLS if options.shared else POOLS * options.names):
         endpoints = ", ".join(f'"{address(number, endpoint)}"' for endpoint in range(ENDPOINTS))
         yield f"[pool.p{number}]\nendpoints = [{endpoints}]\n"
     for name in range(options.names):
         pools = ", ".join(f"p{pool_number(options, name, pool)} = {1 if pool == 0 else 0}" for pool in range(POOLS))
-        yield f'[steer."{label(name)}.{peers.ZONE}"]\npools = {{ {pools} }}\n'
+        yield f'[steer."{label(name)}.{peers.ZONE}"]\npools = {{ {pools} }}\nttl = "{ttl}"\n'
 
 
 class Relay:
@@ -112,9 +112,9 @@ class Operator:
 
 
 class Fleet:
-    def __init__(self, options, sandbox):
+    def __init__(self, options, sandbox, ttl="30s"):
         self.options = options
-        self.server = Server(sandbox, "Sluice", options.build, "", folder="fleet", cpus=(0, 1), more="".join(steers(options)))
+        self.server = Server(sandbox, "Sluice", options.build, "", folder="fleet", cpus=(0, 1), more="".join(steers(options, ttl)))
         self.server.await_answer()
         self.socket_path = os.path.join(self.server.folder, "admin.sock")
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -130,9 +130,12 @@ class Fleet:
         number = int.from_bytes(reply[at + 13:at + 16], "big") - 1
         return number // ENDPOINTS - pool_number(self.options, name, 0)
 
+    def next_pool(self, name):
+        self.active[name] = (self.active.get(name, 0) + 1) % POOLS
+        return self.active[name]
+
     def next_weights(self, name):
-        pool = (self.active.get(name, 0) + 1) % POOLS
-        self.active[name] = pool
+        pool = self.next_pool(name)
         return pool, {f"p{pool_number(self.options, name, other)}": int(other == pool) for other in range(POOLS)}
 
     def await_weights(self, name, pool):

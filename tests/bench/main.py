@@ -9,11 +9,12 @@ import compare
 import fleet
 import latency
 import million
+import rolling_out
 import workers
 from common import harness
 
 MEASUREMENTS = {"compare": compare, "latency": latency, "workers": workers, "million": million, "fleet": fleet,
-                "checking": checking}
+                "checking": checking, "rollouts": rolling_out}
 
 
 def parse(arguments):
