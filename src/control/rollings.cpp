@@ -125,7 +125,7 @@ rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight s
     else
       see_word(model, rolling, destination_of(endpoint.address), seen);
   }
-  view.cached_for = longest_ttl(model.config(), destinations_of(rolling::batch(rolling)));
+  view.cached_for = cached_for(model.config(), destinations_of(rolling::batch(rolling)));
   return view;
 }
 

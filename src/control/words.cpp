@@ -14,6 +14,7 @@
 
 #include "base/text.hpp"
 #include "control/arguments.hpp"
+#include "rollout/rollout.hpp"
 
 namespace sluice::control {
 namespace {
@@ -373,7 +374,7 @@ const char* past_tense(store::Word word) {
   return "";
 }
 
-Duration longest_ttl(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
+Duration cached_for(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
   std::set<std::string_view> pools;
   for (const auto& endpoint : endpoints)
     for (const auto* pool : config.pools_with(endpoint)) pools.insert(pool->name);
@@ -381,7 +382,7 @@ Duration longest_ttl(const config::Config& config, const std::vector<wire::Desti
   for (const auto& steer : config.steers) {
     const bool hands_out = std::any_of(steer.pools.begin(), steer.pools.end(),
                                        [&](const auto& part) { return pools.contains(part.pool); });
-    if (hands_out) longest = std::max(longest, steer.ttl);
+    if (hands_out) longest = std::max(longest, rollout::time_in_caches(steer.ttl));
   }
   return longest;
 }
@@ -411,7 +412,7 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
     decision.changes.emplace_back(store::EndpointWord{endpoint, word, request.who, reason, now, until});
   }
   decision.reply = reply_of(model, *addressed, outcomes, note);
-  if (takes_out(word)) decision.cached_for = longest_ttl(model.config(), addressed->endpoints);
+  if (takes_out(word)) decision.cached_for = cached_for(model.config(), addressed->endpoints);
   return decision;
 }
 

@@ -27,9 +27,9 @@ inline constexpr Duration schedule_ahead_max = std::chrono::hours(24) * 3653;
 // "drained", "held up", "held down"
 const char* past_tense(store::Word word);
 
-// How long a cache may hold an answer that is given now: the longest TTL of the names that can hand one of
+// How long a cache may hold an answer that is given now, by the longest TTL of the names that can hand one of
 // the endpoints out.
-Duration longest_ttl(const config::Config& config, const std::vector<wire::Destination>& endpoints);
+Duration cached_for(const config::Config& config, const std::vector<wire::Destination>& endpoints);
 
 Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now);
 

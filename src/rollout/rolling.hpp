@@ -139,7 +139,7 @@ struct Seen {
 
 struct View {
   std::map<std::string, Seen, std::less<>> endpoints;  // by address: the rolling's, and all of the pool's
-  Duration cached_for{};  // how long a cache may hold one of the batch: the longest TTL it is given with
+  Duration cached_for{};  // how long a cache may hold one of the batch that is handed out now
 };
 
 enum class Deed : std::uint8_t { drain, take_back, run_hook };

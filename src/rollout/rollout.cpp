@@ -24,6 +24,9 @@ constexpr Duration return_step = 1s;
 // Between two looks at what a step waits for.
 constexpr Duration retry = 1s;
 
+// What the clocks of caches count.
+constexpr Duration clock_of_caches = 1s;
+
 constexpr std::size_t steps_max = 100;
 
 std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
@@ -48,7 +51,7 @@ State enter(State state, Phase phase, Time now, Duration in_caches) {
 
 Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
   const auto& plan = rollout.plan;
-  auto state = enter(rollout.state, Phase::moving, now, plan.ttl);
+  auto state = enter(rollout.state, Phase::moving, now, time_in_caches(plan.ttl));
   state.step = step;
   state.counts.clear();
   return {std::move(state),
@@ -71,7 +74,7 @@ Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::
   const auto& plan = rollout.plan;
   const double present = share(rollout, now);
   // What is answered after the end has the TTL of before.
-  const auto in_caches = rollout.state.phase == Phase::done ? plan.ttl_before : plan.ttl;
+  const auto in_caches = time_in_caches(rollout.state.phase == Phase::done ? plan.ttl_before : plan.ttl);
   auto state = enter(rollout.state, Phase::returning, now, over + in_caches + plan.grace);
   state.from = present;
   state.over = over;
@@ -378,8 +381,10 @@ Counts counts_of(const State& state, std::size_t analysis) {
   return analysis < state.counts.size() ? state.counts[analysis] : Counts{};
 }
 
+Duration time_in_caches(Duration ttl) { return ttl + clock_of_caches; }
+
 Duration time_to_arm(const Plan& plan) {
-  return plan.ttl < plan.ttl_before ? plan.ttl_before : Duration::zero();
+  return plan.ttl < plan.ttl_before ? time_in_caches(plan.ttl_before) : Duration::zero();
 }
 
 std::optional<Time> next_tick(const Rollout& rollout, Time now) {
@@ -482,7 +487,7 @@ std::vector<Time> earliest_times(const Plan& plan, Time now) {
   auto at = now + time_to_arm(plan);
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     times.push_back(at);
-    at += plan.ttl + plan.ttl + shortest_hold(plan);  // caches, measurement, hold
+    at += time_in_caches(plan.ttl) + plan.ttl + shortest_hold(plan);  // caches, measurement, hold
   }
   times.push_back(at);
   return times;

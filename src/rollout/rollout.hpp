@@ -141,6 +141,10 @@ Time next_analysis(const Rollout& rollout, std::size_t analysis);
 // What was found of one, since the step began.
 Counts counts_of(const State& state, std::size_t analysis);
 
+// How long a cache that obeys the TTL of an answer may hold it: up to a second longer, as that of unbound,
+// whose clock counts whole seconds.
+Duration time_in_caches(Duration ttl);
+
 // From the start until no cache holds an answer with the TTL of before; with the TTL as it is, there is
 // nothing to wait for.
 Duration time_to_arm(const Plan& plan);

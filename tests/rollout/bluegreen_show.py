@@ -32,7 +32,7 @@ def add_arguments(parser):
     stage.add_client_arguments(parser, rate=400, resolvers=8)
     parser.add_argument("--ttl", default="4s", help="of the name (4s)")
     parser.add_argument("--switch-ttl", default="2s", help="during a switch (2s)")
-    parser.add_argument("--grace", default="1s", help="how much longer resolvers keep an answer (1s: theirs is a clock of whole seconds)")
+    parser.add_argument("--grace", default="0s", help="for resolvers that keep answers longer than they may (0s)")
     parser.add_argument("--rounds", type=int, default=2, help="of a switch, an undo, a switch and a switch back (2)")
 
 

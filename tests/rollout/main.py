@@ -31,7 +31,7 @@ def main():
     try:
         verdict = SHOWS[options.show].run(options, sandbox)
     except (stage.harness.Failure, stage.harness.Skip) as failure:
-        print(f"{sandbox.logs()}\n{options.show}: FAILED: {failure}", flush=True)
+        print(f"{sandbox.logs(8)}\n{options.show}: FAILED: {failure}", flush=True)
         return 1
     finally:
         sandbox.close()

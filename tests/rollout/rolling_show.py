@@ -34,7 +34,7 @@ def add_arguments(parser):
     stage.add_client_arguments(parser, rate=600, resolvers=8)
     parser.add_argument("--requests", type=int, default=20_000, help="at least, during upgrades, and again during restarts (20,000)")
     parser.add_argument("--ttl", default="2s", help="of the name (2s)")
-    parser.add_argument("--grace", default="1s", help="how much longer resolvers keep an answer (1s: theirs is a clock of whole seconds)")
+    parser.add_argument("--grace", default="0s", help="for resolvers that keep answers longer than they may (0s)")
     parser.add_argument("--begins", type=float, default=0.5, help="seconds that a version needs until it listens (0.5)")
 
 

@@ -94,9 +94,9 @@ TEST_CASE(
   AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
   CHECK_FALSE(world.analyses.next(world.model).has_value());
-  world.pass(10s);
+  world.pass(11s);
   REQUIRE(world.phase() == "holding");
-  CHECK(world.analyses.next(world.model) == at(30));
+  CHECK(world.analyses.next(world.model) == at(31));
   CHECK(world.analyses.begin_due(world.model, world.now).empty());
   world.pass(20s);
   const auto due = world.analyses.begin_due(world.model, world.now);
@@ -111,7 +111,7 @@ TEST_CASE(
   world.pass(5s);
   world.give(due[0], success);
   CHECK_FALSE(world.given.in_answers);
-  CHECK(world.analyses.next(world.model) == at(55));
+  CHECK(world.analyses.next(world.model) == at(56));
   world.pass(35s);
   CHECK(world.phase() == "moving");
 }
@@ -119,17 +119,17 @@ TEST_CASE(
 TEST_CASE("a result that could not be stored is not asked for again at once") {
   AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
-  world.pass(30s);
+  world.pass(31s);
   const auto due = world.analyses.begin_due(world.model, world.now);
   REQUIRE(due.size() == 1);
   world.analyses.end(due[0]);
-  CHECK(world.analyses.next(world.model) == at(50));
+  CHECK(world.analyses.next(world.model) == at(51));
 }
 
 TEST_CASE("a failure gives the share back, and says why") {
   AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
-  world.pass(30s);
+  world.pass(31s);
   const auto due = world.analyses.begin_due(world.model, world.now);
   REQUIRE(due.size() == 1);
   world.give(due[0], failure);
@@ -151,7 +151,7 @@ TEST_CASE("a failure gives the share back, and says why") {
 TEST_CASE("a result of a step that is over counts for nothing") {
   AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
-  world.pass(30s);
+  world.pass(31s);
   const auto due = world.analyses.begin_due(world.model, world.now);
   REQUIRE(due.size() == 1);
   const auto promoted =
@@ -159,7 +159,7 @@ TEST_CASE("a result of a step that is over counts for nothing") {
                      rollout::Word::promote, world.measurements, world.now);
   REQUIRE(promoted.has_value());
   world.carry_out(*promoted);
-  world.pass(11s);
+  world.pass(12s);
   REQUIRE(world.phase() == "holding");
   world.give(due[0], failure);
   CHECK(world.phase() == "holding");
@@ -168,7 +168,7 @@ TEST_CASE("a result of a step that is over counts for nothing") {
 TEST_CASE("an analysis that the config has no more is an error") {
   AnalysisWorld world;
   REQUIRE(world.start("errors").has_value());
-  world.pass(30s);
+  world.pass(31s);
   auto text = analysis_config;
   text.replace(text.find("analysis.errors"), 15, "analysis.others");
   world.model.replace_config(parsed(text), world.now);
@@ -183,7 +183,7 @@ TEST_CASE("probes of the new pool are held against those of the old one, since t
   for (int i = 0; i < 20; ++i) world.probe("v2", false, 10ms);
   for (int i = 0; i < 20; ++i) world.probe("v2", true, 10ms);
   REQUIRE(world.start("probes").has_value());
-  world.pass(10s);
+  world.pass(11s);
   REQUIRE(world.phase() == "holding");
   Verdict wanted{};
   SUBCASE("none") { wanted = Verdict::inconclusive; }

@@ -47,7 +47,7 @@ TEST_CASE("an operator's word about a host, with or without the final dot, whate
     const auto drain =
         say_word(model, request(CommandId::endpoint_drain, arguments), store::Word::drain, at(0));
     REQUIRE(drain.has_value());
-    CHECK(drain->cached_for == Duration(40'000));
+    CHECK(drain->cached_for == Duration(41'000));
     CHECK(drain->reply.at("address") == "edge.cdn.example.");
     CHECK(drain->reply.at("pools").as_array().size() == 1);
     CHECK(drain->events[0].subject == "edge.cdn.example.");

@@ -146,7 +146,7 @@ TEST_CASE("an endpoint is usable by its check, or by the operator's word") {
   CHECK(decision.reply.at("text") ==
         "192.0.2.10 held down until 2027-01-15T08:10:00.000Z (disk); pool v1 has no other endpoint that "
         "serves");
-  CHECK(decision.cached_for == Duration(30'000));  // www's TTL
+  CHECK(decision.cached_for == Duration(31'000));  // www's TTL, and a second
   CHECK(model.next_expiry() == at(600));
 
   CHECK(due_words(model, at(599), at(0)).changes.empty());
@@ -159,7 +159,7 @@ TEST_CASE("a word about an endpoint of several names holds for the longest of th
   Model model(parsed(config_text));
   const auto decision = say_word(model, request(CommandId::endpoint_drain, R"({"address": "192.0.2.20"})"),
                                  store::Word::drain, at(0));
-  CHECK(decision.value().cached_for == Duration(60'000));
+  CHECK(decision.value().cached_for == Duration(61'000));
 }
 
 TEST_CASE("health of endpoints that left the config is forgotten") {

@@ -111,7 +111,7 @@ const probe::ProgramEnd good{probe::Ending::exited, 0, "all\nwell\n", 5ms};
 // From the start of a batch until its endpoint is back.
 void upgrade(RollingWorld& world, const std::string& endpoint) {
   CHECK(world.drained() == endpoint + " by rolling 1");
-  world.pass(30s);
+  world.pass(31s);
   world.end_hook(good);
   world.prove(endpoint);
 }
@@ -122,7 +122,7 @@ TEST_CASE("a rolling drains, runs the hook, and takes the drain back, endpoint b
   REQUIRE(begun.has_value());
   CHECK(begun->reply.at("text") == "rolling 1 of v1: 3 endpoints in 3 batches, hook 'deploy'");
   CHECK(world.state() == "emptying drained");
-  world.pass(29s);
+  world.pass(30s);
   CHECK(world.runs.empty());
   world.pass(1s);
   REQUIRE(world.runs.size() == 1);
@@ -144,7 +144,7 @@ TEST_CASE("a rolling drains, runs the hook, and takes the drain back, endpoint b
 TEST_CASE("healthy is who was probed after the hook ended") {
   RollingWorld world;
   REQUIRE(world.start().has_value());
-  world.pass(30s);
+  world.pass(31s);
   world.probe("192.0.2.10", true);
   world.end_hook(good);
   CHECK(world.state() == "working proving");
@@ -168,7 +168,7 @@ TEST_CASE("a restart after each transition ends the same") {
     REQUIRE(world.start().has_value());
     crash_here();
     CHECK(world.drained() == "192.0.2.10 by rolling 1");
-    world.pass(30s);
+    world.pass(31s);
     crash_here();
     REQUIRE(world.state() == "working hooking");
     CHECK(world.hooks.size() == 1);
@@ -206,7 +206,7 @@ TEST_CASE("how a hook ends") {
     CAPTURE(row.what);
     RollingWorld world;
     REQUIRE(world.start().has_value());
-    world.pass(30s);
+    world.pass(31s);
     world.end_hook(row.end);
     CHECK(world.state() == "failed failed");
     CHECK(world.rolling().state.reason == row.reason);

@@ -105,11 +105,11 @@ TEST_CASE("a canary lowers the TTL, moves the weights step by step, and raises t
   RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
   CHECK(world.state() == "arming 0 5s");
-  world.pass(29s);
+  world.pass(30s);
   CHECK(world.state() == "arming 0 5s");
   world.pass(1s);
   CHECK(world.state() == "moving 10 5s");
-  world.pass(5s);
+  world.pass(6s);
   CHECK(world.state() == "settling 10 5s");
   world.pass(6s);
   CHECK(world.state() == "holding 10 5s");
@@ -164,7 +164,7 @@ TEST_CASE("abort little by little") {
   CHECK(world.state() == "returning 25 5s");
   world.pass(50s);
   CHECK(world.state() == "returning 0 5s");
-  world.pass(5s);
+  world.pass(6s);
   CHECK(world.state() == "returned 0 30s");
 }
 
@@ -245,7 +245,7 @@ TEST_CASE("what cannot be started is refused") {
 TEST_CASE("the status of rollouts") {
   RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
-  world.pass(36s);
+  world.pass(38s);
   const auto status =
       rollouts_status(*world.model, request(CommandId::rollout_status, "{}"), world.measurements, world.now);
   REQUIRE(status.has_value());

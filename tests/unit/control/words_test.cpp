@@ -146,8 +146,8 @@ TEST_CASE("a pattern that leaves pools without an endpoint warns of each") {
 
 TEST_CASE("a pattern's caches are those of the longest TTL") {
   const Model model(parsed(config_text));
-  CHECK(drain(model, about("192.0.2.1*"))->cached_for == Duration(30'000));
-  CHECK(drain(model, about("*"))->cached_for == Duration(60'000));
+  CHECK(drain(model, about("192.0.2.1*"))->cached_for == Duration(31'000));
+  CHECK(drain(model, about("*"))->cached_for == Duration(61'000));
 }
 
 TEST_CASE("undrain by a pattern takes back the drains that there are") {

@@ -195,8 +195,9 @@ std::string text_of(const Rollout& rollout, Time now, std::size_t words) {
 }
 
 Rollout begun(const Plan& plan) {
-  return {7, "root", start, plan,
-          State{Phase::arming, 0, start, start + plan.ttl_before, {}, {}, false, {}, 0, {}, {}}};
+  return {
+      7, "root", start, plan,
+      State{Phase::arming, 0, start, start + time_in_caches(plan.ttl_before), {}, {}, false, {}, 0, {}, {}}};
 }
 
 Rollout reread(const Rollout& rollout) {
@@ -320,7 +321,7 @@ TEST_CASE("steps by a rule") {
 
 TEST_CASE("the earliest times are those of a rollout that nothing holds up") {
   Plan plan = plan_of(words_of("plan to=v2 steps=10,100 hold=60s ttl=5s ttl_before=30s"));
-  CHECK(earliest_times(plan, start) == std::vector{start + 30s, start + 100s, start + 170s});
+  CHECK(earliest_times(plan, start) == std::vector{start + 31s, start + 102s, start + 173s});
   plan.ttl_before = 5s;
   CHECK(earliest_times(plan, start).front() == start);
 }
