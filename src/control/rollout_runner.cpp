@@ -52,7 +52,7 @@ Reply RolloutRunner::status(const Request& request) {
 
 void RolloutRunner::run() {
   if (!hands_.may_act() || hands_.model.running_rollouts().empty()) return;
-  const Time now = wall_now();
+  const Time now = looked_ = wall_now();
   const auto decision = due_rollouts(hands_.model, measurements_, now);
   const auto done = hands_.carry_out(decision);
   if (!done) {
@@ -63,13 +63,15 @@ void RolloutRunner::run() {
   if (!done || decision.changes.empty()) arm();  // else it has been, by what came into force
 }
 
+// What has come due since they were looked at is due now; were it taken for looked at, changes that others
+// make in the meantime would put it off each time.
 void RolloutRunner::arm() {
   if (stopped_) return;
   analyses_.watch(hands_.model);
   const auto set = [this](WallAlarm& alarm, std::optional<Time> next) {
     next ? alarm.set_at(std::max(*next, not_before_)) : alarm.clear();
   };
-  set(step_alarm_, next_rollout(hands_.model, wall_now()));
+  set(step_alarm_, next_rollout(hands_.model, std::min(looked_, wall_now())));
   set(analysis_alarm_, analyses_.next(hands_.model));
 }
 

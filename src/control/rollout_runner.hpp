@@ -46,6 +46,7 @@ class RolloutRunner {
   Measurements measurements_;
   Measure measure_;
   Analyses analyses_;
+  Time looked_{};      // when all of them were looked at last
   Time not_before_{};  // after what could not be stored
   bool stopped_ = false;
   WallAlarm step_alarm_, analysis_alarm_;  // of the next one that is due

@@ -430,10 +430,10 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
   return decision;
 }
 
-std::optional<Time> next_rollout(const Model& model, Time now) {
+std::optional<Time> next_rollout(const Model& model, Time looked) {
   std::optional<Time> next;
   for (const auto& name : model.running_rollouts()) {
-    const auto due = rollout::next_tick(model.rollouts().at(name), now);
+    const auto due = rollout::next_tick(model.rollouts().at(name), looked);
     if (due && (!next || *due < *next)) next = due;
   }
   return next;

@@ -59,8 +59,8 @@ Decision due_rollouts(const Model& model, Measurements& measurements, Time now);
 Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Finding finding,
                       Measurements& measurements, Time now);
 
-// When the next one is due.
-std::optional<Time> next_rollout(const Model& model, Time now);
+// When the next one is due, that of those which were looked at last at `looked`.
+std::optional<Time> next_rollout(const Model& model, Time looked);
 
 // Why nobody but a rollout may change the weights of a name now; nothing when anybody may.
 std::optional<Error> rollout_in_the_way(const Model& model, const config::Steer& steer);

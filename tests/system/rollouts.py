@@ -1,5 +1,6 @@
 """Rollouts by the real daemon: a canary from end to end, stopped and undone by hand, and killed while it goes on."""
 
+import itertools
 import json
 import random
 import time
@@ -99,6 +100,22 @@ def bluegreen_switches_at_once_and_back(sandbox):
     sluice.ctl("bluegreen", "switch", NAME, "--to", "v1", "--ttl", "1s")
     await_phase(sluice, "done")
     expect_equal("share after the switch back", answered(sluice), 0)
+
+
+@test
+def changes_of_others_do_not_put_a_canary_off(sandbox):
+    sluice = Sluice(sandbox, CONFIG + '[steer."app.shop.example"]\npools = { v1 = 1, v2 = 1 }\n')
+    sluice.start()
+    start_canary(sluice)
+    api = sluice.api()
+    changes = itertools.count(1)
+
+    def is_done():
+        number = next(changes)
+        expect_equal("status of a change", api.set_weights("app.shop.example", {"v1": 1, "v2": number % 100})[0], 200)
+        return number % 100 == 0 and rollout(sluice)["phase"] == "done"
+    poll("the end of the canary", is_done, 60)
+    sandbox.note(f"{next(changes) - 1} changes of another name meanwhile")
 
 
 @test
