@@ -114,8 +114,9 @@ const Param* find_param(const CommandRow& row, std::string_view name) {
   return at == row.params.end() ? nullptr : &*at;
 }
 
-// A query holds only text: what the table calls a number becomes one, if it is one.
+// A query holds only text: what the table calls a number or a flag becomes one, if it is one.
 json::value typed(const Param* param, const std::string& text) {
+  if (param && param->type == ParamType::flag && (text == "true" || text == "false")) return text == "true";
   std::uint64_t number = 0;
   if (!param || param->type != ParamType::number) return json::value(text);
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);

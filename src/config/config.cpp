@@ -37,6 +37,7 @@ const T* find_by(const std::vector<T>& all, const std::vector<std::uint32_t>& or
 void Config::index() {
   checks_by_name_ = ordered_by(checks, &Check::name);
   analyses_by_name_ = ordered_by(analyses, &Analysis::name);
+  presets_by_name_ = ordered_by(presets, &Preset::name);
   pools_by_name_ = ordered_by(pools, &Pool::name);
   steers_by_name_ = ordered_by(steers, &Steer::name);
   zones_by_apex_ = ordered_by(zones, &Zone::apex);
@@ -54,6 +55,9 @@ const Check* Config::find_check(std::string_view name) const {
 }
 const Analysis* Config::find_analysis(std::string_view name) const {
   return find_by(analyses, analyses_by_name_, name, &Analysis::name);
+}
+const Preset* Config::find_preset(std::string_view name) const {
+  return find_by(presets, presets_by_name_, name, &Preset::name);
 }
 const Pool* Config::find_pool(std::string_view name) const {
   return find_by(pools, pools_by_name_, name, &Pool::name);

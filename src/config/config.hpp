@@ -16,6 +16,7 @@
 #include "base/address.hpp"
 #include "base/clock.hpp"
 #include "base/diagnostic.hpp"
+#include "config/freeze.hpp"
 #include "wire/destination.hpp"
 #include "wire/name.hpp"
 
@@ -224,6 +225,28 @@ struct Receiver {
   unsigned queue = 1000;              // events that wait
 };
 
+// What a rollout is started with where its command says nothing else. What is not given has the command's own
+// default.
+struct Preset {
+  std::string name;
+  std::vector<double> steps;            // shares in percent, ascending; empty: not given
+  std::optional<double> linear;         // of 1
+  std::optional<unsigned> exponential;  // of these three, one at most is given
+  std::optional<Duration> hold, ttl, grace;
+  bool gates = false;
+  std::vector<std::string> analysis;  // names of [analysis.NAME]
+};
+
+// What changes of a name's weights, and of endpoints that it hands out, are held against; and when there are
+// none.
+struct Safety {
+  double step_max = 1;  // by which the share of one pool grows in one change
+  unsigned pools_min = 0, endpoints_min = 0;
+  double capacity_min = 0;  // part of a pool's weight that is healthy
+  std::vector<FreezeWindow> freeze;
+  friend bool operator==(const Safety&, const Safety&) = default;
+};
+
 struct Endpoint {
   wire::Destination destination;
   double weight = 1;
@@ -267,6 +290,8 @@ struct Steer {
   Method method = Method::random;
   std::uint8_t subnet_v4 = 24, subnet_v6 = 56;  // prefix lengths at which a Client Subnet is told apart
   bool to_hosts = false;                        // what its pools have: answers are CNAMEs, not addresses
+  std::string rollout;                          // the Preset of its rollouts; empty: none
+  Safety safety;                                // its own, and for the rest that of Config
   Position at;                                  // of the name
 };
 
@@ -283,12 +308,15 @@ struct Config {
   std::vector<Check> checks;
   std::vector<Analysis> analyses;
   std::vector<Receiver> receivers;
+  std::vector<Preset> presets;
+  Safety safety;  // of steers that have none of their own
   std::vector<Pool> pools;
   std::vector<Steer> steers;
 
   // Null when there is none. These and the next two need index().
   const Check* find_check(std::string_view name) const;
   const Analysis* find_analysis(std::string_view name) const;
+  const Preset* find_preset(std::string_view name) const;
   const Pool* find_pool(std::string_view name) const;
   const Steer* find_steer(const wire::Name& name) const;
 
@@ -310,7 +338,7 @@ struct Config {
   const wire::Destination& destination_at(PoolPlace place) const {
     return pools[place.pool].endpoints[place.endpoint].destination;
   }
-  Order checks_by_name_, analyses_by_name_, pools_by_name_, steers_by_name_, zones_by_apex_;
+  Order checks_by_name_, analyses_by_name_, presets_by_name_, pools_by_name_, steers_by_name_, zones_by_apex_;
   std::vector<PoolPlace> endpoints_by_destination_;  // and then by pool
 };
 

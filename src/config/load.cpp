@@ -16,7 +16,7 @@ namespace sluice::config {
 namespace {
 
 constexpr std::size_t name_size_max =
-    63;  // of checks, analyses, receivers and pools: a column of `status`, a label of a metric
+    63;  // of checks, analyses, receivers, presets and pools: a column of `status`, a label of a metric
 
 bool fits_name(std::string_view text) {
   return !text.empty() && text.size() <= name_size_max && std::all_of(text.begin(), text.end(), [](char c) {
@@ -227,6 +227,14 @@ Target Loader::add_target(SectionTable& section) {
       receiver->name = section.name;
       return receiver;
     }
+    case Section::rollout: {
+      check_name(section);
+      auto* preset = at_end(config_.presets);
+      preset->name = section.name;
+      return preset;
+    }
+    case Section::safety:
+      return &config_.safety;
     case Section::pool: {
       check_name(section);
       auto* pool = at_end(config_.pools);

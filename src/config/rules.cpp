@@ -12,6 +12,7 @@
 #include "config/check_rules.hpp"
 #include "config/file_rules.hpp"
 #include "config/host_rules.hpp"
+#include "config/rollout_rules.hpp"
 
 namespace sluice::config {
 namespace {
@@ -263,10 +264,11 @@ void check_overflow(const SectionTable& section, const Steer& steer, Errors& err
                            steer.overflow));
 }
 
-void complete_steer(const SectionTable& section, Steer& steer, Errors& errors) {
+void complete_steer(const SectionTable& section, const Safety& usual, Steer& steer, Errors& errors) {
   complete_ttl_min(section, steer, errors);
   complete_standby(section, steer, errors);
   check_overflow(section, steer, errors);
+  complete_safety(section, usual, steer, errors);
 }
 
 // --- what refers to what ---
@@ -297,14 +299,25 @@ void check_key_references(Sections sections, const Config& config, Errors& error
 }
 
 void check_references(Sections sections, Errors& errors) {
-  const auto checks = names_of(sections, Section::check), pools = names_of(sections, Section::pool);
+  const auto checks = names_of(sections, Section::check), pools = names_of(sections, Section::pool),
+             analyses = names_of(sections, Section::analysis), presets = names_of(sections, Section::rollout);
   const std::set<std::string_view> known_checks(checks.begin(), checks.end()),
-      known_pools(pools.begin(), pools.end());
+      known_pools(pools.begin(), pools.end()), known_analyses(analyses.begin(), analyses.end()),
+      known_presets(presets.begin(), presets.end());
   for (const auto& section : sections) {
     if (section.row->section == Section::pool && section.has("check") && section.sound("check"))
       check_reference("check", section.value("check").value_or(std::string{}), section.value_at("check"),
                       checks, known_checks, errors);
+    if (section.row->section == Section::rollout)
+      if (const auto* watching = section.table->get_as<toml::array>("analysis"))
+        for (const auto& name : *watching)
+          if (name.is_string())
+            check_reference("analysis", name.ref<std::string>(), begin_of(name), analyses, known_analyses,
+                            errors);
     if (section.row->section != Section::steer) continue;
+    if (section.has("rollout") && section.sound("rollout"))
+      check_reference("rollout", section.value("rollout").value_or(std::string{}),
+                      section.value_at("rollout"), presets, known_presets, errors);
     const auto check_pool = [&](std::string_view name, Position at) {
       check_reference("pool", std::string(name), at, pools, known_pools, errors);
     };
@@ -336,6 +349,8 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
     if (section.row->section == Section::notify)
       complete_receiver(section, config.receivers[section.index], errors);
   for (const auto& section : sections)
+    if (section.row->section == Section::rollout) check_preset(section, errors);
+  for (const auto& section : sections)
     if (section.row->section == Section::key && !section.unreadable)
       complete_key(section, config.keys[section.index], errors);
   check_twice(
@@ -347,7 +362,7 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   check_steers_in_zones(sections, config, errors);
   for (const auto& section : sections)
     if (section.row->section == Section::steer && !section.unreadable)
-      complete_steer(section, config.steers[section.index], errors);
+      complete_steer(section, config.safety, config.steers[section.index], errors);
   check_references(sections, errors);
   drop_checks_of_type_none(config);
   check_key_references(sections, config, errors);

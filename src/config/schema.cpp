@@ -55,6 +55,11 @@ void set_listeners(Target target, Value&& value, Position) {
   }
 }
 
+template <auto member>
+void set_safety(Target target, Value&& value, Position at) {
+  set<member>(&std::get<Steer*>(target)->safety, std::move(value), at);
+}
+
 // --- what texts may be ---
 
 std::string_view not_empty(std::string_view text) { return text.empty() ? "a text that is not empty" : ""; }
@@ -147,6 +152,16 @@ constexpr auto sections = std::to_array<SectionRow>({
     {Section::notify, "notify", "[notify.NAME]", true, false,
      "Who is told what happens and what was decided: each event is posted as JSON, in order, until it is "
      "answered with 2xx. It may come twice, after a crash or a lost answer; its `id` tells."},
+    {Section::rollout, "rollout", "[rollout.NAME]", true, false,
+     "A preset: what `canary start` and `bluegreen switch` are given with `--preset NAME`, or for a name "
+     "whose "
+     "steer has `rollout = \"NAME\"`. What stands in the command itself wins, and a switch takes what it "
+     "knows."},
+    {Section::safety, "safety", "[safety]", false, false,
+     "What every change of weights, by whomever, is held against, each step that a rollout takes by itself "
+     "too, and endpoints that are taken out. A steer may have keys of its own. Going back (abort, undo) is "
+     "always "
+     "allowed."},
     {Section::pool, "pool", "[pool.NAME]", true, false,
      "Endpoints that serve the same version of a service; steers refer to it by NAME."},
     {Section::steer, "steer", "[steer.\"NAME\"]", true, false,
@@ -181,6 +196,68 @@ constexpr std::string_view authorities_doc =
 constexpr std::array<std::string_view, 2> fail_open_ways{"others", "all"};
 
 constexpr std::array<std::string_view, 3> cookie_modes{"off", "on", "required"};
+
+// The keys of [safety], which a steer may have, too.
+constexpr KeyRow step_max_row{
+    .section = Section::safety,
+    .key = "step_max",
+    .type = Type::percent,
+    .fallback = "\"100%\"",
+    .bounds = Bounds{"1%", "100%"},
+    .doc =
+        "By how much of all answers the share of one pool may grow in one change. Where it is less than "
+        "100%, a switch at once is refused.",
+    .set = set<&Safety::step_max>};
+constexpr KeyRow pools_min_row{
+    .section = Section::safety,
+    .key = "pools_min",
+    .type = Type::integer,
+    .fallback = "0",
+    .bounds = Bounds{"0", "4096"},
+    .unit = "pools",
+    .doc =
+        "A change has to leave at least so many pools that have a share and a healthy endpoint, unless it "
+        "leaves more of them than there were.",
+    .set = set<&Safety::pools_min>};
+constexpr KeyRow endpoints_min_row{
+    .section = Section::safety,
+    .key = "endpoints_min",
+    .type = Type::integer,
+    .fallback = "0",
+    .bounds = Bounds{"0", "4096"},
+    .unit = "endpoints",
+    .doc =
+        "A change has to leave at least so many healthy endpoints in the pools that have a share, unless it "
+        "leaves more of them than there were.",
+    .set = set<&Safety::endpoints_min>};
+constexpr KeyRow capacity_min_row{
+    .section = Section::safety,
+    .key = "capacity_min",
+    .type = Type::percent,
+    .fallback = "\"0%\"",
+    .bounds = Bounds{"0%", "100%"},
+    .doc =
+        "The part of a pool's weight that has to be healthy, and not taken out, for its share to grow; and "
+        "that has to be left when one of its endpoints is drained or held down.",
+    .set = set<&Safety::capacity_min>};
+constexpr KeyRow freeze_row{
+    .section = Section::safety,
+    .key = "freeze",
+    .type = Type::freeze,
+    .derived = "none",
+    .doc =
+        "When, in UTC, no weights are changed, no rollout or rolling upgrade begins, and none takes its "
+        "next step by itself. An operator may, with --override-freeze and a --reason. Endpoints may be "
+        "drained and held down.",
+    .set = set<&Safety::freeze>};
+
+constexpr KeyRow of_steer(KeyRow row, void (*set)(Target, Value&&, Position)) {
+  row.section = Section::steer;
+  row.fallback = "";
+  row.derived = "that of [safety]";
+  row.set = set;
+  return row;
+}
 
 constexpr auto keys = std::to_array<KeyRow>({
     {.section = Section::server,
@@ -872,6 +949,67 @@ constexpr auto keys = std::to_array<KeyRow>({
      .unit = "events",
      .doc = "So many events wait; with one more the oldest of them is dropped.",
      .set = set<&Receiver::queue>},
+    {.section = Section::rollout,
+     .key = "steps",
+     .type = Type::steps,
+     .derived = "1, 5, 25, 50 and 100",
+     .doc = "The shares of the pool that grows, in percent, ascending. A preset has one of steps, linear and "
+            "exponential.",
+     .set = set<&Preset::steps>},
+    {.section = Section::rollout,
+     .key = "linear",
+     .type = Type::percent,
+     .derived = "none",
+     .bounds = Bounds{"1%", "100%"},
+     .doc = "Steps that are this much apart.",
+     .set = set<&Preset::linear>},
+    {.section = Section::rollout,
+     .key = "exponential",
+     .type = Type::integer,
+     .derived = "none",
+     .bounds = Bounds{"2", "100"},
+     .unit = "times",
+     .doc = "Steps of which each is so many times the last.",
+     .set = set<&Preset::exponential>},
+    {.section = Section::rollout,
+     .key = "hold",
+     .type = Type::duration,
+     .derived = "5m",
+     .bounds = Bounds{"0s", "30d"},
+     .doc = "How long each step is held, once it is done.",
+     .set = set<&Preset::hold>},
+    {.section = Section::rollout,
+     .key = "gates",
+     .type = Type::boolean,
+     .fallback = "false",
+     .doc = "Whether a promote is waited for after each hold.",
+     .set = set<&Preset::gates>},
+    {.section = Section::rollout,
+     .key = "ttl",
+     .type = Type::whole_seconds,
+     .derived = "10s, or less if the name has less",
+     .bounds = Bounds{"0s", "7d"},
+     .doc = "The TTL while the rollout runs; not more than the name's ttl, and not less than its ttl_min.",
+     .set = set<&Preset::ttl>},
+    {.section = Section::rollout,
+     .key = "grace",
+     .type = Type::duration,
+     .derived = "0s",
+     .bounds = Bounds{"0s", "30d"},
+     .doc = "How much longer than the TTL some caches keep answers.",
+     .set = set<&Preset::grace>},
+    {.section = Section::rollout,
+     .key = "analysis",
+     .type = Type::analyses,
+     .derived = "none",
+     .doc = "What watches each hold: the NAMEs of sections [analysis.NAME].",
+     .set = set<&Preset::analysis>},
+
+    step_max_row,
+    pools_min_row,
+    endpoints_min_row,
+    capacity_min_row,
+    freeze_row,
 
     {.section = Section::pool,
      .key = "check",
@@ -996,6 +1134,18 @@ constexpr auto keys = std::to_array<KeyRow>({
      .unit = "bits",
      .doc = "The prefix length at which the IPv6 EDNS Client Subnets of a sticky steer are told apart.",
      .set = set<&Steer::subnet_v6>},
+    {.section = Section::steer,
+     .key = "rollout",
+     .type = Type::text,
+     .derived = "none",
+     .doc = "The NAME of the [rollout.NAME] that its rollouts are started with, unless `--preset` names "
+            "another.",
+     .set = set<&Steer::rollout>},
+    of_steer(step_max_row, set_safety<&Safety::step_max>),
+    of_steer(pools_min_row, set_safety<&Safety::pools_min>),
+    of_steer(endpoints_min_row, set_safety<&Safety::endpoints_min>),
+    of_steer(capacity_min_row, set_safety<&Safety::capacity_min>),
+    of_steer(freeze_row, set_safety<&Safety::freeze>),
 });
 
 }  // namespace
@@ -1057,6 +1207,13 @@ std::string expected(const KeyRow& row) {
       return "a table of pools and their weights such as { v1 = 95, v2 = 5 }";
     case Type::pools:
       return "an array of pools such as [\"dr\"]";
+    case Type::analyses:
+      return "an array of analyses such as [\"errors\", \"latency\"]";
+    case Type::steps:
+      return "an array of percentages that grow such as [1, 5, 25, 50, 100]";
+    case Type::freeze:
+      return "an array of windows such as [\"Fri 16:00 - Mon 08:00\", \"2026-12-20T00:00Z - "
+             "2027-01-03T00:00Z\"]";
     case Type::statuses:
       return "a status such as 200, a range such as \"200-399\", or an array of these";
     case Type::headers:

@@ -27,6 +27,8 @@ enum class Section : std::uint8_t {
   check,
   analysis,
   notify,
+  rollout,
+  safety,
   pool,
   steer
 };
@@ -58,6 +60,9 @@ enum class Type : std::uint8_t {
   endpoints,      // std::vector<Endpoint>
   weights,        // std::vector<PoolWeight>
   pools,          // std::vector<std::string>
+  analyses,       // std::vector<std::string>
+  steps,          // std::vector<double>
+  freeze,         // std::vector<FreezeWindow>
   statuses,       // std::vector<StatusRange>
   headers,        // std::vector<HeaderField>
   secret,         // Secret; never shown in messages
@@ -84,11 +89,12 @@ using Value =
     std::variant<std::string, bool, std::int64_t, double, Duration, Choice, SocketAddress, wire::Destination,
                  std::vector<HeaderField>, std::vector<Located<SocketAddress>>, std::vector<Prefix>,
                  std::vector<Endpoint>, std::vector<PoolWeight>, std::vector<StatusRange>, Secret,
-                 std::vector<TransferRule>, std::vector<NotifyTarget>, std::vector<std::string>>;
+                 std::vector<TransferRule>, std::vector<NotifyTarget>, std::vector<std::string>,
+                 std::vector<double>, std::vector<FreezeWindow>>;
 
 // The struct that the keys of a section go to.
 using Target = std::variant<Server*, Admin*, Cookies*, RateLimit*, Tcp*, Tls*, Zone*, Key*, Check*, Analysis*,
-                            Receiver*, Pool*, Steer*>;
+                            Receiver*, Preset*, Safety*, Pool*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {

@@ -29,6 +29,9 @@ constexpr std::size_t command_size_max = 32'768;  // of all parts, so that a req
 constexpr std::size_t headers_max = 32;           // far more than a probe needs
 constexpr std::size_t token_size_max = 512;       // what fits into a line of a request with ease
 constexpr std::size_t kinds_max = 64;             // each event is held against all of them
+constexpr std::size_t analyses_max = 16;          // of a rollout
+constexpr std::size_t rollout_steps_max = 100;
+constexpr std::size_t freeze_windows_max = 64;  // each is looked at before each step
 constexpr std::uint16_t dns_port = 53;
 
 bool is_alphanumeric(char c) { return is_letter(c) || is_digit(c); }
@@ -179,7 +182,13 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
     case Type::weights:
       return read_weights(row, node);
     case Type::pools:
-      return read_pools(row, node);
+      return read_names(row, node, steer_pools_max, "the NAME of a section [pool.NAME]");
+    case Type::analyses:
+      return read_names(row, node, analyses_max, "the NAME of a section [analysis.NAME]");
+    case Type::steps:
+      return read_steps(row, node);
+    case Type::freeze:
+      return read_freeze(row, node);
     case Type::statuses:
       return read_statuses(row, node);
     case Type::headers:
@@ -535,16 +544,18 @@ std::optional<std::vector<PoolWeight>> ValueReader::read_weights(const KeyRow& r
   return weights;
 }
 
-std::optional<std::vector<std::string>> ValueReader::read_pools(const KeyRow& row, const toml::node& node) {
-  const auto* array = elements(row, node, steer_pools_max);
+std::optional<std::vector<std::string>> ValueReader::read_names(const KeyRow& row, const toml::node& node,
+                                                                std::size_t size_max,
+                                                                std::string_view wanted) {
+  const auto* array = elements(row, node, size_max);
   if (!array) return std::nullopt;
   const auto errors_before = errors_.count();
-  std::vector<std::string> pools;
+  std::vector<std::string> names;
   std::map<std::string, Position> seen;
   for (const auto& element : *array) {
     const auto* name = element.as_string();
     if (!name) {
-      refuse_type(row, element, "the NAME of a section [pool.NAME]");
+      refuse_type(row, element, wanted);
       continue;
     }
     const auto [first, is_new] = seen.try_emplace(name->get(), begin_of(element));
@@ -552,10 +563,47 @@ std::optional<std::vector<std::string>> ValueReader::read_pools(const KeyRow& ro
       errors_.add(begin_of(element),
                   fmt::format("{}: '{}' is given twice, first at {}:{}", row.key, shown(name->get()),
                               first->second.line, first->second.column));
-    pools.push_back(name->get());
+    names.push_back(name->get());
   }
   if (errors_.count() != errors_before) return std::nullopt;
-  return pools;
+  return names;
+}
+
+std::optional<std::vector<double>> ValueReader::read_steps(const KeyRow& row, const toml::node& node) {
+  const auto* array = elements(row, node, rollout_steps_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<double> steps;
+  for (const auto& element : *array) {
+    const auto step = element.value<double>();
+    if (!element.is_number() || !step || !(*step > 0 && *step <= 100))
+      refuse_value(row, element, "a percentage above 0, and 100 at most");
+    else if (!steps.empty() && *step <= steps.back())
+      refuse_value(row, element, fmt::format("more than the step before, {}", steps.back()));
+    else
+      steps.push_back(*step);
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return steps;
+}
+
+std::optional<std::vector<FreezeWindow>> ValueReader::read_freeze(const KeyRow& row, const toml::node& node) {
+  const auto* array = elements(row, node, freeze_windows_max);
+  if (!array) return std::nullopt;
+  const auto errors_before = errors_.count();
+  std::vector<FreezeWindow> windows;
+  for (const auto& element : *array) {
+    const auto* text = element.as_string();
+    if (!text) {
+      refuse_type(row, element, "a window such as \"Fri 16:00 - Mon 08:00\"");
+    } else if (auto window = parse_freeze_window(text->get())) {
+      windows.push_back(*std::move(window));
+    } else {
+      errors_.add(begin_of(element), fmt::format("{}: {}", row.key, window.error().message));
+    }
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return windows;
 }
 
 bool is_kind_pattern(std::string_view text) {

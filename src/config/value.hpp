@@ -62,7 +62,10 @@ class ValueReader {
   std::optional<wire::Destination> read_host(const KeyRow& row, const toml::node& node);
   std::optional<double> read_weight(std::string_view of, const toml::node& node);
   std::optional<std::vector<PoolWeight>> read_weights(const KeyRow& row, const toml::node& node);
-  std::optional<std::vector<std::string>> read_pools(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<std::string>> read_names(const KeyRow& row, const toml::node& node,
+                                                     std::size_t size_max, std::string_view wanted);
+  std::optional<std::vector<double>> read_steps(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<FreezeWindow>> read_freeze(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<StatusRange>> read_statuses(const KeyRow& row, const toml::node& node);
   std::optional<StatusRange> read_status(const KeyRow& row, const toml::node& node);
   std::optional<HeaderField> read_header(const KeyRow& row, const toml::key& name, const toml::node& value);

@@ -21,15 +21,20 @@ constexpr Param addresses_param{
 constexpr Param at_param{"at", Place::body, ParamType::time, false,
                          "not now but then, e.g. 2026-12-01T02:00:00Z or +10m"};
 // RFC 9110, 9.3.5: a body of DELETE has no defined meaning.
-constexpr Param at_of_delete_param = [] {
-  auto param = at_param;
+constexpr Param in_query(Param param) {
   param.place = Place::query;
   return param;
-}();
+}
+constexpr Param at_of_delete_param = in_query(at_param);
 constexpr Param reason_param{"reason", Place::body, ParamType::text, false,
                              "why; kept and shown in status and events"};
 constexpr Param for_param{"for", Place::body, ParamType::duration, false,
                           "how long from then on, e.g. 10m; without it until taken back"};
+
+constexpr Param if_version_param{"if-version", Place::body, ParamType::number, false,
+                                 "refuse it unless the name is at this version, as status shows it"};
+constexpr Param override_freeze_param{"override-freeze", Place::body, ParamType::flag, false,
+                                      "also in a freeze window; needs a reason"};
 
 constexpr std::array status_params{
     Param{"name", Place::query, ParamType::text, false, "only this steered name"},
@@ -38,8 +43,12 @@ constexpr std::array weight_set_params{
     name_param,
     Param{"weights", Place::body, ParamType::weights, true,
           "new weights; pools that are not named keep theirs"},
+    if_version_param,
+    override_freeze_param,
+    reason_param,
 };
-constexpr std::array weight_reset_params{name_param};
+constexpr std::array weight_reset_params{name_param, in_query(if_version_param),
+                                         in_query(override_freeze_param), in_query(reason_param)};
 constexpr std::array endpoint_word_params{addresses_param, at_param, for_param, reason_param};
 constexpr std::array endpoint_undrain_params{addresses_param, at_of_delete_param};
 constexpr std::array endpoint_auto_params{addresses_param, at_param};
@@ -66,9 +75,13 @@ constexpr Param ttl_param{"ttl", Place::body, ParamType::duration, false,
                           "of answers while it runs; 10s, or less if the name has less"};
 constexpr Param grace_param{"grace", Place::body, ParamType::duration, false,
                             "how much longer than the TTL some caches keep answers; 0s if not given"};
+constexpr Param preset_param{"preset", Place::body, ParamType::text, false,
+                             "a section [rollout.NAME] of the config, for what is not given here; the name's "
+                             "`rollout` if not given"};
 constexpr std::array canary_start_params{
     name_param,
     to_param,
+    preset_param,
     Param{"steps", Place::body, ParamType::text, false, "its shares in percent; 1,5,25,50,100 if not given"},
     Param{"linear", Place::body, ParamType::percent, false, "steps that are this much apart, e.g. 10%"},
     Param{"exponential", Place::body, ParamType::number, false,
@@ -80,23 +93,33 @@ constexpr std::array canary_start_params{
     Param{"gates", Place::body, ParamType::flag, false, "wait for a promote after each hold"},
     ttl_param,
     grace_param,
+    if_version_param,
+    override_freeze_param,
+    reason_param,
 };
-constexpr std::array bluegreen_switch_params{name_param, to_param, ttl_param, grace_param};
+constexpr std::array bluegreen_switch_params{
+    name_param,  to_param,         preset_param,          ttl_param,
+    grace_param, if_version_param, override_freeze_param, reason_param};
 constexpr std::array rollout_status_params{
     Param{"name", Place::query, ParamType::text, false, "only that of this steered name"},
 };
-constexpr std::array rollout_word_params{name_param};
+constexpr std::array rollout_pause_params{name_param, if_version_param};
+constexpr std::array rollout_resume_params{name_param, if_version_param, override_freeze_param, reason_param};
 constexpr std::array rollout_promote_params{
     name_param,
     Param{"full", Place::body, ParamType::flag, false, "to the last step, and not to the next"},
+    if_version_param,
+    override_freeze_param,
+    reason_param,
 };
 constexpr std::array rollout_abort_params{
     name_param,
     Param{"over", Place::body, ParamType::duration, false,
           "go back little by little, in this time; at once if not given"},
     reason_param,
+    if_version_param,
 };
-constexpr std::array rollout_undo_params{name_param, reason_param};
+constexpr std::array rollout_undo_params{name_param, reason_param, if_version_param};
 constexpr std::array rollout_history_params{
     name_param,
     Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 20 if not given"},
@@ -121,6 +144,8 @@ constexpr std::array rolling_start_params{
           "within which an endpoint has to be healthy after its hook; 5m if not given"},
     Param{"on-failure", Place::body, ParamType::text, false,
           "stop, or rollback: what is drained comes back if it is healthy; stop if not given"},
+    override_freeze_param,
+    reason_param,
 };
 constexpr std::array rolling_status_params{
     Param{"pool", Place::query, ParamType::text, false, "only that of this pool"},
@@ -165,9 +190,9 @@ constexpr std::array rows{
     CommandRow{CommandId::rollout_status, "rollout status", "GET", "/v1/rollouts", rollout_status_params,
                false, "Show how far rollouts are"},
     CommandRow{CommandId::rollout_pause, "rollout pause", "POST", "/v1/steer/{name}/rollout/pause",
-               rollout_word_params, true, "Stay at the present step"},
+               rollout_pause_params, true, "Stay at the present step"},
     CommandRow{CommandId::rollout_resume, "rollout resume", "POST", "/v1/steer/{name}/rollout/resume",
-               rollout_word_params, true, "Go on after a pause"},
+               rollout_resume_params, true, "Go on after a pause"},
     CommandRow{CommandId::rollout_promote, "rollout promote", "POST", "/v1/steer/{name}/rollout/promote",
                rollout_promote_params, true, "Go to the next step now"},
     CommandRow{CommandId::rollout_abort, "rollout abort", "POST", "/v1/steer/{name}/rollout/abort",

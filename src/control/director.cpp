@@ -24,6 +24,7 @@
 #include "control/journal.hpp"
 #include "control/model.hpp"
 #include "control/notifier.hpp"
+#include "control/planned_ttls.hpp"
 #include "control/policy.hpp"
 #include "control/publisher.hpp"
 #include "control/reloader.hpp"
@@ -104,6 +105,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         journal_(executor_, std::move(store)),
         publisher_(executor_, model_, std::move(loaded.zones), saved.sticky_key, outlets_.published,
                    outlets_.quiescence, outlets_.counters),
+        planned_ttls_(executor_, model_, publisher_),
         notifier_(executor_, journal_),
         courier_(executor_, journal_,
                  [this](probe::WebRequest request, auto done) { tell(std::move(request), std::move(done)); }),
@@ -130,6 +132,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         rotation_alarm_(executor_, [this] { rotate_cookie_secret(); }) {
     for (const auto& set : saved.weights) model_.apply(set);
     for (const auto& laid : saved.layouts) model_.apply(laid);
+    for (const auto& version : saved.versions) model_.apply(version);
     for (const auto& word : saved.words) model_.apply(word);
     restore_health(saved);
     for (const auto& word : saved.scheduled) model_.apply(word);
@@ -217,6 +220,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Outlets outlets_;
   Journal journal_;
   Publisher publisher_;
+  PlannedTtls planned_ttls_;
   Notifier notifier_;
   Courier courier_;
   const Time started_ = wall_now();
@@ -278,6 +282,7 @@ void Director::Implementation::stop() {
   courier_.stop();
   journal_.stop();
   publisher_.stop();
+  planned_ttls_.stop();
   notifier_.stop();
   first_round_alarm_.clear();
   heartbeat_alarm_.clear();
@@ -373,6 +378,7 @@ void Director::Implementation::put_in_force(const Decision& decision) {
   for (const auto& change : decision.changes) model_.apply(change);
   if (decision.in_answers) publish_effects(decision.changes);
   journal_.announce(decision.events);
+  planned_ttls_.look();
   arm_expiry();
   rollouts_.arm();
   rollings_.go_on(decision.hooks);
@@ -390,7 +396,7 @@ Reply Director::Implementation::rollout_history(const Request& request) {
 
 // Lays out what has to be laid out anew. The layouts hold even when they cannot be written yet.
 void Director::Implementation::settle() {
-  const auto decision = settle_layouts(model_);
+  const auto decision = settle_layouts(model_, wall_now());
   if (decision.changes.empty()) return;
   if (const auto stored = journal_.insist(decision.changes, {}); !stored)
     logger().warn("the layout of slots could not be stored: {}", stored.error().message);
@@ -666,6 +672,7 @@ void Director::Implementation::first_publication() {
   first_round_alarm_.clear();
   publisher_.publish_everything();
   outlets_.ready();
+  planned_ttls_.look();
   notify();
   rollouts_.run();
   rollings_.run();
@@ -752,6 +759,7 @@ Reply Director::Implementation::take_over(Reloader::Prepared prepared, const Req
     await_question();  // it may have lost whom it asked
     if (publisher_.has_published()) {
       publisher_.publish_everything();
+      planned_ttls_.look();
       notify();
       rollouts_.run();
     }

@@ -10,6 +10,7 @@
 
 #include "answer/answer.hpp"
 #include "control/arguments.hpp"
+#include "control/planned.hpp"
 #include "control/present.hpp"
 #include "steer/choose.hpp"
 
@@ -159,12 +160,20 @@ struct View {
   Family family;
   steer::Layout layout;
   std::vector<steer::PoolInForce> pools;  // in the steer's order
+  std::string planned;                    // the change towards which its TTL has fallen; empty: it has not
 };
 
-View view_of(const Model& model, const config::Steer& steer, const steer::Block& block, Family family) {
+std::string planned_text(const Model& model, const config::Steer& steer, Time now) {
+  const auto planned = planned_change(model, steer, now);
+  if (!planned || ttl_at(model, steer, now) == model.ttl(steer)) return "";
+  return fmt::format("{} is planned for {}", planned->what, to_text(planned->at));
+}
+
+View view_of(const Model& model, const config::Steer& steer, const steer::Block& block, Family family,
+             Time now) {
   const auto* entry = block.find(steer.name.wire());
   const auto& table = *block.at<steer::Table>(entry->table.load(std::memory_order_seq_cst));
-  View view{steer, block, table, family, model.layout(steer), {}};
+  View view{steer, block, table, family, model.layout(steer), {}, planned_text(model, steer, now)};
   const auto pools = rated(model, steer, family);
   for (const auto& pool : pools) view.pools.push_back({steer::no_counter, pool.grade, {}});
   // The table has those that may ever answer.
@@ -204,6 +213,7 @@ std::string ttl_rule(const View& view, std::uint32_t ttl, const std::string& poo
   if (ttl < view.table.ttl)
     return fmt::format("shorter than {}s: an endpoint of pool {} may be about to change", view.table.ttl,
                        pool);
+  if (!view.planned.empty()) return fmt::format("{}; else {}s", view.planned, configured_ttl(view));
   if (ttl < configured_ttl(view)) return fmt::format("a rollout; else {}s", configured_ttl(view));
   return "the name's ttl";
 }
@@ -348,7 +358,7 @@ void add_ttl(const View& view, const std::vector<double>& now, json::object& res
 
 void add_steered(const Model& model, const Surroundings& around, const InAnswers& published,
                  const Question& question, const config::Steer& steer, json::object& result) {
-  const auto view = view_of(model, steer, published.block, question.family);
+  const auto view = view_of(model, steer, published.block, question.family, around.now);
   const auto whole = status(model, around, &steer.name);
   const auto now = present(model, steer, question.family);
   const bool sticky = steer.method == config::Method::sticky;

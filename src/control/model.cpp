@@ -11,6 +11,8 @@
 
 #include "control/arguments.hpp"
 #include "control/rollouts.hpp"
+#include "control/safety.hpp"
+#include "control/versions.hpp"
 #include "rollout/record.hpp"
 #include "rollout/rolling_record.hpp"
 
@@ -57,9 +59,23 @@ std::string change_of_weights(const std::vector<std::string>& pools, const std::
   return boost::json::serialize(boost::json::object{{"from", std::move(from)}, {"to", std::move(to)}});
 }
 
+// Whether an operator may change the weights now, and if so by which override.
+Result<FreezeOverride> allowed_change(const Model& model, const config::Steer& steer, const Request& request,
+                                      const std::vector<double>& after, Time now) {
+  auto unfrozen = freeze_override(request, steer.safety.freeze, now);
+  if (!unfrozen) return unfrozen;
+  auto why = frozen(steer.safety.freeze, unfrozen->until, now);
+  if (!why) why = weights_objection(model, steer, model.weights(steer), after);
+  if (why) return Error{ErrorCode::refused, fmt::format("{}: {}", steer.name.text(), *why)};
+  return unfrozen;
+}
+
 // The part that `weight set` and `weight reset` have in common: from what is to what shall be.
-Decision change_weights(const Model& model, const config::Steer& steer, const std::vector<double>& after,
-                        store::Change change, const Request& request, std::string_view kind, Time now) {
+Result<Decision> change_weights(const Model& model, const config::Steer& steer,
+                                const std::vector<double>& after, store::Change change,
+                                const Request& request, std::string_view kind, Time now) {
+  const auto allowed = allowed_change(model, steer, request, after, now);
+  if (!allowed) return allowed.error();
   const auto before = model.weights(steer);
   const auto names = pool_names(steer);
   const auto old_layout = model.layout(steer);
@@ -81,23 +97,30 @@ Decision change_weights(const Model& model, const config::Steer& steer, const st
   }
   const bool changed = !text.empty() || kind == "weight.reset";
   if (text.empty()) text = "the weights are as they were";
+  text += allowed->text;
+  if (const auto reason = text_argument(request, "reason"); allowed->text.empty() && !reason.empty())
+    text += fmt::format(" ({})", reason);
   if (changed || !model.steerings().contains(steer.name) || !model.steerings().at(steer.name).weights) {
     const auto name = steer.name.text();
-    decision.changes = {std::move(change), store::LayoutChange{name, steer::to_text(new_layout, names)}};
+    decision.changes = {std::move(change), store::LayoutChange{name, steer::to_text(new_layout, names)},
+                        next_version(model, steer.name, request.who, text, now)};
     decision.events = {
         {0, now, request.who, std::string(kind), name, text, change_of_weights(names, before, after)}};
   }
   decision.reply = {{"name", steer.name.text()},
                     {"changed", !decision.changes.empty()},
+                    {"version", version_of(model, steer.name) + (decision.changes.empty() ? 0 : 1)},
                     {"text", fmt::format("{} {}", steer.name.text(), text)},
                     {"pools", std::move(pools)}};
   return decision;
 }
 
-Decision unchanged_weights(const std::string& name) {
+Decision unchanged_weights(const Model& model, const config::Steer& steer) {
+  const auto name = steer.name.text();
   Decision decision;
   decision.reply = {{"name", name},
                     {"changed", false},
+                    {"version", version_of(model, steer.name)},
                     {"text", name + " has the config's weights already"},
                     {"pools", boost::json::array()}};
   return decision;
@@ -289,6 +312,7 @@ void Model::apply(const store::Change& change) {
                  [&](const store::ScheduleTaken& taken) { schedule_.erase(taken.destination); },
                  [&](const store::RolloutRecord& record) { take_rollout(record); },
                  [&](const store::RollingRecord& record) { take_rolling(record); },
+                 [&](const store::SteerVersion& version) { steering(version.steer).version = version; },
                  [](const auto&) {},  // health goes its own way: restore_health()
              },
              change);
@@ -684,6 +708,7 @@ Model::Seen Model::replace_config(config::Config config, Time now) {
 Result<Decision> set_weights(const Model& model, const Request& request, Time now) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
+  if (auto why = version_objection(model, request, (*steer)->name)) return *std::move(why);
   if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
   const auto names = pool_names(**steer);
   auto after = model.weights(**steer);
@@ -707,23 +732,28 @@ Result<Decision> set_weights(const Model& model, const Request& request, Time no
 Result<Decision> reset_weights(const Model& model, const Request& request, Time now) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
-  if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
   const auto name = (*steer)->name;
+  if (auto why = version_objection(model, request, name)) return *std::move(why);
+  if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
   if (!model.steerings().contains(name) || !model.steerings().at(name).weights)
-    return unchanged_weights(name.text());
+    return unchanged_weights(model, **steer);
   std::vector<double> configured;
   for (const auto& part : (*steer)->pools) configured.push_back(part.weight);
   return change_weights(model, **steer, configured, store::WeightReset{name.text()}, request, "weight.reset",
                         now);
 }
 
-Decision settle_layouts(const Model& model) {
+Decision settle_layouts(const Model& model, Time now) {
   Decision decision;
   for (const auto& steer : model.config().steers) {
     auto text = steer::to_text(model.layout(steer), pool_names(steer));
     const auto found = model.steerings().find(steer.name);
-    if (found == model.steerings().end() || found->second.layout != text)
-      decision.changes.push_back(store::LayoutChange{steer.name.text(), std::move(text)});
+    const auto stored = found == model.steerings().end() ? std::string() : found->second.layout;
+    if (stored == text) continue;
+    // One that was laid out before has other weights by another config.
+    if (!stored.empty())
+      decision.changes.push_back(next_version(model, steer.name, "config", "other weights or pools", now));
+    decision.changes.push_back(store::LayoutChange{steer.name.text(), std::move(text)});
   }
   return decision;
 }

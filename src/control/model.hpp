@@ -38,6 +38,7 @@ namespace sluice::control {
 struct Steering {
   std::optional<store::WeightOverride> weights;  // set at run time
   std::string layout;                            // as stored; empty: never laid out
+  std::optional<store::SteerVersion> version;    // none: never changed
 };
 
 // What is probed once, however many pools ask for it.
@@ -253,8 +254,9 @@ struct Decision {
 Result<Decision> set_weights(const Model& model, const Request& request, Time now);
 Result<Decision> reset_weights(const Model& model, const Request& request, Time now);
 
-// Lays out all names whose stored layout does not fit their weights: after start and reload.
-Decision settle_layouts(const Model& model);
+// Lays out all names whose stored layout does not fit their weights, which makes a new version of those that
+// had one: after start and reload.
+Decision settle_layouts(const Model& model, Time now);
 
 // The steer that the request's argument `name` names.
 Result<const config::Steer*> find_steer(const Model& model, const Request& request);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <new>
 
+#include "control/planned.hpp"
 #include "control/present.hpp"
 
 namespace sluice::control {
@@ -55,9 +56,21 @@ void Publisher::publish_snapshot() {
   release_replaced();
 }
 
+void Publisher::publish_ttl(const config::Steer& steer) {
+  if (!block_) return;
+  const auto* entry = block_->find(steer.name.wire());
+  if (entry == nullptr) return;  // of a config that is not published yet
+  const auto published = block_->at<steer::Table>(entry->table.load(std::memory_order_seq_cst))->ttl;
+  if (published != whole_seconds(ttl_at(model_, steer, wall_now()))) publish_table(steer);
+}
+
+void Publisher::publish_table(const config::Steer& steer) {
+  if (!block_->publish_table(entries_.at(steer.name), steer_input(steer))) publish_everything();
+}
+
 void Publisher::publish_steer(const config::Steer& steer) {
   if (!block_) return;
-  if (!block_->publish_table(entries_.at(steer.name), steer_input(steer))) publish_everything();
+  publish_table(steer);
   for (const auto& part : steer.pools) {
     auto& use = counter(steer.name, part.pool);
     use.at_change = counters_.answers(use.id);
@@ -114,7 +127,7 @@ steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
     const auto& name = steer.pools[i].pool;
     input.pools.push_back({name, counter(steer.name, name).id, pools[i].cap, pools[i].standby});
   }
-  input.ttl = whole_seconds(model_.ttl(steer));
+  input.ttl = whole_seconds(ttl_at(model_, steer, wall_now()));
   input.ttl_min = whole_seconds(steer.ttl_min);
   input.answers = steer.answers;
   input.method = steer.method;

@@ -46,6 +46,8 @@ class Publisher {
   // Nothing before the first publish_everything().
   void publish_steer(const config::Steer& steer);
   void publish_pool(const config::Pool& pool);
+  // When its TTL is to be another by now. What was answered goes on being counted.
+  void publish_ttl(const config::Steer& steer);
 
   // Answers that a steer has given from a pool: in all, and since its weights changed last.
   std::uint64_t answers(const wire::Name& name, const std::string& pool);
@@ -69,6 +71,7 @@ class Publisher {
   steer::SteerInput steer_input(const config::Steer& steer);
   CounterUse& counter(const wire::Name& name, const std::string& pool);
   void publish_snapshot();
+  void publish_table(const config::Steer& steer);
   void release_replaced();
 
   const Model& model_;

@@ -14,6 +14,7 @@
 #include "config/url.hpp"
 #include "control/arguments.hpp"
 #include "control/rollouts.hpp"
+#include "control/safety.hpp"
 #include "control/words.hpp"
 #include "probe/target.hpp"
 #include "rollout/rolling_record.hpp"
@@ -113,6 +114,14 @@ Configured see_pool(const Model& model, const Rolling& rolling, const config::Po
   return configured;
 }
 
+// Why the batch may not be taken out now, by the rules of the names that it answers for.
+std::string batch_objection(const Model& model, const config::Pool& pool, const Rolling& rolling, Time now) {
+  const auto windows = freeze_windows(model.config(), pool);
+  if (auto why = frozen(windows, rolling.state.unfrozen_until, now)) return *std::move(why);
+  const auto batch = destinations_of(rolling::batch(rolling));
+  return taking_objection(model, {batch.begin(), batch.end()}).value_or("");
+}
+
 rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
   rolling::View view;
   const auto* pool = model.config().find_pool(rolling.plan.pool);
@@ -126,6 +135,8 @@ rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight s
       see_word(model, rolling, destination_of(endpoint.address), seen);
   }
   view.cached_for = cached_for(model.config(), destinations_of(rolling::batch(rolling)));
+  if (pool != nullptr && rolling.state.phase == rolling::Phase::holding)
+    view.forbidden = batch_objection(model, *pool, rolling, now);
   return view;
 }
 
@@ -303,6 +314,17 @@ std::string start_text(const Rolling& rolling, bool checked) {
       checked ? "" : "; the pool has no check: an endpoint comes back as soon as it was worked on");
 }
 
+// Why one of the batches may not be taken out, as endpoints are now.
+std::optional<Error> safety_objection(const Model& model, const config::Pool& pool, Rolling rolling,
+                                      Time now) {
+  auto& first = rolling.state.first;
+  for (; first < rolling.state.endpoints.size(); first += rolling.plan.batch)
+    if (auto why = batch_objection(model, pool, rolling, now); !why.empty())
+      return Error{ErrorCode::refused, fmt::format("batch {} of {}: {}", rolling::batch_number(rolling),
+                                                   rolling::batches(rolling), why)};
+  return {};
+}
+
 Result<Rolling> begun(const Model& model, const Request& request, const config::Pool& pool,
                       std::uint64_t chance, Time now) {
   auto plan = plan_of(request, pool);
@@ -343,7 +365,7 @@ json::object to_status(const Model& model, const Rolling& rolling, RollingSight 
   const auto& [id, by, started, plan, state] = rolling;
   const bool holds = state.phase == rolling::Phase::holding;
   const auto shortage =
-      holds ? rolling::shortage(rolling, view_of(model, rolling, sight, now)) : std::nullopt;
+      holds ? rolling::obstacle(rolling, view_of(model, rolling, sight, now)) : std::nullopt;
   json::array endpoints;
   for (const auto& endpoint : state.endpoints) endpoints.push_back(endpoint_status(endpoint));
   return {{"id", id},
@@ -447,13 +469,17 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   const auto pool = find_pool(model, text_argument(request, "pool"));
   if (!pool) return pool.error();
   if (auto why = in_the_way(model, **pool)) return *std::move(why);
-  const auto rolling = begun(model, request, **pool, chance, now);
+  auto rolling = begun(model, request, **pool, chance, now);
   if (!rolling) return rolling.error();
+  const auto unfrozen = freeze_override(request, freeze_windows(model.config(), **pool), now);
+  if (!unfrozen) return unfrozen.error();
+  rolling->state.unfrozen_until = unfrozen->until;
   const auto view = view_of(model, *rolling, sight, now);
   if (auto why = rolling::objection(*rolling, view)) return *std::move(why);
+  if (auto why = safety_objection(model, **pool, *rolling, now)) return *std::move(why);
   Decision decision;
   decision.changes = {record_of(*rolling)};
-  auto text = start_text(*rolling, (*pool)->check.has_value());
+  auto text = start_text(*rolling, (*pool)->check.has_value()) + unfrozen->text;
   decision.events = {{0, now, request.who, "rolling.start", (*pool)->name, text,
                       batch_details(*rolling, rolling->state.phase)}};
   decision.reply = {{"id", rolling->id},

@@ -9,6 +9,9 @@
 
 #include "base/text.hpp"
 #include "control/arguments.hpp"
+#include "control/presets.hpp"
+#include "control/safety.hpp"
+#include "control/versions.hpp"
 #include "rollout/record.hpp"
 #include "steer/layout.hpp"
 
@@ -72,13 +75,65 @@ void add_weights(const Model& model, const config::Steer& steer, const Rollout& 
   changes.emplace_back(store::LayoutChange{name, std::move(layout)});
 }
 
+std::vector<double> weights_at(const rollout::Plan& plan, double share) {
+  std::vector<double> weights;
+  for (const auto& part : rollout::weights(plan, share)) weights.push_back(part.weight);
+  return weights;
+}
+
+// Why the step that gives the target so much may not be taken now.
+std::string step_objection(const Model& model, const config::Steer& steer, const Rollout& rollout,
+                           double share, Time unfrozen_until, Time now) {
+  if (auto why = frozen(steer.safety.freeze, unfrozen_until, now)) return *std::move(why);
+  return weights_objection(model, steer, model.weights(steer), weights_at(rollout.plan, share)).value_or("");
+}
+
+// With what the rules say to the step that a rollout may take by itself.
+rollout::View view_of(const Model& model, const config::Steer& steer, const Rollout& rollout,
+                      Measurements& measurements, Time now) {
+  auto view = measurements.view(model, rollout, now);
+  if (const auto share = rollout::next_share(rollout))
+    view.forbidden = step_objection(model, steer, rollout, *share, rollout.state.unfrozen_until, now);
+  return view;
+}
+
+// The same for an operator's word, if it is one that goes forward.
+rollout::View view_of(const Model& model, const config::Steer& steer, const Rollout& rollout,
+                      const rollout::Command& command, const FreezeOverride& unfrozen,
+                      Measurements& measurements, Time now) {
+  auto view = measurements.view(model, rollout, now);
+  const bool forward = command.word == rollout::Word::promote || command.word == rollout::Word::resume;
+  const auto share = forward ? rollout::next_share(rollout, command.full) : std::nullopt;
+  if (share)
+    view.forbidden = step_objection(model, steer, rollout, *share,
+                                    std::max(unfrozen.until, rollout.state.unfrozen_until), now);
+  return view;
+}
+
+// Why the rollout may not begin: the time, or one of its steps, as endpoints are now.
+std::optional<Error> start_objection(const Model& model, const config::Steer& steer,
+                                     const rollout::Plan& plan, const FreezeOverride& unfrozen, Time now) {
+  const auto refuse = [](std::string why) { return Error{ErrorCode::refused, std::move(why)}; };
+  if (auto why = frozen(steer.safety.freeze, unfrozen.until, now)) return refuse(*std::move(why));
+  auto before = weights_at(plan, rollout::share_before(plan));
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    auto after = weights_at(plan, plan.steps[i]);
+    if (const auto why = weights_objection(model, steer, before, after))
+      return refuse(fmt::format("step {} of {}: {}", i + 1, plan.steps.size(), *why));
+    before = std::move(after);
+  }
+  return {};
+}
+
 // One that has no name or pools any more is over; its weights have gone with them.
-void abandon(const Rollout& rollout, Time now, Decision& decision) {
+void abandon(const Model& model, const Rollout& rollout, Time now, Decision& decision) {
   auto next = rollout;
   next.state.phase = rollout::Phase::returned;
   next.state.since = now;
   next.state.reason = "the config has its name or its pools no more";
   decision.changes.emplace_back(record_of(next));
+  if (const auto name = wire::Name::parse(rollout.plan.name))
+    decision.changes.emplace_back(next_version(model, *name, person(rollout), next.state.reason, now));
   decision.events.push_back({0, now, person(rollout), "rollout.abandoned", rollout.plan.name,
                              fmt::format("{}: {}", rollout.plan.name, next.state.reason)});
 }
@@ -100,10 +155,18 @@ void take_turn(const Model& model, const config::Steer& steer, Rollout rollout, 
                const std::string& who, Time now, Decision& decision) {
   const bool changed = !(turn.state == rollout.state);
   const double share_before = rollout::share(rollout, now);
+  const bool ends = !rollout::is_running(turn.state.phase);
   rollout.state = std::move(turn.state);
   const auto details = step_details(rollout, share_before, rollout::share(rollout, now));
   if (changed) decision.changes.emplace_back(record_of(rollout));
+  const auto count = decision.changes.size();
   add_weights(model, steer, rollout, now, decision.changes);
+  // Phases in which nothing changes for who asks are no new version; nor is what an analysis has found.
+  const bool moves = decision.changes.size() > count, told = who != person(rollout);
+  if (moves || (changed && (told || ends)))
+    decision.changes.emplace_back(
+        next_version(model, steer.name, who,
+                     turn.notes.empty() ? "goes back little by little" : turn.notes.front().text, now));
   for (auto& note : turn.notes)
     decision.events.push_back({0, now, who, std::move(note.kind), rollout.plan.name,
                                fmt::format("{}: {}", rollout.plan.name, note.text), details});
@@ -313,7 +376,17 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, Time n
           {"paused", time_or_null(state.paused)},
           {"next", time_or_null(next)},
           {"reason", state.reason},
+          {"forbidden", running ? view.forbidden : ""},
           {"analyses", analyses_status(rollout)}};
+}
+
+json::object shown(const Model& model, const Rollout& rollout, Measurements& measurements, Time now) {
+  const auto* steer = steer_of(model, rollout);
+  const bool whole = steer != nullptr && fits(rollout.plan, *steer);
+  return to_status(
+      rollout,
+      whole ? view_of(model, *steer, rollout, measurements, now) : measurements.view(model, rollout, now),
+      now);
 }
 
 }  // namespace
@@ -349,25 +422,33 @@ rollout::View Measurements::view(const Model& model, const Rollout& rollout, Tim
 Result<Decision> start_rollout(const Model& model, const Request& request, Strategy strategy, Time now) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
+  if (auto why = version_objection(model, request, (*steer)->name)) return *std::move(why);
   if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
-  auto plan = plan_of(model, **steer, request, strategy);
+  const auto whole = with_preset(model.config(), **steer, request);
+  if (!whole) return whole.error();
+  auto plan = plan_of(model, **steer, *whole, strategy);
   if (!plan) return plan.error();
+  const auto unfrozen = freeze_override(request, (*steer)->safety.freeze, now);
+  if (!unfrozen) return unfrozen.error();
+  if (auto why = start_objection(model, **steer, *plan, *unfrozen, now)) return *std::move(why);
   Rollout rollout{model.next_rollout_id(), request.who, now, *std::move(plan), {}};
   rollout.state.since = now;
   rollout.state.caches_until = now + rollout::time_to_arm(rollout.plan);
-  Decision decision;
-  decision.changes = {record_of(rollout)};
+  rollout.state.unfrozen_until = unfrozen->until;
   auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
                           rollout.plan.name, rollout.plan.to, percents(rollout.plan.steps),
                           to_text(rollout.plan.ttl), to_text(rollout.state.caches_until));
+  if (const auto preset = text_argument(*whole, "preset"); !preset.empty())
+    text += fmt::format("; preset {}", preset);
+  text += unfrozen->text;
+  Decision decision;
+  decision.changes = {record_of(rollout), next_version(model, (*steer)->name, request.who, text, now)};
   const double share = rollout::share_before(rollout.plan);
   decision.events = {
       {0, now, request.who, "rollout.start", rollout.plan.name, text, step_details(rollout, share, share)}};
-  decision.reply = {{"id", rollout.id},
-                    {"name", rollout.plan.name},
-                    {"changed", true},
-                    {"text", std::move(text)},
-                    {"plan", schedule_of(rollout.plan, now)}};
+  decision.reply = {{"id", rollout.id},        {"name", rollout.plan.name},
+                    {"changed", true},         {"version", version_of(model, (*steer)->name) + 1},
+                    {"text", std::move(text)}, {"plan", schedule_of(rollout.plan, now)}};
   return decision;
 }
 
@@ -380,6 +461,9 @@ Result<Decision> say_to_rollout(const Model& model, const Request& request, roll
   if (steer == nullptr || !fits(rollout.plan, *steer))
     return Error{ErrorCode::refused,
                  fmt::format("{} has other pools than the rollout had", rollout.plan.name)};
+  if (auto why = version_objection(model, request, steer->name)) return *std::move(why);
+  const auto unfrozen = freeze_override(request, steer->safety.freeze, now);
+  if (!unfrozen) return unfrozen.error();
   rollout::Command command{word, false, {}, text_argument(request, "reason")};
   command.full = request.arguments.contains("full") && request.arguments.at("full").as_bool();
   command.over = duration_argument(request, "over").value_or(0ms);
@@ -387,13 +471,17 @@ Result<Decision> say_to_rollout(const Model& model, const Request& request, roll
   if (over && model.weights_by(*steer) != person(rollout))
     return Error{ErrorCode::refused,
                  fmt::format("the weights of {} have been changed since its rollout", rollout.plan.name)};
-  auto turn = rollout::obey(rollout, command, measurements.view(model, rollout, now), now);
+  const auto view = view_of(model, *steer, rollout, command, *unfrozen, measurements, now);
+  auto turn = rollout::obey(rollout, command, view, now);
   if (!turn) return turn.error();
+  turn->state.unfrozen_until = std::max(turn->state.unfrozen_until, unfrozen->until);
+  turn->notes.front().text += unfrozen->text;
   Decision decision;
   take_turn(model, *steer, rollout, *std::move(turn), request.who, now, decision);
   decision.reply = {{"id", rollout.id},
                     {"name", rollout.plan.name},
                     {"changed", true},
+                    {"version", version_of(model, steer->name) + 1},
                     {"text", decision.events.empty() ? "" : decision.events.front().text}};
   return decision;
 }
@@ -404,10 +492,10 @@ Decision due_rollouts(const Model& model, Measurements& measurements, Time now) 
     const auto& rollout = model.rollouts().at(name);
     const auto* steer = steer_of(model, rollout);
     if (steer == nullptr || !fits(rollout.plan, *steer)) {
-      abandon(rollout, now, decision);
+      abandon(model, rollout, now, decision);
       continue;
     }
-    auto turn = rollout::tick(rollout, measurements.view(model, rollout, now), now);
+    auto turn = rollout::tick(rollout, view_of(model, *steer, rollout, measurements, now), now);
     advance(model, *steer, rollout, std::move(turn), measurements, now, decision);
   }
   return decision;
@@ -422,7 +510,7 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
   const bool same = rollout.id == due.rollout && rollout.state.step == due.step;
   if (!same || steer == nullptr || !fits(rollout.plan, *steer)) return {};
   auto turn = rollout::observe(rollout, due.analysis, std::move(finding),
-                               measurements.view(model, rollout, now), now);
+                               view_of(model, *steer, rollout, measurements, now), now);
   const bool moves = turn.state.phase != rollout.state.phase;
   Decision decision;
   advance(model, *steer, rollout, std::move(turn), measurements, now, decision);
@@ -453,10 +541,10 @@ Result<json::object> rollouts_status(const Model& model, const Request& request,
   if (request.arguments.contains("name")) {
     const auto found = find_rollout(model, request);
     if (!found) return found.error();
-    list.push_back(to_status(**found, measurements.view(model, **found, now), now));
+    list.push_back(shown(model, **found, measurements, now));
   } else {
     for (const auto& [name, rollout] : model.rollouts())
-      list.push_back(to_status(rollout, measurements.view(model, rollout, now), now));
+      list.push_back(shown(model, rollout, measurements, now));
   }
   return json::object{{"now", to_text(now)}, {"rollouts", std::move(list)}};
 }

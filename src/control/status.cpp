@@ -13,7 +13,9 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "control/planned.hpp"
 #include "control/present.hpp"
+#include "control/versions.hpp"
 
 namespace sluice::control {
 namespace {
@@ -117,15 +119,17 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
                      {"up", up},
                      {"total", candidates[i].size()}});
   }
-  json::object result{{"name", steer.name.text()},
-                      {"method", method_text(steer.method)},
-                      {"ttl_s", std::chrono::duration_cast<std::chrono::seconds>(model.ttl(steer)).count()},
-                      {"answers", steer.answers},
-                      {"overridden", false},
-                      {"by", nullptr},
-                      {"since", nullptr},
-                      {"rule", now.rule},
-                      {"pools", std::move(pools)}};
+  json::object result{
+      {"name", steer.name.text()},
+      {"method", method_text(steer.method)},
+      {"ttl_s", std::chrono::duration_cast<std::chrono::seconds>(ttl_at(model, steer, around.now)).count()},
+      {"answers", steer.answers},
+      {"version", version_of(model, steer.name)},
+      {"overridden", false},
+      {"by", nullptr},
+      {"since", nullptr},
+      {"rule", now.rule},
+      {"pools", std::move(pools)}};
   const auto found = model.steerings().find(steer.name);
   if (found != model.steerings().end() && found->second.weights) {
     result["overridden"] = true;

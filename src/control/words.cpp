@@ -14,6 +14,7 @@
 
 #include "base/text.hpp"
 #include "control/arguments.hpp"
+#include "control/safety.hpp"
 #include "rollout/rollout.hpp"
 
 namespace sluice::control {
@@ -135,6 +136,16 @@ std::string emptied_pools(const Model& model, const Endpoints& endpoints) {
     if (!others) note += fmt::format("; pool {} has no other endpoint that serves", pool.name);
   }
   return note;
+}
+
+std::optional<Error> rules_against(const Model& model, const Endpoints& endpoints, store::Word word) {
+  if (!takes_out(word)) return {};
+  const auto why = taking_objection(model, {endpoints.begin(), endpoints.end()});
+  if (!why) return {};
+  return Error{ErrorCode::refused, fmt::format("{} must not be {}: {}",
+                                               endpoints.size() == 1 ? to_text(endpoints.front())
+                                                                     : counted(endpoints.size(), "endpoint"),
+                                               past_tense(word), *why)};
 }
 
 // --- how it is told ---
@@ -308,6 +319,14 @@ class Passing {
     after_ = store::EndpointWord{endpoint_, *due.word, due.by, due.reason, due.at, until};
   }
 
+  // It is due, and the rules do not allow it.
+  void drop(const store::ScheduledWord& due, const std::string& why, Decision& decision) const {
+    decision.changes.emplace_back(store::ScheduledWordDone{endpoint_, due.at});
+    decision.events.push_back(
+        {0, now_, due.by, "endpoint.schedule", to_text(endpoint_),
+         fmt::format("what was scheduled for {} is not done: {}", to_text(due.at), why)});
+  }
+
   void finish(Decision& decision) {
     end_by(now_, decision);
     if (after_ && (!before_ || before_->since != after_->since || before_->word != after_->word))
@@ -393,6 +412,7 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
   const auto at = moment_of(request, now);
   if (!at) return at.error();
   if (*at) return schedule(model, request, *addressed, word, false, **at, now);
+  if (auto why = rules_against(model, addressed->endpoints, word)) return *std::move(why);
 
   const auto length = duration_argument(request, "for");
   const auto until = length ? std::optional(now + *length) : std::nullopt;
@@ -454,7 +474,18 @@ Decision due_words(const Model& model, Time now, Time started) {
   std::stable_sort(due.begin(), due.end(), [](const auto* a, const auto* b) { return a->at < b->at; });
 
   Decision decision;
-  for (const auto* word : due) of(word->destination).carry_out(*word, decision);
+  Endpoints taken;  // each of them alone might be bearable
+  for (const auto* word : due) {
+    auto& endpoint = of(word->destination);
+    if (takes_out(word->word)) taken.push_back(word->destination);
+    const auto why = takes_out(word->word) ? rules_against(model, taken, *word->word) : std::nullopt;
+    if (!why) {
+      endpoint.carry_out(*word, decision);
+      continue;
+    }
+    taken.pop_back();
+    endpoint.drop(*word, why->message, decision);
+  }
   for (const auto& [endpoint, word] : model.words())
     if (word.until && *word.until <= now) of(endpoint);
   for (auto& [endpoint, one] : passing) one.finish(decision);

@@ -30,6 +30,10 @@ struct Reader {
   }
   Duration duration(const char* name) const { return Duration(get<std::int64_t>(name)); }
   Time time(const char* name) const { return Time(duration(name)); }
+  // None in a record of before there was the like.
+  std::optional<Time> time_or_none(const char* name) const {
+    return members.contains(name) ? std::optional(time(name)) : std::nullopt;
+  }
   std::optional<double> number_or_none(const char* name) const {
     return members.at(name).is_null() ? std::nullopt : std::optional(get<double>(name));
   }

@@ -89,7 +89,8 @@ json::object state_json(const State& state) {
           {"from", state.from},
           {"over_ms", state.over.count()},
           {"reason", state.reason},
-          {"counts", std::move(counts)}};
+          {"counts", std::move(counts)},
+          {"unfrozen_until_ms", number(state.unfrozen_until)}};
 }
 
 AnalysisRules rules_of(const Reader& reader) {
@@ -147,6 +148,7 @@ State state_of(const json::object& object) {
   state.from = reader.get<double>("from");
   state.over = reader.duration("over_ms");
   state.reason = reader.get<std::string>("reason");
+  state.unfrozen_until = reader.time_or_none("unfrozen_until_ms").value_or(Time{});
   state.counts = reader.all_of("counts", [](const Reader& each) { return counts_of(each); });
   return state;
 }

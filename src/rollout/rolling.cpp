@@ -310,7 +310,7 @@ void take_batch(Making& making) {
   const auto batch = making.batch();
   if (is_over(batch)) return end_batch(making);
   const auto so_far = making.so_far();
-  if (const auto why = shortage(so_far, making.view)) {
+  if (const auto why = obstacle(so_far, making.view)) {
     if (!making.state().told) making.note("rolling.hold", *why);
     making.state().told = true;
     return;
@@ -599,6 +599,11 @@ bool is_running(Phase phase) {
 
 std::optional<std::string> shortage(const Rolling& rolling, const View& view) {
   return shortage_at(rolling, view, rolling.state.first);
+}
+
+std::optional<std::string> obstacle(const Rolling& rolling, const View& view) {
+  if (auto why = shortage(rolling, view)) return why;
+  return view.forbidden.empty() ? std::nullopt : std::optional(view.forbidden);
 }
 
 std::optional<Error> objection(const Rolling& rolling, const View& view) {

@@ -112,6 +112,7 @@ struct State {
   std::optional<Phase> ending;      // aborted, rolled_back: no batch comes after this one
   std::string reason;               // of its end, or why it waits for an operator
   std::vector<Endpoint> endpoints;  // in their order
+  Time unfrozen_until{};            // until then an operator's word goes before freeze windows
   friend bool operator==(const State&, const State&) = default;
 };
 
@@ -139,7 +140,8 @@ struct Seen {
 
 struct View {
   std::map<std::string, Seen, std::less<>> endpoints;  // by address: the rolling's, and all of the pool's
-  Duration cached_for{};  // how long a cache may hold one of the batch that is handed out now
+  Duration cached_for{};    // how long a cache may hold one of the batch that is handed out now
+  std::string forbidden{};  // why no batch may be taken now, whatever is left of the pool; empty: one may
 };
 
 enum class Deed : std::uint8_t { drain, take_back, run_hook };
@@ -192,6 +194,9 @@ bool is_running(Phase phase);
 
 // Why the present batch cannot be taken now; nothing when it can.
 std::optional<std::string> shortage(const Rolling& rolling, const View& view);
+
+// The same, or that it is forbidden.
+std::optional<std::string> obstacle(const Rolling& rolling, const View& view);
 
 // Why a rolling cannot be begun: too little would be left at one of its batches.
 std::optional<Error> objection(const Rolling& rolling, const View& view);

@@ -58,7 +58,8 @@ json::object state_json(const State& state) {
           {"told", state.told},
           {"ending", state.ending ? json::value(to_text(*state.ending)) : json::value(nullptr)},
           {"reason", state.reason},
-          {"endpoints", std::move(endpoints)}};
+          {"endpoints", std::move(endpoints)},
+          {"unfrozen_until_ms", number(state.unfrozen_until)}};
 }
 
 Plan plan_of(const json::object& object) {
@@ -102,6 +103,7 @@ State state_of(const json::object& object) {
   state.told = reader.get<bool>("told");
   if (!object.at("ending").is_null()) state.ending = reader.one_of("ending", phases);
   state.reason = reader.get<std::string>("reason");
+  state.unfrozen_until = reader.time_or_none("unfrozen_until_ms").value_or(Time{});
   for (const auto& endpoint : object.at("endpoints").as_array())
     state.endpoints.push_back(endpoint_of(endpoint.as_object()));
   return state;

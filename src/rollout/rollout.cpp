@@ -141,14 +141,22 @@ Turn settle(const Rollout& rollout, const View& view, Time now) {
                           view.answers_of_target, view.answers, rollout.plan.to, percent(target(rollout))));
 }
 
-Turn hold(const Rollout& rollout, Time now) {
+// The step is due.
+Turn step_if_allowed(const Rollout& rollout, std::size_t step, const View& view, Time now) {
+  if (view.forbidden.empty()) return begin_step(rollout, step, now);
+  return wait(rollout, fmt::format("the next step, {} to {}, has to wait: {}",
+                                   percent(rollout.plan.steps[step]), rollout.plan.to, view.forbidden));
+}
+
+Turn hold(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
   if (state.paused || now - state.since + state.held < rollout.plan.hold) return {state, {}};
   for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i)
     if (const auto why = hindrance(rollout.plan.analyses[i], counts_of(state, i)); !why.empty())
       return wait(rollout, "the hold is over, but " + why);
   const bool last = state.step + 1 == rollout.plan.steps.size();
-  if (!rollout.plan.gates || last) return next_step(rollout, now);
+  if (last) return finish(rollout, now);
+  if (!rollout.plan.gates) return step_if_allowed(rollout, state.step + 1, view, now);
   return {go_on(state, Phase::gated, now),
           {{"rollout.gate",
             fmt::format("{} at {} waits for a promote", rollout.plan.to, percent(target(rollout)))}}};
@@ -230,6 +238,7 @@ Result<Turn> promote(const Rollout& rollout, bool full, const View& view, Time n
   const auto& [id, by, started, plan, state] = rollout;
   if (!view.target_lives)
     return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", plan.to)};
+  if (!view.forbidden.empty()) return Error{ErrorCode::refused, view.forbidden};
   auto promoted = rollout;
   promoted.state.paused.reset();
   const auto last = plan.steps.size() - 1;
@@ -295,6 +304,22 @@ const char* to_text(Word word) {
   return "";
 }
 
+std::optional<double> next_share(const Rollout& rollout, bool full) {
+  const auto& [id, by, started, plan, state] = rollout;
+  if (!is_running(state.phase) || state.phase == Phase::returning) return {};
+  const auto next = state.phase == Phase::arming ? 0 : state.step + 1;
+  if (next >= plan.steps.size()) return {};
+  return full ? plan.steps.back() : plan.steps[next];
+}
+
+std::optional<Time> next_step_at(const Rollout& rollout) {
+  const auto& [id, by, started, plan, state] = rollout;
+  if (state.paused || !next_share(rollout)) return {};
+  if (state.phase == Phase::arming) return state.caches_until;
+  if (state.phase != Phase::holding || plan.gates) return {};
+  return state.since + plan.hold - state.held;
+}
+
 Turn tick(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
   switch (state.phase) {
@@ -314,7 +339,8 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
   if (auto turn = meet_failure(rollout, view, now)) return *std::move(turn);
   switch (state.phase) {
     case Phase::arming:
-      return state.paused || now < state.caches_until ? unchanged(rollout) : begin_step(rollout, 0, now);
+      if (state.paused || now < state.caches_until) return unchanged(rollout);
+      return step_if_allowed(rollout, 0, view, now);
     case Phase::moving:
       if (now < state.caches_until) return unchanged(rollout);
       return {go_on(state, Phase::settling, now),
@@ -322,7 +348,7 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
     case Phase::settling:
       return settle(rollout, view, now);
     case Phase::holding:
-      return hold(rollout, now);
+      return hold(rollout, view, now);
     case Phase::gated:
     case Phase::done:
     case Phase::returning:
@@ -341,6 +367,7 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
       return pause(rollout, now);
     case Word::resume:
       if (!forward || !state.paused) return makes_no_sense(rollout, command.word);
+      if (!view.forbidden.empty()) return Error{ErrorCode::refused, view.forbidden};
       return resume(rollout, now);
     case Word::promote:
       if (!forward) return makes_no_sense(rollout, command.word);

@@ -19,6 +19,9 @@
 // has been what it should be for one TTL; not when the weight was set. From then on it is analysed, also at
 // the gate and in a pause (analysis.hpp): what fails aborts, and without successes no hold ends.
 //
+// A step that is forbidden is not taken, neither by itself nor by an operator's word; what goes back is
+// always allowed.
+//
 // What is in answers follows from the record alone (share(), ttl()), so that a transition is one commit of
 // the record and the weights, and a director that was killed anywhere goes on where it was.
 #pragma once
@@ -78,9 +81,10 @@ struct State {
   bool told = false;             // why it waits
   std::vector<Counts> counts{};  // of Plan::analyses, since the step began; short by those without a result
   // returning, returned:
-  double from = 0;     // the share when it began
-  Duration over{};     // the time to go back in
-  std::string reason;  // why
+  double from = 0;        // the share when it began
+  Duration over{};        // the time to go back in
+  std::string reason;     // why
+  Time unfrozen_until{};  // until then an operator's word goes before freeze windows
   friend bool operator==(const State&, const State&) = default;
 };
 
@@ -100,6 +104,8 @@ struct View {
   std::uint64_t answers = 0, answers_of_target = 0;
   bool target_lives = true;  // has an endpoint that may be handed out
   bool others_live = true;   // so has a pool that had a share before
+  // Why the next step (next_share()) may not be taken now; empty: it may.
+  std::string forbidden{};
 };
 
 enum class Word : std::uint8_t { pause, resume, promote, abort, undo };
@@ -121,6 +127,13 @@ struct Turn {
   State state;
   std::vector<Note> notes;  // empty: nothing has changed
 };
+
+// The share that the next step gives to the target; nothing when there is none. `full`: the last one.
+std::optional<double> next_share(const Rollout& rollout, bool full = false);
+
+// When the next step is due, as far as that is known: the time has come for it, and nothing else is waited
+// for.
+std::optional<Time> next_step_at(const Rollout& rollout);
 
 // What the passing of time, and what is seen, have come to.
 Turn tick(const Rollout& rollout, const View& view, Time now);

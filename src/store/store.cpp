@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 6;
+constexpr std::int64_t schema_version = 7;
 
 // When the log is copied into the database, and what is the most that it takes of the disk. While it is
 // copied, commits wait for the disk some milliseconds: four times as seldom as by SQLite's own 1,000, and 16
@@ -75,6 +75,10 @@ constexpr SchemaStep schema[] = {
     {5, "CREATE INDEX rollings_of_pool ON rollings (pool, id)"},
     {6, "ALTER TABLE events ADD COLUMN details TEXT NOT NULL DEFAULT ''"},
     {6, "CREATE TABLE receivers (name TEXT PRIMARY KEY, event INTEGER NOT NULL) STRICT, WITHOUT ROWID"},
+    {7,
+     "CREATE TABLE versions (steer TEXT PRIMARY KEY, version INTEGER NOT NULL, who TEXT NOT NULL, at INTEGER "
+     "NOT NULL,"
+     " text TEXT NOT NULL) STRICT, WITHOUT ROWID"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -421,6 +425,14 @@ std::vector<RollingRecord> load_rollings(const Database& database) {
   return result;
 }
 
+std::vector<SteerVersion> load_versions(const Database& database) {
+  std::vector<SteerVersion> versions;
+  Statement row(database, "SELECT steer, version, who, at, text FROM versions");
+  while (row.next())
+    versions.push_back({row.text(0), row.integer(1), row.text(2), to_time(row.integer(3)), row.text(4)});
+  return versions;
+}
+
 HashKey load_sticky_key(const Database& database) {
   const auto octets = read_text(database, "SELECT value FROM meta WHERE key = 'sticky_key'");
   HashKey key{};
@@ -551,6 +563,11 @@ void write(const Database& database, const ReceiverCursor& change) {
     execute(database, "DELETE FROM receivers WHERE name = ?", change.receiver);
 }
 
+void write(const Database& database, const SteerVersion& change) {
+  execute(database, "REPLACE INTO versions (steer, version, who, at, text) VALUES (?, ?, ?, ?, ?)",
+          change.steer, change.version, change.by, to_number(change.at), change.text);
+}
+
 void append(const Database& database, const std::vector<Event>& events) {
   for (const auto& event : events) {
     execute(database, "INSERT INTO events (at, who, kind, subject, text, details) VALUES (?, ?, ?, ?, ?, ?)",
@@ -646,10 +663,10 @@ Result<Store> Store::open(const std::string& folder) {
 Result<Saved> Store::load() {
   try {
     const auto& database = data_->database;
-    return Saved{load_weights(database),   load_layouts(database),   load_words(database),
-                 load_schedule(database),  load_health(database),    load_rollouts(database),
-                 load_rollings(database),  load_receivers(database), load_health_until(database),
-                 load_sticky_key(database)};
+    return Saved{load_weights(database),      load_layouts(database),   load_words(database),
+                 load_schedule(database),     load_health(database),    load_rollouts(database),
+                 load_rollings(database),     load_receivers(database), load_versions(database),
+                 load_health_until(database), load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }

@@ -38,6 +38,16 @@ struct LayoutChange {
   std::string layout;
 };
 
+// How often the weights of a steered name have been changed, or what leads them; and by whom last. Never
+// deleted, so that no number comes twice.
+struct SteerVersion {
+  std::string steer;
+  std::int64_t version = 0;
+  std::string by;
+  Time at{};
+  std::string text;  // what was done
+};
+
 // The operator's word about an endpoint. `drain`: no new answers. `up`, `down`: whatever the checks say.
 enum class Word : std::uint8_t { drain, up, down };
 const char* to_text(Word word);
@@ -128,7 +138,7 @@ inline constexpr char who_health[] = "health";  // of the events of health; stan
 
 using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken,
                             ScheduledWord, ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten,
-                            HealthSeenUntil, RolloutRecord, RollingRecord, ReceiverCursor>;
+                            HealthSeenUntil, RolloutRecord, RollingRecord, ReceiverCursor, SteerVersion>;
 
 struct Saved {
   std::vector<WeightOverride> weights;
@@ -139,6 +149,7 @@ struct Saved {
   std::vector<RolloutRecord> rollouts;  // the newest of each name
   std::vector<RollingRecord> rollings;  // the newest of each pool
   std::vector<ReceiverCursor> receivers;
+  std::vector<SteerVersion> versions;
   Time health_until{};
   HashKey sticky_key{};  // made at random when the store was created
 };

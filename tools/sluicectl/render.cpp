@@ -48,6 +48,8 @@ std::string steer_title(const json::value& steer, Time now, Style style) {
   std::vector<std::string> parts{paint(text(steer, "name"), Colour::strong, style.colours),
                                  text(steer, "method"),
                                  fmt::format("TTL {}s", plain_number(number(steer, "ttl_s")))};
+  if (number(steer, "version") > 0)
+    parts.push_back(fmt::format("version {}", plain_number(number(steer, "version"))));
   if (number(steer, "answers") > 1)
     parts.push_back(fmt::format("{} answers", plain_number(number(steer, "answers"))));
   if (flag(steer, "overridden")) {

@@ -439,10 +439,9 @@ const Case bad_names[] = {
      "6:1: unknown key 'a\\u000Ab' in [admin]; known are socket, http\n"},
     {"unknown section, nearly known", "[chek.web]\ntype = \"http\"\n",
      "5:2: unknown section [chek]; did you mean 'check'?\n"},
-    {"unknown section, not near any", "[rollout]\n",
-     "5:2: unknown section [rollout]; known are server, admin, cookies, rate_limit, tcp, tls, zone, key, "
-     "check, analysis, notify, "
-     "pool, steer\n"},
+    {"unknown section, not near any", "[weather]\n",
+     "5:2: unknown section [weather]; known are server, admin, cookies, rate_limit, tcp, tls, zone, key, "
+     "check, analysis, notify, rollout, safety, pool, steer\n"},
     {"a section as an array", "[[admin]]\n", "5:3: admin: expected the section [admin], got an array\n"},
     {"a named section without a name", "[pool]\nendpoints = [\"192.0.2.1\"]\n",
      "6:1: 'endpoints' in [pool]: expected a section [pool.NAME], got an array\n"},

@@ -127,8 +127,8 @@ TEST_CASE("run-time weights outlive a config with other pools") {
     model.replace_config(parsed(text), at(0));
     CHECK(model.weights(www(model)) == std::vector<double>{95});
   }
-  take(model, settle_layouts(model));
-  CHECK(settle_layouts(model).changes.empty());
+  take(model, settle_layouts(model, at(0)));
+  CHECK(settle_layouts(model, at(0)).changes.empty());
 }
 
 TEST_CASE("an endpoint is usable by its check, or by the operator's word") {

@@ -343,5 +343,56 @@ TEST_CASE("the status of rollings") {
   CHECK(rolling.at("endpoints").at(0).at("place") == "waiting");
 }
 
+// 2027-01-15, a Friday, 08:00 is at(0).
+TEST_CASE("no batch is taken in a freeze, and one that was taken goes on") {
+  RollingWorld world;
+  world.model.emplace(parsed(config_text + R"(
+[steer."frozen.shop.example"]
+pools = { v1 = 1 }
+freeze = ["Fri 08:01 - Fri 09:00"]
+)"));
+  world.probe(true);
+  REQUIRE(world.start().has_value());
+  world.pass(90s);
+  world.end_hook(good);
+  world.prove("192.0.2.10");
+  CHECK(world.state() == "holding waiting");
+  CHECK(world.drained().empty());
+  CHECK(world.events.back() == "rolling.hold");
+  const auto status =
+      rollings_status(*world.model, request(CommandId::rolling_status, "{}"), world.sight(), world.now);
+  CHECK(std::string(status->at("rollings").at(0).at("shortage").as_string())
+            .starts_with("changes are frozen until 2027-01-15T09:00:00.000Z"));
+  world.pass(3600s);
+  CHECK(world.drained() == "192.0.2.11 by rolling 1");
+}
+
+TEST_CASE("a rolling begins in a freeze by an operator's word only, and goes on in it") {
+  RollingWorld world;
+  world.model.emplace(parsed(config_text + R"(
+[steer."frozen.shop.example"]
+pools = { v1 = 1 }
+freeze = ["Fri 08:00 - Fri 09:00"]
+)"));
+  world.probe(true);
+  CHECK(refusal(world.start()).starts_with("batch 1 of 3: changes are frozen until"));
+  REQUIRE(world.start(R"({"pool": "v1", "hook": "deploy", "override-freeze": true, "reason": "a hole"})")
+              .has_value());
+  for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "2001:db8::10"}) upgrade(world, endpoint);
+  CHECK(world.rolling().state.phase == rolling::Phase::done);
+}
+
+TEST_CASE("a rolling whose batches leave too little of a name is refused") {
+  RollingWorld world;
+  world.model.emplace(parsed(config_text + R"(
+[steer."safe.shop.example"]
+pools = { v1 = 1 }
+endpoints_min = 3
+)"));
+  world.probe(true);
+  CHECK(refusal(world.start()) ==
+        "batch 1 of 3: safe.shop.example.: 2 healthy endpoints would be left; endpoints_min is 3");
+}
+
 }  // namespace
 }  // namespace sluice::control

@@ -2,6 +2,8 @@
 // and that nothing but the store's changes is needed to go on.
 #include "control/rollouts.hpp"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -259,6 +261,128 @@ TEST_CASE("the status of rollouts") {
                       world.measurements, world.now);
   REQUIRE_FALSE(none.has_value());
   CHECK(none.error().message == "www.shop.example. has had no rollout");
+}
+
+// The last section of the config is the name's.
+struct GuardedWorld : RolloutWorld {
+  explicit GuardedWorld(const std::string& rules) {
+    model.emplace(parsed(rollout_config + rules));
+    probe(true);
+  }
+};
+
+// 2027-01-15, a Friday, 08:00 is at(0).
+const char* const freeze = "freeze = [\"Fri 08:01 - Fri 09:00\"]\n";
+constexpr auto override_freeze =
+    R"({"name": "new.shop.example", "override-freeze": true, "reason": "it burns"})";
+
+TEST_CASE("a step does not begin in a freeze, and begins after it") {
+  GuardedWorld world(freeze);
+  REQUIRE(world.start(canary).has_value());
+  world.pass(40s);
+  CHECK(world.state() == "holding 10 5s");
+  world.pass(600s);
+  CHECK(world.state() == "holding 10 5s");
+  CHECK(world.events.back() == "rollout.wait");
+  CHECK(std::count(world.events.begin(), world.events.end(), "rollout.wait") == 1);
+  CHECK(refusal(world.say(rollout::Word::promote))
+            .starts_with("changes are frozen until 2027-01-15T09:00:00.000Z"));
+  world.pass(3600s - 640s + 1s);
+  CHECK(world.state() == "moving 100 5s");
+}
+
+TEST_CASE("an operator's word goes before a freeze, and for the rollout's steps in it, too") {
+  GuardedWorld world(freeze);
+  world.now = at(120);
+  CHECK(refusal(world.start(canary)).starts_with("changes are frozen until 2027-01-15T09:00:00.000Z"));
+  auto begun = world.start(
+      R"({"name": "new.shop.example", "to": "v2", "steps": "10,100", "hold": "60s", "ttl": "5s",
+          "override-freeze": true, "reason": "it burns"})");
+  REQUIRE(begun.has_value());
+  CHECK(begun->events.front().text.ends_with(
+      "; overrides the freeze until 2027-01-15T09:00:00.000Z: it burns"));
+  world.pass(300s);
+  CHECK(world.state() == "done 100 30s");
+}
+
+TEST_CASE("a promote that overrides a freeze lets the rest go on") {
+  GuardedWorld world(freeze);
+  REQUIRE(world.start(canary).has_value());
+  world.pass(600s);
+  CHECK(world.state() == "holding 10 5s");
+  REQUIRE(world.say(rollout::Word::promote, override_freeze).has_value());
+  CHECK(world.state() == "moving 100 5s");
+  world.pass(100s);
+  CHECK(world.state() == "done 100 30s");
+}
+
+TEST_CASE("a way back is open in a freeze") {
+  GuardedWorld world(freeze);
+  REQUIRE(world.start(canary).has_value());
+  world.pass(600s);
+  REQUIRE(world.say(rollout::Word::abort).has_value());
+  CHECK(world.state() == "returning 0 5s");
+}
+
+TEST_CASE("steps that are too great are refused before the first") {
+  GuardedWorld world("step_max = \"50%\"\n");
+  CHECK(refusal(world.start(canary)) ==
+        "step 2 of 2: pool v2 would grow by 90 % at once, from 10 % to 100 %; step_max is 50 %");
+  REQUIRE(world.start(R"({"name": "new.shop.example", "to": "v2", "steps": "10,50,100", "hold": "60s"})")
+              .has_value());
+  world.pass(31s);
+  CHECK(refusal(world.say(rollout::Word::promote, R"({"name": "new.shop.example", "full": true})")) ==
+        "pool v2 would grow by 90 % at once, from 10 % to 100 %; step_max is 50 %");
+  CHECK(world.say(rollout::Word::promote).has_value());
+}
+
+TEST_CASE("a step asks for the capacity of the pool that grows, and not of the others") {
+  GuardedWorld world("capacity_min = \"100%\"\n");
+  REQUIRE(world.start(canary).has_value());
+  world.pass(45s);
+  CHECK(world.state() == "holding 10 5s");
+  for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "2001:db8::10"})
+    world.model->apply(store::EndpointWord{address(endpoint), store::Word::down, "root", "", world.now, {}});
+  world.pass(57s);
+  CHECK(world.state() == "moving 100 5s");
+}
+
+TEST_CASE("a version grows by what moves, and not by phases that do not") {
+  RolloutWorld world;
+  const auto version = [&] { return world.model->steerings().at(world.steer().name).version->version; };
+  REQUIRE(world.start(canary).has_value());
+  CHECK(version() == 1);
+  world.pass(31s);
+  CHECK(version() == 2);  // the first step
+  world.pass(30s);
+  CHECK(world.state() == "holding 10 5s");
+  CHECK(version() == 2);
+  REQUIRE(world.say(rollout::Word::pause).has_value());
+  CHECK(version() == 3);
+  const auto late = world.say(rollout::Word::abort, R"({"name": "new.shop.example", "if-version": 2})");
+  CHECK(refusal(late) ==
+        "new.shop.example. is at version 3, and not at 2; changed by root at "
+        "2027-01-15T08:01:01.000Z: v2 stays at 10 %");
+  REQUIRE(world.say(rollout::Word::resume).has_value());
+  world.pass(300s);
+  CHECK(world.state() == "done 100 30s");
+  CHECK(version() == 6);  // resumed, the second step, done
+  const auto before = version();
+  world.restart();
+  CHECK(version() == before);
+}
+
+TEST_CASE("a canary by the name's preset") {
+  RolloutWorld world;
+  world.model.emplace(parsed(rollout_config +
+                             "rollout = \"even\"\n[rollout.even]\nlinear = \"25%\"\nhold = \"1m\"\n"
+                             "ttl = \"5s\"\n"));
+  world.probe(true);
+  const auto begun = world.start(R"({"name": "new.shop.example", "to": "v2"})");
+  REQUIRE(begun.has_value());
+  CHECK(begun->events.front().text ==
+        "canary of new.shop.example. to v2 in steps of 25, 50, 75, 100 %, TTL 5s; the first step at "
+        "2027-01-15T08:00:30.000Z; preset even");
 }
 
 }  // namespace

@@ -243,7 +243,7 @@ class Daemon {
   }
 
   void settle() {
-    store(settle_layouts(*model_));
+    store(settle_layouts(*model_, now_));
     keys_.clear();
     for (const auto& [key, watched] : model_->health()) keys_.push_back(key);
     publisher_->publish_everything();

@@ -82,6 +82,10 @@ inline void take(Model& model, const Decision& decision) {
   for (const auto& change : decision.changes) model.apply(change);
 }
 
+inline std::string refusal(const Result<Decision>& decision) {
+  return decision ? "" : decision.error().message;
+}
+
 // A folder of its own for each test.
 class Folder {
  public:

@@ -136,6 +136,7 @@ View view_of(const Moment& moment, const Rollout& rollout) {
   view.measured_since = rollout.state.since;
   view.target_lives = !moment.seen.contains("dead");
   view.others_live = !moment.seen.contains("lonely");
+  if (moment.seen.contains("forbidden")) view.forbidden = "there is a freeze";
   if (const auto found = moment.seen.find("answered");
       found != moment.seen.end() && found->second != "none") {
     view.answers = 10'000;

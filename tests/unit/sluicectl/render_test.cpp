@@ -20,7 +20,7 @@ const char* const status_reply = R"({
   "listen": ["127.0.0.1:5300", "[::1]:5300"], "zones": [{"apex": "shop.example.", "serial": 7, "names": 9, "records": 14}],
   "warnings": ["the last reload was refused"],
   "steers": [
-    {"name": "www.shop.example.", "method": "random", "ttl_s": 30, "answers": 1, "overridden": true, "by": "root",
+    {"name": "www.shop.example.", "method": "random", "ttl_s": 30, "answers": 1, "version": 12, "overridden": true, "by": "root",
      "since": "2026-01-31T11:55:00.000Z", "rule": "weights",
      "pools": [
        {"pool": "v1", "weight": 90, "config_weight": 95, "set_share": 0.9, "now_share": 0.9, "answers": 12345, "answered_share": 0.8991, "up": 1, "total": 2},
@@ -50,7 +50,7 @@ TEST_CASE("status") {
 zones/sluice.toml  shop.example. (serial 7)
 warning: the last reload was refused
 
-www.shop.example.  random  TTL 30s  weights set by root 5m ago
+www.shop.example.  random  TTL 30s  version 12  weights set by root 5m ago
   POOL    WEIGHT                 SET    NOW  ANSWERED           UP
   v1          90  (config 95)  90.0%  90.0%     89.9%  (12345)  1/2
   canary      10  (config 5)   10.0%  10.0%     10.1%  (1385)   1/1

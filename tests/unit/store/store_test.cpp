@@ -104,6 +104,8 @@ std::string show(const Saved& saved) {
   for (const auto& [id, pool, record] : saved.rollings)
     text += fmt::format("rolling {} of {}: {}\n", id, pool, record);
   for (const auto& [name, last] : saved.receivers) text += fmt::format("{} was told {}\n", name, *last);
+  for (const auto& [steer, version, by, at, did] : saved.versions)
+    text += fmt::format("version {} of {} by {} at {}: {}\n", version, steer, by, to_text(at), did);
   return text;
 }
 
@@ -152,6 +154,7 @@ const std::vector<Change> example_changes = {
     RolloutRecord{1, "www.shop.example.", "{\"phase\": \"arming\"}"},
     RolloutRecord{2, "api.shop.example.", "{}"},
     RollingRecord{1, "v1", "{\"phase\": \"holding\"}"},
+    SteerVersion{"www.shop.example.", 3, "ana", at_second(7), "v2 5 -> 10"},
 };
 
 }  // namespace
@@ -235,7 +238,8 @@ TEST_CASE("a change replaces or takes back what was there") {
         "at 2027-01-15T08:01:35.000Z 192.0.2.10 undrain for ever by ana () since 2027-01-15T08:00:21.000Z\n"
         "rollout 1 of www.shop.example.: {\"phase\": \"arming\"}\n"
         "rollout 2 of api.shop.example.: {}\n"
-        "rolling 1 of v1: {\"phase\": \"holding\"}\n");
+        "rolling 1 of v1: {\"phase\": \"holding\"}\n"
+        "version 3 of www.shop.example. by ana at 2027-01-15T08:00:07.000Z: v2 5 -> 10\n");
 }
 
 TEST_CASE("how far receivers were told, until they are forgotten") {
@@ -465,7 +469,8 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
   }
   alter(folder.file("sluice.db"),
         "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings;"
-        "DROP INDEX health_events; DROP TABLE receivers; ALTER TABLE events DROP COLUMN details;"
+        "DROP INDEX health_events; DROP TABLE receivers; DROP TABLE versions; ALTER TABLE events DROP COLUMN "
+        "details;"
         "PRAGMA user_version = 1");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
@@ -498,15 +503,27 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
   std::string before;
   {
     auto store = open_store(folder.state());
-    REQUIRE(commit(store, {example_changes.begin(), example_changes.end() - 1}, {"first"}));
+    REQUIRE(commit(store, {example_changes.begin(), example_changes.end() - 2}, {"first"}));
     before = show(store);
   }
   alter(folder.file("sluice.db"),
-        "DROP INDEX health_events; DROP TABLE rollings; DROP TABLE receivers;"
+        "DROP INDEX health_events; DROP TABLE rollings; DROP TABLE receivers; DROP TABLE versions;"
         "ALTER TABLE events DROP COLUMN details; PRAGMA user_version = 3");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
   REQUIRE(commit(store, {}, {"second"}));
+}
+
+TEST_CASE("versions: the last of each name, in a database of the fifth version, too") {
+  const Folder folder;
+  open_store(folder.state());
+  alter(folder.file("sluice.db"), "DROP TABLE versions; PRAGMA user_version = 5");
+  auto store = open_store(folder.state());
+  REQUIRE(commit(store, {SteerVersion{"www.", 1, "ana", at_second(1), "a"},
+                         SteerVersion{"www.", 2, "bob", at_second(2), "b"}}));
+  REQUIRE(store.load()->versions.size() == 1);
+  CHECK(store.load()->versions[0].version == 2);
+  CHECK(store.load()->versions[0].by == "bob");
 }
 
 TEST_CASE("rollings: the newest of each pool counts, and the oldest go") {

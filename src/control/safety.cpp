@@ -1,0 +1,161 @@
+#include "control/safety.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "control/arguments.hpp"
+
+namespace sluice::control {
+namespace {
+
+// Of shares, which are quotients.
+constexpr double share_rounding = 1e-9;
+
+std::string in_percent(double part) { return fmt::format("{:.4g} %", part * 100); }
+
+std::string number_of(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+bool is_handed_out(const PoolSight& pool) { return pool.share > 0 && pool.endpoints > 0; }
+
+std::size_t pools_handed_out(const Sight& sight) {
+  return static_cast<std::size_t>(std::count_if(sight.begin(), sight.end(), is_handed_out));
+}
+
+std::size_t endpoints_handed_out(const Sight& sight) {
+  return std::accumulate(sight.begin(), sight.end(), std::size_t{0}, [](std::size_t sum, const auto& pool) {
+    return sum + (pool.share > 0 ? pool.endpoints : 0);
+  });
+}
+
+// What is too little already may become more.
+bool is_too_few(std::size_t before, std::size_t after, std::size_t least) {
+  return after < least && after <= before;
+}
+
+std::optional<std::string> pool_violation(const config::Safety& rules, const PoolSight& before,
+                                          const PoolSight& after) {
+  const double growth = after.share - before.share;
+  if (growth > rules.step_max + share_rounding)
+    return fmt::format("pool {} would grow by {} at once, from {} to {}; step_max is {}", after.pool,
+                       in_percent(growth), in_percent(before.share), in_percent(after.share),
+                       in_percent(rules.step_max));
+  const bool matters = growth > share_rounding || after.capacity < before.capacity;
+  if (after.share > 0 && matters && after.capacity + share_rounding < rules.capacity_min)
+    return fmt::format("{} of the weight of pool {} would be healthy; capacity_min is {}",
+                       in_percent(after.capacity), after.pool, in_percent(rules.capacity_min));
+  return {};
+}
+
+// But for freeze windows.
+bool is_any(const config::Safety& rules) {
+  auto free = config::Safety{};
+  free.freeze = rules.freeze;
+  return rules != free;
+}
+
+// What of a pool could be handed out.
+PoolSight pool_sight(const Model& model, const config::Pool& pool, const std::set<wire::Destination>& taken) {
+  PoolSight sight{pool.name, 0, 0, 0};
+  double all = 0, healthy = 0;
+  for (const auto& candidate : model.candidates(pool)) {
+    all += candidate.weight;
+    if (!candidate.usable || !candidate.allowed || taken.contains(candidate.destination)) continue;
+    healthy += candidate.weight;
+    if (candidate.weight > 0) ++sight.endpoints;
+  }
+  sight.capacity = all > 0 ? healthy / all : 0;
+  return sight;
+}
+
+Sight sight_of(const Model& model, const config::Steer& steer, const std::vector<double>& weights,
+               const std::set<wire::Destination>& taken) {
+  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  Sight sight;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    sight.push_back(pool_sight(model, *model.config().find_pool(steer.pools[i].pool), taken));
+    sight.back().share = weights[i] / all;
+  }
+  return sight;
+}
+
+bool has_any_of(const config::Steer& steer, const std::set<std::string_view>& pools) {
+  return std::any_of(steer.pools.begin(), steer.pools.end(),
+                     [&](const auto& part) { return pools.contains(part.pool); });
+}
+
+}  // namespace
+
+std::optional<std::string> violation(const config::Safety& rules, const Sight& before, const Sight& after) {
+  if (before == after) return {};
+  for (std::size_t i = 0; i < after.size(); ++i)
+    if (auto why = pool_violation(rules, before[i], after[i])) return why;
+  const auto pools = pools_handed_out(after), endpoints = endpoints_handed_out(after);
+  if (is_too_few(pools_handed_out(before), pools, rules.pools_min))
+    return fmt::format("{} with a share and a healthy endpoint would be left; pools_min is {}",
+                       number_of(pools, "pool"), rules.pools_min);
+  if (is_too_few(endpoints_handed_out(before), endpoints, rules.endpoints_min))
+    return fmt::format("{} would be left; endpoints_min is {}", number_of(endpoints, "healthy endpoint"),
+                       rules.endpoints_min);
+  return {};
+}
+
+std::optional<std::string> frozen(std::span<const config::FreezeWindow> windows, Time unfrozen_until,
+                                  Time now) {
+  if (now < unfrozen_until) return {};
+  const auto freeze = config::freeze_at(windows, now);
+  if (!freeze) return {};
+  return fmt::format(
+      "changes are frozen until {} (\"{}\"), unless an operator says --override-freeze, with a --reason",
+      to_text(freeze->until), freeze->window);
+}
+
+Result<FreezeOverride> freeze_override(const Request& request, std::span<const config::FreezeWindow> windows,
+                                       Time now) {
+  const auto* flag = request.arguments.if_contains("override-freeze");
+  if (flag == nullptr || !flag->as_bool()) return FreezeOverride{};
+  const auto reason = text_argument(request, "reason");
+  if (reason.empty()) return Error{ErrorCode::invalid, "--override-freeze needs a --reason"};
+  const auto freeze = config::freeze_at(windows, now);
+  if (!freeze) return FreezeOverride{};
+  return FreezeOverride{freeze->until,
+                        fmt::format("; overrides the freeze until {}: {}", to_text(freeze->until), reason)};
+}
+
+std::optional<std::string> weights_objection(const Model& model, const config::Steer& steer,
+                                             const std::vector<double>& before,
+                                             const std::vector<double>& after) {
+  if (!is_any(steer.safety)) return {};
+  return violation(steer.safety, sight_of(model, steer, before, {}), sight_of(model, steer, after, {}));
+}
+
+std::optional<std::string> taking_objection(const Model& model, const std::set<wire::Destination>& taken) {
+  std::set<std::string_view> pools;
+  for (const auto& endpoint : taken)
+    for (const auto* pool : model.config().pools_with(endpoint)) pools.insert(pool->name);
+  for (const auto& steer : model.config().steers) {
+    if (!is_any(steer.safety) || !has_any_of(steer, pools)) continue;
+    const auto weights = model.weights(steer);
+    const auto why =
+        violation(steer.safety, sight_of(model, steer, weights, {}), sight_of(model, steer, weights, taken));
+    if (why) return fmt::format("{}: {}", steer.name.text(), *why);
+  }
+  return {};
+}
+
+std::vector<config::FreezeWindow> freeze_windows(const config::Config& config, const config::Pool& pool) {
+  std::vector<config::FreezeWindow> windows;
+  for (const auto& steer : config.steers) {
+    if (steer.safety.freeze.empty() || !has_any_of(steer, {pool.name})) continue;
+    for (const auto& window : steer.safety.freeze)
+      if (std::find(windows.begin(), windows.end(), window) == windows.end()) windows.push_back(window);
+  }
+  return windows;
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,58 @@
+// The rules of [safety], which every change of a name's weights, and of the endpoints that it hands out, is
+// held against, by whomever it is made. Pure.
+//
+//   what is, and what would be --violation()--> the rule that forbids it, with the value and the limit
+//   when                       --frozen()-----> the window that does
+#pragma once
+
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "config/config.hpp"
+#include "control/commands.hpp"
+#include "control/model.hpp"
+
+namespace sluice::control {
+
+// One pool of a name, as the rules see it.
+struct PoolSight {
+  std::string pool;
+  double share = 0;           // of the name's answers, by its weight
+  double capacity = 0;        // the part of its weight that is healthy, and not taken out
+  std::size_t endpoints = 0;  // of that part
+  friend bool operator==(const PoolSight&, const PoolSight&) = default;
+};
+using Sight = std::vector<PoolSight>;  // in the order of the steer's pools
+
+// Why the one must not become the other; nothing when it may.
+std::optional<std::string> violation(const config::Safety& rules, const Sight& before, const Sight& after);
+
+// Why nothing may be changed now. `unfrozen_until`: until then an operator has allowed it.
+std::optional<std::string> frozen(std::span<const config::FreezeWindow> windows, Time unfrozen_until,
+                                  Time now);
+
+// What a request's `override-freeze` comes to. Refused without a reason.
+struct FreezeOverride {
+  Time until{};      // of the windows; 1970 when there is nothing to override
+  std::string text;  // for its event; empty likewise
+};
+Result<FreezeOverride> freeze_override(const Request& request, std::span<const config::FreezeWindow> windows,
+                                       Time now);
+
+// Why the weights must not become `after`, whatever the time.
+std::optional<std::string> weights_objection(const Model& model, const config::Steer& steer,
+                                             const std::vector<double>& before,
+                                             const std::vector<double>& after);
+
+// Why these endpoints must not be taken out of answers. Those that are not in answers may be.
+std::optional<std::string> taking_objection(const Model& model, const std::set<wire::Destination>& taken);
+
+// Those of all names that the pool may answer for.
+std::vector<config::FreezeWindow> freeze_windows(const config::Config& config, const config::Pool& pool);
+
+}  // namespace sluice::control
