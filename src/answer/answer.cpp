@@ -58,6 +58,8 @@ class Answering {
   bool add_steered_addresses(const steer::NameEntry& entry, wire::Bytes name);
   bool add_optional(wire::Bytes owner, const Rrset& rrset);
   bool first_use(const Node* dname);
+  bool has_subnet() const { return query_.edns.has_subnet && query_.edns.subnet.source_prefix != 0; }
+  steer::Route route(const steer::Table& table);
   steer::Draw draw(const steer::Table& table);
   steer::Question question() const;
   bool asks_address() const { return query_.type == RrType::a || query_.type == RrType::aaaa; }
@@ -217,10 +219,11 @@ Answering::Next Answering::add_steered(const wire::LookupName& name, const steer
   const auto& block = *snapshot_.block;
   const auto& table = table_of(entry);
   const Family family = query_.type == RrType::aaaa ? Family::v6 : Family::v4;
+  const steer::Route led = route(table);
   const steer::Draw drawn = draw(table);
-  steer::Choice choice = steer::choose(block, table, drawn, family);
+  steer::Choice choice = steer::choose(block, table, drawn, family, led);
   if (choice.answer == nullptr && query_.type == RrType::any)
-    choice = steer::choose(block, table, drawn, Family::v6);  // ANY is content with either
+    choice = steer::choose(block, table, drawn, Family::v6, led);  // ANY is content with either
   if (choice.answer == nullptr) {
     // The pool has no address of this family. For no longer than an address would be kept: it may get one.
     add_negative(*snapshot_.zones.find(name), choice.ttl);
@@ -260,8 +263,21 @@ steer::Question Answering::question() const {
   return query_.type == RrType::https ? steer::Question::https : steer::Question::other;
 }
 
+// Where the client's class is led to. RFC 7871, 7.2.1: the scope says for which addresses the same holds,
+// also when that is that they are of no class; and it may say that more bits are needed to tell.
+steer::Route Answering::route(const steer::Table& table) {
+  if (table.prefixes == 0) return steer::no_route;
+  const auto& block = *snapshot_.block;
+  if (!has_subnet())
+    return steer::route_of(block, table, client_.address, static_cast<unsigned>(client_.address.size()) * 8)
+        .target;
+  const auto& subnet = query_.edns.subnet;
+  const auto found = steer::route_of(block, table, subnet.address, subnet.source_prefix);
+  edns_.scope_prefix = std::max(edns_.scope_prefix, found.scope);
+  return found.target;
+}
+
 steer::Draw Answering::draw(const steer::Table& table) {
-  const bool has_subnet = query_.edns.has_subnet && query_.edns.subnet.source_prefix != 0;
   switch (table.method) {
     case config::Method::random: {
       const auto fresh = steer::Draw::from_bits(scratch_.random.next());
@@ -274,7 +290,7 @@ steer::Draw Answering::draw(const steer::Table& table) {
     case config::Method::sticky:
       break;
   }
-  if (!has_subnet) return steer::sticky_draw(snapshot_.sticky_key, client_.address, table);
+  if (!has_subnet()) return steer::sticky_draw(snapshot_.sticky_key, client_.address, table);
   // RFC 7871, 7.2.1: the scope says for which addresses this answer holds.
   const auto& subnet = query_.edns.subnet;
   const auto own = subnet.address.family == Family::v4 ? table.subnet_v4 : table.subnet_v6;
@@ -434,10 +450,11 @@ bool Answering::add_steered_addresses(const steer::NameEntry& entry, wire::Bytes
   const auto& table = table_of(entry);
   if (table.to_hosts()) return true;  // RFC 2181, 10.3: not to be the target; what it leads to is elsewhere
   // One draw, so that both families come from one pool.
+  const steer::Route led = route(table);
   const steer::Draw drawn =
       table.method == config::Method::random ? steer::Draw::from_bits(scratch_.random.next()) : draw(table);
   for (const Family family : {Family::v4, Family::v6}) {
-    const auto choice = steer::choose(block, table, drawn, family);
+    const auto choice = steer::choose(block, table, drawn, family, led);
     if (choice.answer == nullptr) continue;
     const wire::Bytes records(reinterpret_cast<const std::uint8_t*>(choice.answer + 1),
                               choice.answer->length);

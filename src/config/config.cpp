@@ -39,6 +39,7 @@ void Config::index() {
   analyses_by_name_ = ordered_by(analyses, &Analysis::name);
   presets_by_name_ = ordered_by(presets, &Preset::name);
   pools_by_name_ = ordered_by(pools, &Pool::name);
+  classes_by_name_ = ordered_by(classes, &ClientClass::name);
   steers_by_name_ = ordered_by(steers, &Steer::name);
   zones_by_apex_ = ordered_by(zones, &Zone::apex);
   endpoints_by_destination_.clear();
@@ -61,6 +62,9 @@ const Preset* Config::find_preset(std::string_view name) const {
 }
 const Pool* Config::find_pool(std::string_view name) const {
   return find_by(pools, pools_by_name_, name, &Pool::name);
+}
+const ClientClass* Config::find_class(std::string_view name) const {
+  return find_by(classes, classes_by_name_, name, &ClientClass::name);
 }
 const Steer* Config::find_steer(const wire::Name& name) const {
   return find_by(steers, steers_by_name_, name, &Steer::name);

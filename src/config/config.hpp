@@ -273,6 +273,18 @@ struct Pool {
   bool has_hosts() const { return endpoints.front().destination.is_host(); }
 };
 
+// Clients that steers may lead to a pool whatever its share.
+struct ClientClass {
+  std::string name;
+  std::vector<Prefix> prefixes;  // none twice, in all classes
+};
+
+// Where a steer leads a class.
+struct ClassRoute {
+  std::string client_class, pool;
+  friend bool operator==(const ClassRoute&, const ClassRoute&) = default;
+};
+
 enum class Method : std::uint8_t { random, sticky };
 
 struct PoolWeight {
@@ -284,6 +296,7 @@ struct Steer {
   wire::Name name;
   std::vector<PoolWeight> pools;  // in the file's order, then the other standby pools; some weight is above 0
   std::vector<std::string> standby;  // of those; used while at 0, when the others cannot take all
+  std::vector<ClassRoute> routes;    // in the order of Config::classes; of each one at most, to those pools
   double overflow = 10;              // no more times its own share for a pool that takes over; 0: no limit
   Duration ttl{}, ttl_min{};         // whole seconds; ttl_min is at most ttl
   unsigned answers = 1;
@@ -311,6 +324,7 @@ struct Config {
   std::vector<Preset> presets;
   Safety safety;  // of steers that have none of their own
   std::vector<Pool> pools;
+  std::vector<ClientClass> classes;
   std::vector<Steer> steers;
 
   // Null when there is none. These and the next two need index().
@@ -318,6 +332,7 @@ struct Config {
   const Analysis* find_analysis(std::string_view name) const;
   const Preset* find_preset(std::string_view name) const;
   const Pool* find_pool(std::string_view name) const;
+  const ClientClass* find_class(std::string_view name) const;
   const Steer* find_steer(const wire::Name& name) const;
 
   // The zone with the longest apex at or above `name`; null when there is none.
@@ -338,7 +353,8 @@ struct Config {
   const wire::Destination& destination_at(PoolPlace place) const {
     return pools[place.pool].endpoints[place.endpoint].destination;
   }
-  Order checks_by_name_, analyses_by_name_, presets_by_name_, pools_by_name_, steers_by_name_, zones_by_apex_;
+  Order checks_by_name_, analyses_by_name_, presets_by_name_, pools_by_name_, classes_by_name_,
+      steers_by_name_, zones_by_apex_;
   std::vector<PoolPlace> endpoints_by_destination_;  // and then by pool
 };
 

@@ -15,8 +15,8 @@
 namespace sluice::config {
 namespace {
 
-constexpr std::size_t name_size_max =
-    63;  // of checks, analyses, receivers, presets and pools: a column of `status`, a label of a metric
+constexpr std::size_t name_size_max = 63;  // of checks, analyses, receivers, presets, pools and classes: a
+                                           // column of `status`, a label of a metric
 
 bool fits_name(std::string_view text) {
   return !text.empty() && text.size() <= name_size_max && std::all_of(text.begin(), text.end(), [](char c) {
@@ -240,6 +240,12 @@ Target Loader::add_target(SectionTable& section) {
       auto* pool = at_end(config_.pools);
       pool->name = section.name;
       return pool;
+    }
+    case Section::client_class: {
+      check_name(section);
+      auto* one = at_end(config_.classes);
+      one->name = section.name;
+      return one;
     }
     case Section::steer: {
       auto* steer = at_end(config_.steers);

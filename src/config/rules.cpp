@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "config/analysis_rules.hpp"
 #include "config/check_rules.hpp"
+#include "config/class_rules.hpp"
 #include "config/file_rules.hpp"
 #include "config/host_rules.hpp"
 #include "config/rollout_rules.hpp"
@@ -366,6 +367,7 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   check_references(sections, errors);
   drop_checks_of_type_none(config);
   check_key_references(sections, config, errors);
+  apply_class_rules(sections, config, errors);
   apply_host_rules(sections, config, errors);
 }
 

@@ -164,6 +164,8 @@ constexpr auto sections = std::to_array<SectionRow>({
      "allowed."},
     {Section::pool, "pool", "[pool.NAME]", true, false,
      "Endpoints that serve the same version of a service; steers refer to it by NAME."},
+    {Section::client_class, "class", "[class.NAME]", true, false,
+     "Clients by their addresses, such as testers in-house; steers lead them to a pool by NAME."},
     {Section::steer, "steer", "[steer.\"NAME\"]", true, false,
      "A name whose addresses, or whose CNAME, we choose answer by answer. NAME is at or below the apex of a "
      "zone; \"*.NAME\" "
@@ -1057,6 +1059,14 @@ constexpr auto keys = std::to_array<KeyRow>({
             "never cut.",
      .set = set<&Pool::max_share>},
 
+    {.section = Section::client_class,
+     .key = "prefixes",
+     .type = Type::class_prefixes,
+     .required = true,
+     .doc = "The addresses of the clients: those of their resolvers, or what EDNS Client Subnet says of the "
+            "clients themselves. Where prefixes of several classes contain one another, the longest counts.",
+     .set = set<&ClientClass::prefixes>},
+
     {.section = Section::steer,
      .key = "pools",
      .type = Type::weights,
@@ -1072,6 +1082,14 @@ constexpr auto keys = std::to_array<KeyRow>({
             "order, "
             "each up to its max_share. They may stand in `pools`, too; if not, their weight is 0.",
      .set = set<&Steer::standby>},
+    {.section = Section::steer,
+     .key = "classes",
+     .type = Type::routes,
+     .derived = "none: all clients are answered by the weights",
+     .doc =
+         "Classes of clients that are answered from one of the name's pools whatever its weight, which may "
+         "be 0, as long as that pool is alive; else by the weights like all others.",
+     .set = set<&Steer::routes>},
     {.section = Section::steer,
      .key = "overflow",
      .type = Type::number,
@@ -1195,6 +1213,7 @@ std::string expected(const KeyRow& row) {
     case Type::listeners:
       return "an array of ADDRESS:PORT strings such as [\"127.0.0.1:53\", \"[::1]:53\"]";
     case Type::prefixes:
+    case Type::class_prefixes:
       return "an array of prefixes such as [\"192.0.2.0/24\", \"2001:db8::/32\"]";
     case Type::destination:
       return "an IP address such as \"192.0.2.1\" or \"2001:db8::1\", or a host name such as "
@@ -1214,6 +1233,8 @@ std::string expected(const KeyRow& row) {
     case Type::freeze:
       return "an array of windows such as [\"Fri 16:00 - Mon 08:00\", \"2026-12-20T00:00Z - "
              "2027-01-03T00:00Z\"]";
+    case Type::routes:
+      return "a table of classes and the pools they are led to such as { testers = \"v2\" }";
     case Type::statuses:
       return "a status such as 200, a range such as \"200-399\", or an array of these";
     case Type::headers:

@@ -30,6 +30,7 @@ enum class Section : std::uint8_t {
   rollout,
   safety,
   pool,
+  client_class,
   steer
 };
 
@@ -44,33 +45,35 @@ struct SectionRow {
 
 // How a value is written, and so which alternative of Value it becomes.
 enum class Type : std::uint8_t {
-  text,           // std::string
-  path,           // std::string, resolved against the folder of the config
-  boolean,        // bool
-  integer,        // std::int64_t
-  duration,       // Duration
-  whole_seconds,  // Duration
-  percent,        // double, a part of 1
-  number,         // double
-  choice,         // Choice
-  listener,       // SocketAddress
-  listeners,      // std::vector<Located<SocketAddress>>
-  prefixes,       // std::vector<Prefix>
-  destination,    // wire::Destination
-  endpoints,      // std::vector<Endpoint>
-  weights,        // std::vector<PoolWeight>
-  pools,          // std::vector<std::string>
-  analyses,       // std::vector<std::string>
-  steps,          // std::vector<double>
-  freeze,         // std::vector<FreezeWindow>
-  statuses,       // std::vector<StatusRange>
-  headers,        // std::vector<HeaderField>
-  secret,         // Secret; never shown in messages
-  token,          // std::string; never shown in messages
-  transfers,      // std::vector<TransferRule>
-  notifies,       // std::vector<NotifyTarget>
-  command,        // std::vector<std::string>: a program and its arguments
-  kinds,          // std::vector<std::string>: of events
+  text,            // std::string
+  path,            // std::string, resolved against the folder of the config
+  boolean,         // bool
+  integer,         // std::int64_t
+  duration,        // Duration
+  whole_seconds,   // Duration
+  percent,         // double, a part of 1
+  number,          // double
+  choice,          // Choice
+  listener,        // SocketAddress
+  listeners,       // std::vector<Located<SocketAddress>>
+  prefixes,        // std::vector<Prefix>; few of them
+  class_prefixes,  // std::vector<Prefix>; many
+  destination,     // wire::Destination
+  endpoints,       // std::vector<Endpoint>
+  weights,         // std::vector<PoolWeight>
+  pools,           // std::vector<std::string>
+  routes,          // std::vector<ClassRoute>
+  analyses,        // std::vector<std::string>
+  steps,           // std::vector<double>
+  freeze,          // std::vector<FreezeWindow>
+  statuses,        // std::vector<StatusRange>
+  headers,         // std::vector<HeaderField>
+  secret,          // Secret; never shown in messages
+  token,           // std::string; never shown in messages
+  transfers,       // std::vector<TransferRule>
+  notifies,        // std::vector<NotifyTarget>
+  command,         // std::vector<std::string>: a program and its arguments
+  kinds,           // std::vector<std::string>: of events
 };
 
 struct Choice {
@@ -88,13 +91,13 @@ using Secret = std::vector<std::uint8_t>;
 using Value =
     std::variant<std::string, bool, std::int64_t, double, Duration, Choice, SocketAddress, wire::Destination,
                  std::vector<HeaderField>, std::vector<Located<SocketAddress>>, std::vector<Prefix>,
-                 std::vector<Endpoint>, std::vector<PoolWeight>, std::vector<StatusRange>, Secret,
-                 std::vector<TransferRule>, std::vector<NotifyTarget>, std::vector<std::string>,
-                 std::vector<double>, std::vector<FreezeWindow>>;
+                 std::vector<Endpoint>, std::vector<PoolWeight>, std::vector<ClassRoute>,
+                 std::vector<StatusRange>, Secret, std::vector<TransferRule>, std::vector<NotifyTarget>,
+                 std::vector<std::string>, std::vector<double>, std::vector<FreezeWindow>>;
 
 // The struct that the keys of a section go to.
 using Target = std::variant<Server*, Admin*, Cookies*, RateLimit*, Tcp*, Tls*, Zone*, Key*, Check*, Analysis*,
-                            Receiver*, Preset*, Safety*, Pool*, Steer*>;
+                            Receiver*, Preset*, Safety*, Pool*, ClientClass*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {

@@ -174,7 +174,9 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
     case Type::listeners:
       return read_listeners(row, node);
     case Type::prefixes:
-      return read_prefixes(row, node);
+      return read_prefixes(row, node, prefixes_max);
+    case Type::class_prefixes:
+      return read_prefixes(row, node, class_prefixes_max);
     case Type::destination:
       return read_destination(row, node);
     case Type::endpoints:
@@ -189,6 +191,8 @@ std::optional<Value> ValueReader::read(const KeyRow& row, const toml::node& node
       return read_steps(row, node);
     case Type::freeze:
       return read_freeze(row, node);
+    case Type::routes:
+      return read_routes(row, node);
     case Type::statuses:
       return read_statuses(row, node);
     case Type::headers:
@@ -359,8 +363,9 @@ std::optional<std::vector<Located<SocketAddress>>> ValueReader::read_listeners(c
   return listeners;
 }
 
-std::optional<std::vector<Prefix>> ValueReader::read_prefixes(const KeyRow& row, const toml::node& node) {
-  const auto* array = elements(row, node, prefixes_max);
+std::optional<std::vector<Prefix>> ValueReader::read_prefixes(const KeyRow& row, const toml::node& node,
+                                                              std::size_t size_max) {
+  const auto* array = elements(row, node, size_max);
   if (!array) return std::nullopt;
   const auto errors_before = errors_.count();
   std::vector<Prefix> prefixes;
@@ -627,6 +632,21 @@ std::optional<std::vector<std::string>> ValueReader::read_kinds(const KeyRow& ro
   }
   if (errors_.count() != errors_before) return std::nullopt;
   return kinds;
+}
+
+std::optional<std::vector<ClassRoute>> ValueReader::read_routes(const KeyRow& row, const toml::node& node) {
+  const auto* table = node.as_table();
+  if (!table) return refuse_type(row, node, expected(row));
+  const auto errors_before = errors_.count();
+  std::vector<ClassRoute> routes;
+  for (const auto& [name, pool] : *table) {
+    if (const auto* text = pool.as_string())
+      routes.push_back({std::string(name.str()), text->get()});
+    else
+      refuse_type(row, pool, "the NAME of a section [pool.NAME]");
+  }
+  if (errors_.count() != errors_before) return std::nullopt;
+  return routes;
 }
 
 // 200, "200" or "200-399"

@@ -25,6 +25,9 @@ std::string hint(std::string_view word, std::span<const std::string> candidates)
 
 inline constexpr std::size_t steer_pools_max = 4096;  // 16 slots of 65,536 for each
 
+// Of all classes: a look at them is a search over so many (steer::prefixes_max).
+inline constexpr std::size_t class_prefixes_max = 4096;
+
 // A key's secret as it is written, in base64. The message of an error does not show it.
 Result<Secret> parse_secret(std::string_view text);
 
@@ -53,7 +56,8 @@ class ValueReader {
   std::optional<SocketAddress> read_listener(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<Located<SocketAddress>>> read_listeners(const KeyRow& row,
                                                                     const toml::node& node);
-  std::optional<std::vector<Prefix>> read_prefixes(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<Prefix>> read_prefixes(const KeyRow& row, const toml::node& node,
+                                                   std::size_t size_max);
   std::optional<std::vector<Endpoint>> read_endpoints(const KeyRow& row, const toml::node& node);
   std::optional<Endpoint> read_endpoint(const KeyRow& row, const toml::node& node);
   bool read_probed(const KeyRow& row, const toml::table& table, Endpoint& endpoint);
@@ -66,6 +70,7 @@ class ValueReader {
                                                      std::size_t size_max, std::string_view wanted);
   std::optional<std::vector<double>> read_steps(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<FreezeWindow>> read_freeze(const KeyRow& row, const toml::node& node);
+  std::optional<std::vector<ClassRoute>> read_routes(const KeyRow& row, const toml::node& node);
   std::optional<std::vector<StatusRange>> read_statuses(const KeyRow& row, const toml::node& node);
   std::optional<StatusRange> read_status(const KeyRow& row, const toml::node& node);
   std::optional<HeaderField> read_header(const KeyRow& row, const toml::key& name, const toml::node& value);

@@ -49,6 +49,13 @@ constexpr std::array weight_set_params{
 };
 constexpr std::array weight_reset_params{name_param, in_query(if_version_param),
                                          in_query(override_freeze_param), in_query(reason_param)};
+constexpr Param class_param{"class", Place::path, ParamType::text, true, "a class of clients, of the config"};
+constexpr std::array class_route_params{
+    name_param,
+    class_param,
+    Param{"pool", Place::body, ParamType::text, true, "one of the name's pools"},
+};
+constexpr std::array class_unroute_params{name_param, class_param};
 constexpr std::array endpoint_word_params{addresses_param, at_param, for_param, reason_param};
 constexpr std::array endpoint_undrain_params{addresses_param, at_of_delete_param};
 constexpr std::array endpoint_auto_params{addresses_param, at_param};
@@ -91,6 +98,9 @@ constexpr std::array canary_start_params{
     Param{"analysis", Place::body, ParamType::text, false,
           "what watches each hold: sections [analysis.NAME] of the config, e.g. errors,latency"},
     Param{"gates", Place::body, ParamType::flag, false, "wait for a promote after each hold"},
+    Param{
+        "class", Place::body, ParamType::text, false,
+        "a class of clients, of the config, that is led to the pool in a step of its own before all others"},
     ttl_param,
     grace_param,
     if_version_param,
@@ -166,6 +176,11 @@ constexpr std::array rows{
                true, "Set weights of a name's pools; in effect when it returns, and over restarts"},
     CommandRow{CommandId::weight_reset, "weight reset", "DELETE", "/v1/steer/{name}/weights",
                weight_reset_params, true, "Go back to the weights of the config"},
+    CommandRow{CommandId::class_route, "class route", "PUT", "/v1/steer/{name}/class/{class}",
+               class_route_params, true,
+               "Answer the clients of a class from one pool of a name, whatever its weight"},
+    CommandRow{CommandId::class_unroute, "class unroute", "DELETE", "/v1/steer/{name}/class/{class}",
+               class_unroute_params, true, "Answer the clients of a class by the weights, like all others"},
     CommandRow{CommandId::endpoint_drain, "endpoint drain", "PUT", "/v1/endpoint/{address}/drain",
                endpoint_word_params, true, "Give the endpoint to no new client"},
     CommandRow{CommandId::endpoint_undrain, "endpoint undrain", "DELETE", "/v1/endpoint/{address}/drain",

@@ -20,6 +20,8 @@ enum class CommandId : std::uint8_t {
   status,
   weight_set,
   weight_reset,
+  class_route,
+  class_unroute,
   endpoint_drain,
   endpoint_undrain,
   endpoint_up,

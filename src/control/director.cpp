@@ -32,6 +32,7 @@
 #include "control/rolling_runner.hpp"
 #include "control/rollout_runner.hpp"
 #include "control/rollouts.hpp"
+#include "control/routes.hpp"
 #include "control/status.hpp"
 #include "control/targets.hpp"
 #include "control/words.hpp"
@@ -131,6 +132,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         cookie_secrets_(std::move(loaded.cookie_secrets)),
         rotation_alarm_(executor_, [this] { rotate_cookie_secret(); }) {
     for (const auto& set : saved.weights) model_.apply(set);
+    for (const auto& route : saved.routes) model_.apply(route);
     for (const auto& laid : saved.layouts) model_.apply(laid);
     for (const auto& version : saved.versions) model_.apply(version);
     for (const auto& word : saved.words) model_.apply(word);
@@ -309,6 +311,10 @@ void Director::Implementation::execute(const Request& request, ReplyHandler hand
       return handler(execute_change(request, set_weights(model_, request, now)));
     case CommandId::weight_reset:
       return handler(execute_change(request, reset_weights(model_, request, now)));
+    case CommandId::class_route:
+      return handler(execute_change(request, route_class(model_, request, now)));
+    case CommandId::class_unroute:
+      return handler(execute_change(request, unroute_class(model_, request, now)));
     case CommandId::endpoint_drain:
       return handler(execute_change(request, say_word(model_, request, store::Word::drain, now)));
     case CommandId::endpoint_up:
@@ -695,6 +701,8 @@ void Director::Implementation::publish_effects(const std::vector<store::Change>&
   for (const auto& change : changes) {
     if (const auto* set = std::get_if<store::WeightOverride>(&change)) names.insert(name_of(set->steer));
     if (const auto* reset = std::get_if<store::WeightReset>(&change)) names.insert(name_of(reset->steer));
+    if (const auto* route = std::get_if<store::RouteOverride>(&change)) names.insert(name_of(route->steer));
+    if (const auto* reset = std::get_if<store::RouteReset>(&change)) names.insert(name_of(reset->steer));
     if (const auto* rollout = std::get_if<store::RolloutRecord>(&change))
       names.insert(name_of(rollout->steer));
     if (const auto* word = std::get_if<store::EndpointWord>(&change)) endpoints.insert(word->destination);
@@ -793,6 +801,9 @@ Surroundings Director::Implementation::surroundings() {
   };
   around.answers_since_change = [this](const wire::Name& name, const std::string& pool) {
     return publisher_.answers_since_change(name, pool);
+  };
+  around.answers_by_class = [this](const wire::Name& name, const std::string& client_class) {
+    return publisher_.answers_by_class(name, client_class);
   };
   return around;
 }

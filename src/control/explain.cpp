@@ -12,6 +12,7 @@
 #include "control/arguments.hpp"
 #include "control/planned.hpp"
 #include "control/present.hpp"
+#include "control/routes.hpp"
 #include "steer/choose.hpp"
 
 namespace sluice::control {
@@ -161,7 +162,14 @@ struct View {
   steer::Layout layout;
   std::vector<steer::PoolInForce> pools;  // in the steer's order
   std::string planned;                    // the change towards which its TTL has fallen; empty: it has not
+  std::vector<Routing> routes;            // in the order of the table's
 };
+
+std::size_t place_of(const config::Steer& steer, std::string_view pool) {
+  const auto found = std::find_if(steer.pools.begin(), steer.pools.end(),
+                                  [&](const config::PoolWeight& part) { return part.pool == pool; });
+  return static_cast<std::size_t>(found - steer.pools.begin());
+}
 
 std::string planned_text(const Model& model, const config::Steer& steer, Time now) {
   const auto planned = planned_change(model, steer, now);
@@ -173,13 +181,25 @@ View view_of(const Model& model, const config::Steer& steer, const steer::Block&
              Time now) {
   const auto* entry = block.find(steer.name.wire());
   const auto& table = *block.at<steer::Table>(entry->table.load(std::memory_order_seq_cst));
-  View view{steer, block, table, family, model.layout(steer), {}, planned_text(model, steer, now)};
+  View view{steer,
+            block,
+            table,
+            family,
+            model.layout(steer),
+            {},
+            planned_text(model, steer, now),
+            routes_in_force(model, steer)};
   const auto pools = rated(model, steer, family);
   for (const auto& pool : pools) view.pools.push_back({steer::no_counter, pool.grade, {}});
   // The table has those that may ever answer.
   unsigned place = 0;
   for (const auto i : steer::filling_order(pools))
     view.pools[i] = pool_in_force(block, table, place++, family);
+  for (const auto& route : view.routes) {
+    auto& pool = view.pools[place_of(steer, route.pool)];
+    const auto of_route = pool_in_force(block, table, place++, family);
+    if (pool.counter == steer::no_counter) pool = of_route;
+  }
   return view;
 }
 
@@ -199,9 +219,10 @@ std::optional<std::uint16_t> first_slot(const steer::Layout& layout, unsigned po
   return {};
 }
 
-std::string pool_of(const View& view, AnswerCounter counter) {
+std::string pool_of(const View& view, const steer::Choice& choice, steer::Route route) {
+  if (choice.by_route) return view.routes[route].pool;
   for (std::size_t i = 0; i < view.pools.size(); ++i)
-    if (view.pools[i].counter == counter) return view.steer.pools[i].pool;
+    if (view.pools[i].counter == choice.counter) return view.steer.pools[i].pool;
   return "";
 }
 
@@ -235,7 +256,35 @@ std::string record_text(const steer::InForce::Record& record) {
   return to_text(address);
 }
 
-// --- one client of a sticky name ---
+// --- one client ---
+
+// The route of its class.
+steer::Located located(const View& view, const Question& question) {
+  return steer::route_of(view.block, view.table, question.client->address, question.client->length);
+}
+
+// Null: the client is of no class that the name leads anywhere.
+json::value class_json(const View& view, const Question& question) {
+  const auto found = located(view, question);
+  if (found.target == steer::no_route) return nullptr;
+  const auto& route = view.routes[found.target];
+  const auto choice = steer::choose(view.block, view.table, {}, view.family, found.target);
+  const Prefix prefix{masked(question.client->address, found.length), found.length};
+  return {{"class", route.client_class}, {"prefix", to_text(prefix)},
+          {"pool", route.pool},          {"open", choice.by_route},
+          {"ttl_s", choice.ttl},         {"ttl_rule", ttl_rule(view, choice.ttl, route.pool)}};
+}
+
+// What a reply says of for whom it holds, too (RFC 7871, 7.2.1).
+json::value scope_json(const View& view, const Question& question) {
+  if (!question.is_subnet || question.client->length == 0) return nullptr;
+  const auto& client = *question.client;
+  unsigned scope = located(view, question).scope;
+  const auto own = client.address.family == Family::v4 ? view.table.subnet_v4 : view.table.subnet_v6;
+  if (view.steer.method == config::Method::sticky)
+    scope = std::max<unsigned>(scope, std::min(client.length, own));
+  return scope;
+}
 
 // What is hashed: an address as a whole, or as much of a subnet as the name tells apart (RFC 7871, 7.2.1).
 std::pair<Address, std::string> hashed(const View& view, const Question& question) {
@@ -249,9 +298,10 @@ std::pair<Address, std::string> hashed(const View& view, const Question& questio
 json::object slot_json(const View& view, const Question& question, const HashKey& key) {
   const auto [address, of] = hashed(view, question);
   const auto draw = steer::sticky_draw(key, address, view.table);
-  const auto choice = steer::choose(view.block, view.table, draw, view.family);
+  const auto route = located(view, question).target;
+  const auto choice = steer::choose(view.block, view.table, draw, view.family, route);
   const auto pool = pool_at(view.layout, draw.slot);
-  const auto answered_by = pool_of(view, choice.counter);
+  const auto answered_by = pool_of(view, choice, route);
   json::array records;
   for (const auto& record : records_of(choice)) records.emplace_back(record_text(record));
   return {{"number", draw.slot},
@@ -319,8 +369,20 @@ const json::object* find_pool(const json::object& status, std::string_view name)
   return nullptr;
 }
 
-json::array pools_json(const Model& model, const View& view, const json::object& status,
-                       const std::vector<double>& now) {
+// Whether a pool is in answers: to all clients, or by a route to the one who asks; to any by one if that is
+// not said.
+bool is_asked(const View& view, const Question& question, unsigned pool, double share) {
+  if (share > 0) return true;
+  for (steer::Route route = 0; route < view.routes.size(); ++route) {
+    const bool is_its = !question.client || located(view, question).target == route;
+    const auto choice = steer::choose(view.block, view.table, {}, view.family, route);
+    if (is_its && choice.by_route && view.routes[route].pool == view.steer.pools[pool].pool) return true;
+  }
+  return false;
+}
+
+json::array pools_json(const Model& model, const View& view, const Question& question,
+                       const json::object& status, const std::vector<double>& now) {
   const auto weights = model.weights(view.steer);
   const auto set = steer::shares(view.layout, view.steer.pools.size());
   json::array pools;
@@ -328,6 +390,7 @@ json::array pools_json(const Model& model, const View& view, const json::object&
     const auto& name = view.steer.pools[i].pool;
     const auto* shown = find_pool(status, name);
     const auto ttl = ttl_of(view, i);
+    const bool asked = is_asked(view, question, i, now[i]);
     pools.push_back(
         {{"pool", name},
          {"weight", weights[i]},
@@ -336,8 +399,8 @@ json::array pools_json(const Model& model, const View& view, const json::object&
          {"state", grade_text(view.pools[i].grade)},
          {"ttl_s", ttl ? json::value(*ttl) : json::value(nullptr)},
          {"check", shown == nullptr ? json::value(nullptr) : shown->at("check")},
-         {"endpoints", shown == nullptr ? json::array()
-                                        : endpoints_json(*shown, view.pools[i], view.family, now[i] > 0)}});
+         {"endpoints",
+          shown == nullptr ? json::array() : endpoints_json(*shown, view.pools[i], view.family, asked)}});
   }
   return pools;
 }
@@ -367,8 +430,13 @@ void add_steered(const Model& model, const Surroundings& around, const InAnswers
   result["answers"] = steer.answers;
   result["rule"] = now.rule;
   add_ttl(view, now.shares, result);
+  result["classes"] = whole.at("steers").at(0).at("classes");
+  if (question.client) {
+    result["class"] = class_json(view, question);
+    result["scope"] = scope_json(view, question);
+  }
   if (sticky && question.client) result["slot"] = slot_json(view, question, published.sticky_key);
-  result["pools"] = pools_json(model, view, whole, now.shares);
+  result["pools"] = pools_json(model, view, question, whole, now.shares);
   result["now"] = whole.at("now");
 }
 
@@ -389,6 +457,9 @@ Result<json::object> explain(const Model& model, const Surroundings& around, con
                       {"zone", found.zone.empty() ? json::value(nullptr) : json::value(found.zone)},
                       {"wildcard", found.wildcard},
                       {"text", found.what},
+                      {"classes", json::array()},
+                      {"class", nullptr},
+                      {"scope", nullptr},
                       {"slot", nullptr}};
   if (found.steer != nullptr) add_steered(model, around, published, *question, *found.steer, result);
   return result;

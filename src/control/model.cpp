@@ -263,6 +263,26 @@ std::string Model::weights_by(const config::Steer& steer) const {
   return found == steerings_.end() || !found->second.weights ? "" : found->second.weights->by;
 }
 
+std::vector<Routing> Model::routings(const config::Steer& steer) const {
+  std::map<const config::ClientClass*, Routing> all;  // classes stand one after the other: in their order
+  for (const auto& route : steer.routes)
+    all[config_.find_class(route.client_class)] = {route.client_class, route.pool, route.pool};
+  if (const auto found = steerings_.find(steer.name); found != steerings_.end())
+    for (const auto& [name, set] : found->second.routes) {
+      const auto* client_class = config_.find_class(name);
+      const auto pools = pool_names(steer);
+      const bool leads = std::find(pools.begin(), pools.end(), set.pool) != pools.end();
+      if (client_class == nullptr || (!leads && !set.pool.empty())) continue;
+      auto& routing = all[client_class];
+      routing.client_class = name;
+      routing.pool = set.pool;
+      routing.set = &set;
+    }
+  std::vector<Routing> result;
+  for (auto& [client_class, routing] : all) result.push_back(std::move(routing));
+  return result;
+}
+
 Duration Model::ttl(const config::Steer& steer) const {
   if (!running_rollouts_.contains(steer.name)) return steer.ttl;
   return std::min(steer.ttl, rollout::ttl(rollouts_.at(steer.name)).value_or(steer.ttl));
@@ -296,26 +316,29 @@ void Model::apply(const store::Change& change) {
   auto steering = [&](const std::string& name) -> Steering& {
     return steerings_[wire::Name::parse(name).value()];
   };
-  std::visit(Overloaded{
-                 [&](const store::WeightOverride& set) { steering(set.steer).weights = set; },
-                 [&](const store::WeightReset& reset) { steering(reset.steer).weights.reset(); },
-                 [&](const store::LayoutChange& laid) { steering(laid.steer).layout = laid.layout; },
-                 [&](const store::EndpointWord& word) { words_[word.destination] = word; },
-                 [&](const store::EndpointWordTaken& taken) { words_.erase(taken.destination); },
-                 [&](const store::ScheduledWord& word) { schedule_[word.destination][word.at] = word; },
-                 [&](const store::ScheduledWordDone& done) {
-                   const auto found = schedule_.find(done.destination);
-                   if (found == schedule_.end()) return;
-                   found->second.erase(done.at);
-                   if (found->second.empty()) schedule_.erase(found);
-                 },
-                 [&](const store::ScheduleTaken& taken) { schedule_.erase(taken.destination); },
-                 [&](const store::RolloutRecord& record) { take_rollout(record); },
-                 [&](const store::RollingRecord& record) { take_rolling(record); },
-                 [&](const store::SteerVersion& version) { steering(version.steer).version = version; },
-                 [](const auto&) {},  // health goes its own way: restore_health()
-             },
-             change);
+  std::visit(
+      Overloaded{
+          [&](const store::WeightOverride& set) { steering(set.steer).weights = set; },
+          [&](const store::WeightReset& reset) { steering(reset.steer).weights.reset(); },
+          [&](const store::RouteOverride& set) { steering(set.steer).routes[set.client_class] = set; },
+          [&](const store::RouteReset& reset) { steering(reset.steer).routes.erase(reset.client_class); },
+          [&](const store::LayoutChange& laid) { steering(laid.steer).layout = laid.layout; },
+          [&](const store::EndpointWord& word) { words_[word.destination] = word; },
+          [&](const store::EndpointWordTaken& taken) { words_.erase(taken.destination); },
+          [&](const store::ScheduledWord& word) { schedule_[word.destination][word.at] = word; },
+          [&](const store::ScheduledWordDone& done) {
+            const auto found = schedule_.find(done.destination);
+            if (found == schedule_.end()) return;
+            found->second.erase(done.at);
+            if (found->second.empty()) schedule_.erase(found);
+          },
+          [&](const store::ScheduleTaken& taken) { schedule_.erase(taken.destination); },
+          [&](const store::RolloutRecord& record) { take_rollout(record); },
+          [&](const store::RollingRecord& record) { take_rolling(record); },
+          [&](const store::SteerVersion& version) { steering(version.steer).version = version; },
+          [](const auto&) {},  // health goes its own way: restore_health()
+      },
+      change);
 }
 
 namespace {

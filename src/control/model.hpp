@@ -36,9 +36,18 @@ namespace sluice::control {
 
 // What is known of one steered name beyond its config.
 struct Steering {
-  std::optional<store::WeightOverride> weights;  // set at run time
-  std::string layout;                            // as stored; empty: never laid out
-  std::optional<store::SteerVersion> version;    // none: never changed
+  std::optional<store::WeightOverride> weights;        // set at run time
+  std::string layout;                                  // as stored; empty: never laid out
+  std::map<std::string, store::RouteOverride> routes;  // set at run time, by class
+  std::optional<store::SteerVersion> version;          // none: never changed
+};
+
+// Where a name leads a class of clients, or could.
+struct Routing {
+  std::string client_class;
+  std::string pool;                           // empty: nowhere
+  std::string configured;                     // the pool that the config says; empty: none
+  const store::RouteOverride* set = nullptr;  // at run time; null: it is as the config says
 };
 
 // What is probed once, however many pools ask for it.
@@ -125,7 +134,10 @@ class Model {
   std::vector<double> weights(const config::Steer& steer) const;
   steer::Layout layout(const config::Steer& steer) const;
   std::string weights_by(const config::Steer& steer) const;  // who set them at run time; empty: the config
-  Duration ttl(const config::Steer& steer) const;            // the config's, or what a rollout asks for
+  // Of the classes that config or run time say something about, in the config's order. What was set at run
+  // time for a pool that the name has no more does not hold.
+  std::vector<Routing> routings(const config::Steer& steer) const;
+  Duration ttl(const config::Steer& steer) const;  // the config's, or what a rollout asks for
   std::vector<steer::Candidate> candidates(const config::Pool& pool) const;
   steer::PoolRules pool_rules(const config::Pool& pool) const;
   // Of an endpoint of a pool of config(); null: the pool has no check.

@@ -6,6 +6,7 @@
 
 #include "control/planned.hpp"
 #include "control/present.hpp"
+#include "control/routes.hpp"
 
 namespace sluice::control {
 namespace {
@@ -90,6 +91,10 @@ std::uint64_t Publisher::answers_since_change(const wire::Name& name, const std:
   return counters_.answers(use.id) - use.at_change;
 }
 
+std::uint64_t Publisher::answers_by_class(const wire::Name& name, const std::string& client_class) {
+  return counters_.answers(class_counter(name, client_class));
+}
+
 void Publisher::stop() { release_alarm_.clear(); }
 
 bool Publisher::fill_pool(steer::Block& block, const config::Pool& pool) {
@@ -100,6 +105,7 @@ bool Publisher::fill(steer::Block& block) {
   const auto& config = model_.config();
   entries_.clear();
   for (const auto& steer : config.steers) entries_[steer.name] = block.add_name(steer.name);
+  for (const auto& one : config.classes) block.add_class(one.name, one.prefixes);
   for (const auto& pool : config.pools)
     if (!fill_pool(block, pool)) return false;
   return std::all_of(config.steers.begin(), config.steers.end(), [&](const config::Steer& steer) {
@@ -127,6 +133,8 @@ steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
     const auto& name = steer.pools[i].pool;
     input.pools.push_back({name, counter(steer.name, name).id, pools[i].cap, pools[i].standby});
   }
+  for (const auto& route : routes_in_force(model_, steer))
+    input.routes.push_back({route.client_class, route.pool, class_counter(steer.name, route.client_class)});
   input.ttl = whole_seconds(ttl_at(model_, steer, wall_now()));
   input.ttl_min = whole_seconds(steer.ttl_min);
   input.answers = steer.answers;
@@ -139,8 +147,16 @@ steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
 // Ids are never given back: a counter belongs to a name and a pool for the life of the process. Should they
 // run out, the last one is shared.
 Publisher::CounterUse& Publisher::counter(const wire::Name& name, const std::string& pool) {
-  const auto next = static_cast<AnswerCounter>(std::min<std::size_t>(uses_.size(), answer_counters_max - 1));
-  return uses_.try_emplace({name, pool}, CounterUse{next}).first->second;
+  return uses_.try_emplace({name, pool}, CounterUse{next_counter()}).first->second;
+}
+
+AnswerCounter Publisher::class_counter(const wire::Name& name, const std::string& client_class) {
+  return class_uses_.try_emplace({name, client_class}, next_counter()).first->second;
+}
+
+AnswerCounter Publisher::next_counter() const {
+  return static_cast<AnswerCounter>(
+      std::min<std::size_t>(uses_.size() + class_uses_.size(), answer_counters_max - 1));
 }
 
 // A big zone takes its time to be freed: that is done here and not by the worker that happens to let go of it

@@ -53,6 +53,9 @@ class Publisher {
   std::uint64_t answers(const wire::Name& name, const std::string& pool);
   std::uint64_t answers_since_change(const wire::Name& name, const std::string& pool);
 
+  // Answers that a steer has given because of the client's class; not among the others.
+  std::uint64_t answers_by_class(const wire::Name& name, const std::string& client_class);
+
   // Only after the first publish_everything().
   const steer::Block& block() const { return *block_; }
   const HashKey& sticky_key() const { return sticky_key_; }
@@ -70,6 +73,8 @@ class Publisher {
   std::shared_ptr<steer::Block> build_block();
   steer::SteerInput steer_input(const config::Steer& steer);
   CounterUse& counter(const wire::Name& name, const std::string& pool);
+  AnswerCounter class_counter(const wire::Name& name, const std::string& client_class);
+  AnswerCounter next_counter() const;
   void publish_snapshot();
   void publish_table(const config::Steer& steer);
   void release_replaced();
@@ -86,6 +91,7 @@ class Publisher {
   std::map<wire::Name, steer::Offset> entries_;  // of the names in the block
   std::shared_ptr<steer::PairTable> pairs_ = std::make_shared<steer::PairTable>();
   std::map<std::pair<wire::Name, std::string>, CounterUse> uses_;
+  std::map<std::pair<wire::Name, std::string>, AnswerCounter> class_uses_;
   std::vector<std::shared_ptr<const answer::Snapshot>> replaced_;  // until no worker uses them
   SteadyAlarm release_alarm_;
 };

@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "control/arguments.hpp"
 #include "control/presets.hpp"
+#include "control/routes.hpp"
 #include "control/safety.hpp"
 #include "control/versions.hpp"
 #include "rollout/record.hpp"
@@ -75,6 +76,24 @@ void add_weights(const Model& model, const config::Steer& steer, const Rollout& 
   changes.emplace_back(store::LayoutChange{name, std::move(layout)});
 }
 
+// The same for where it leads the class of its plan. What an operator has said since the end stays.
+void add_route(const Model& model, const Rollout& rollout, Time now, std::vector<store::Change>& changes) {
+  const auto& plan = rollout.plan;
+  if (plan.client_class.empty()) return;
+  const store::RouteOverride* set = nullptr;
+  if (const auto found = model.steerings().find(wire::Name::parse(plan.name).value());
+      found != model.steerings().end())
+    if (const auto route = found->second.routes.find(plan.client_class); route != found->second.routes.end())
+      set = &route->second;
+  const bool is_ours = set != nullptr && set->by == person(rollout);
+  const bool leads = rollout::leads_class(rollout);
+  if (!leads && !is_ours) return;
+  if (!leads && !plan.route_before)
+    changes.emplace_back(store::RouteReset{plan.name, plan.client_class});
+  else if (const auto& pool = leads ? plan.to : *plan.route_before; !is_ours || set->pool != pool)
+    changes.emplace_back(store::RouteOverride{plan.name, plan.client_class, pool, person(rollout), now});
+}
+
 std::vector<double> weights_at(const rollout::Plan& plan, double share) {
   std::vector<double> weights;
   for (const auto& part : rollout::weights(plan, share)) weights.push_back(part.weight);
@@ -132,6 +151,7 @@ void abandon(const Model& model, const Rollout& rollout, Time now, Decision& dec
   next.state.since = now;
   next.state.reason = "the config has its name or its pools no more";
   decision.changes.emplace_back(record_of(next));
+  add_route(model, next, now, decision.changes);
   if (const auto name = wire::Name::parse(rollout.plan.name))
     decision.changes.emplace_back(next_version(model, *name, person(rollout), next.state.reason, now));
   decision.events.push_back({0, now, person(rollout), "rollout.abandoned", rollout.plan.name,
@@ -161,6 +181,7 @@ void take_turn(const Model& model, const config::Steer& steer, Rollout rollout, 
   if (changed) decision.changes.emplace_back(record_of(rollout));
   const auto count = decision.changes.size();
   add_weights(model, steer, rollout, now, decision.changes);
+  add_route(model, rollout, now, decision.changes);
   // Phases in which nothing changes for who asks are no new version; nor is what an analysis has found.
   const bool moves = decision.changes.size() > count, told = who != person(rollout);
   if (moves || (changed && (told || ends)))
@@ -260,6 +281,19 @@ Result<std::vector<rollout::AnalysisRules>> analyses_of(const Model& model, cons
   return all;
 }
 
+// The step of the class comes before all others.
+std::optional<Error> add_class(const Model& model, const config::Steer& steer, const Request& request,
+                               rollout::Plan& plan) {
+  const auto name = text_argument(request, "class");
+  if (name.empty()) return {};
+  if (const auto found = find_class(model, name); !found) return found.error();
+  plan.client_class = name;
+  plan.steps.insert(plan.steps.begin(), rollout::share_before(plan));
+  for (const auto& routing : model.routings(steer))
+    if (routing.client_class == name && routing.set != nullptr) plan.route_before = routing.set->pool;
+  return {};
+}
+
 Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, const Request& request,
                               Strategy strategy) {
   rollout::Plan plan;
@@ -287,6 +321,7 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   auto steps = steps_of(request, strategy, rollout::share_before(plan));
   if (!steps) return steps.error();
   plan.steps = *std::move(steps);
+  if (auto why = add_class(model, steer, request, plan)) return *std::move(why);
   auto analyses = analyses_of(model, request, plan);
   if (!analyses) return analyses.error();
   plan.analyses = *std::move(analyses);
@@ -301,16 +336,22 @@ json::array schedule_of(const rollout::Plan& plan, Time now) {
   const auto times = rollout::earliest_times(plan, now);
   json::array schedule{{{"at", to_text(now)}, {"what", fmt::format("the TTL is {}", to_text(plan.ttl))}}};
   for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    schedule.push_back(
-        {{"at", to_text(times[i])}, {"what", fmt::format("{} has {:.4g} %", plan.to, plan.steps[i] * 100)}});
+    schedule.push_back({{"at", to_text(times[i])},
+                        {"what", rollout::is_class_step(plan, i)
+                                     ? fmt::format("class {} is led to {}", plan.client_class, plan.to)
+                                     : fmt::format("{} has {:.4g} %", plan.to, plan.steps[i] * 100)}});
   schedule.push_back({{"at", to_text(times.back())},
                       {"what", fmt::format("done; the TTL is {} again", to_text(plan.ttl_before))}});
   return schedule;
 }
 
-std::string percents(const std::vector<double>& steps) {
+// "class testers, 5, 100 %"
+std::string steps_text(const rollout::Plan& plan) {
   std::string text;
-  for (const double step : steps) text += fmt::format("{}{:.4g}", text.empty() ? "" : ", ", step * 100);
+  for (std::size_t i = 0; i < plan.steps.size(); ++i)
+    text +=
+        (i == 0 ? "" : ", ") + (rollout::is_class_step(plan, i) ? "class " + plan.client_class
+                                                                : fmt::format("{:.4g}", plan.steps[i] * 100));
   return text + " %";
 }
 
@@ -358,6 +399,7 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, Time n
           {"name", plan.name},
           {"strategy", to_text(plan.strategy)},
           {"to", plan.to},
+          {"class", plan.client_class.empty() ? json::value(nullptr) : json::value(plan.client_class)},
           {"by", by},
           {"started", to_text(started)},
           {"running", running},
@@ -436,7 +478,7 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
   rollout.state.caches_until = now + rollout::time_to_arm(rollout.plan);
   rollout.state.unfrozen_until = unfrozen->until;
   auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
-                          rollout.plan.name, rollout.plan.to, percents(rollout.plan.steps),
+                          rollout.plan.name, rollout.plan.to, steps_text(rollout.plan),
                           to_text(rollout.plan.ttl), to_text(rollout.state.caches_until));
   if (const auto preset = text_argument(*whole, "preset"); !preset.empty())
     text += fmt::format("; preset {}", preset);

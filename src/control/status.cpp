@@ -15,6 +15,7 @@
 
 #include "control/planned.hpp"
 #include "control/present.hpp"
+#include "control/routes.hpp"
 #include "control/versions.hpp"
 
 namespace sluice::control {
@@ -52,14 +53,6 @@ const char* method_text(config::Method method) {
   return "";
 }
 
-// In some family.
-bool is_alive(const std::vector<steer::Candidate>& candidates, const steer::PoolRules& rules) {
-  return std::any_of(families.begin(), families.end(), [&](Family family) {
-    const auto members = steer::of_family(candidates, family);
-    return !members.empty() && steer::select(members, rules).grade == steer::Grade::alive;
-  });
-}
-
 // Which pools some name's questions of a family lead to now.
 using Asked = std::set<std::pair<std::string, Family>>;
 
@@ -70,6 +63,12 @@ Asked asked_pools(const Model& model) {
       const auto shares = steer::shares_after_health(rated(model, steer, family));
       for (std::size_t i = 0; i < shares.size(); ++i)
         if (shares[i] > 0) asked.emplace(steer.pools[i].pool, family);
+    }
+    for (const auto& route : routes_in_force(model, steer)) {
+      const auto& pool = *model.config().find_pool(route.pool);
+      for (const Family family : families)
+        if (steer::is_alive(model.candidates(pool), model.pool_rules(pool), family))
+          asked.emplace(route.pool, family);
     }
   }
   return asked;
@@ -129,7 +128,8 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
       {"by", nullptr},
       {"since", nullptr},
       {"rule", now.rule},
-      {"pools", std::move(pools)}};
+      {"pools", std::move(pools)},
+      {"classes", routes_status(model, steer, around.answers_by_class)}};
   const auto found = model.steerings().find(steer.name);
   if (found != model.steerings().end() && found->second.weights) {
     result["overridden"] = true;
@@ -245,7 +245,7 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
   }
   return {{"pool", pool.name},
           {"check", check == nullptr ? json::value(nullptr) : json::value(check->name)},
-          {"alive", is_alive(candidates, rules)},
+          {"alive", steer::is_alive(candidates, rules)},
           {"endpoints", std::move(endpoints)}};
 }
 
@@ -311,6 +311,13 @@ std::string metrics_text(const Model& model, const Surroundings& around, const C
       text +=
           fmt::format("sluice_answers_total{{name=\"{}\",pool=\"{}\"}} {}\n", label_value(steer.name.text()),
                       label_value(part.pool), around.answers(steer.name, part.pool));
+  open("class_answers_total", "counter",
+       "Steered answers that were led by the client's class, not counted above.");
+  for (const auto& steer : model.config().steers)
+    for (const auto& routing : model.routings(steer))
+      text += fmt::format("sluice_class_answers_total{{name=\"{}\",class=\"{}\"}} {}\n",
+                          label_value(steer.name.text()), label_value(routing.client_class),
+                          around.answers_by_class(steer.name, routing.client_class));
   open("weight", "gauge", "The weight of a name's pool that is in force.");
   for (const auto& steer : model.config().steers) {
     const auto weights = model.weights(steer);

@@ -33,6 +33,8 @@ struct Surroundings {
   // Answers that a steer has given from a pool: in all, and since its weights changed last.
   std::function<std::uint64_t(const wire::Name&, const std::string& pool)> answers;
   std::function<std::uint64_t(const wire::Name&, const std::string& pool)> answers_since_change;
+  // Answers that a steer has given because of the client's class; not among the others.
+  std::function<std::uint64_t(const wire::Name&, const std::string& client_class)> answers_by_class;
 };
 
 // Of all names, or of one.

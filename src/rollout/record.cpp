@@ -73,7 +73,9 @@ json::object plan_json(const Plan& plan) {
           {"grace_ms", plan.grace.count()},
           {"overridden", plan.overridden},
           {"before", std::move(before)},
-          {"analyses", std::move(analyses)}};
+          {"analyses", std::move(analyses)},
+          {"class", plan.client_class},
+          {"route_before", or_null(plan.route_before, [](const std::string& pool) { return pool; })}};
 }
 
 json::object state_json(const State& state) {
@@ -132,6 +134,10 @@ Plan plan_of(const json::object& object) {
     plan.before.push_back({one.get<std::string>("pool"), one.get<double>("weight")});
   }
   plan.analyses = reader.all_of("analyses", rules_of);
+  // None in a record of before there were classes.
+  if (object.contains("class")) plan.client_class = reader.get<std::string>("class");
+  if (const auto* before = object.if_contains("route_before"); before != nullptr && !before->is_null())
+    plan.route_before = reader.get<std::string>("route_before");
   return plan;
 }
 

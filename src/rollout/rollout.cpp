@@ -31,7 +31,15 @@ constexpr std::size_t steps_max = 100;
 
 std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
 
-double target(const Rollout& rollout) { return rollout.plan.steps[rollout.state.step]; }
+double target(const Rollout& rollout) {
+  const auto& [id, by, started, plan, state] = rollout;
+  return is_class_step(plan, state.step) ? share_before(plan) : plan.steps[state.step];
+}
+
+// "5 %", or "class testers"
+std::string step_text(const Plan& plan, std::size_t step) {
+  return is_class_step(plan, step) ? "class " + plan.client_class : percent(plan.steps[step]);
+}
 
 // What is answered stays the same.
 State go_on(State state, Phase phase, Time now) {
@@ -56,7 +64,7 @@ Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
   state.counts.clear();
   return {std::move(state),
           {{"rollout.step", fmt::format("step {} of {}: {} to {}", step + 1, plan.steps.size(),
-                                        percent(plan.steps[step]), plan.to)}}};
+                                        step_text(plan, step), plan.to)}}};
 }
 
 Turn finish(const Rollout& rollout, Time now) {
@@ -83,6 +91,7 @@ Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::
   auto text =
       fmt::format("{} goes from {} back to {}{}: {}", plan.to, percent(present), percent(share_before(plan)),
                   over == Duration::zero() ? "" : " over " + sluice::to_text(over), state.reason);
+  if (leads_class(rollout)) text += fmt::format("; class {} at once", plan.client_class);
   return {std::move(state), {{std::move(kind), std::move(text)}}};
 }
 
@@ -442,6 +451,27 @@ double share(const Rollout& rollout, Time now) {
   return state.from + (before - state.from) * std::max(0.0, gone);
 }
 
+bool leads_class(const Rollout& rollout) {
+  const auto& [id, by, started, plan, state] = rollout;
+  if (plan.client_class.empty()) return false;
+  switch (state.phase) {
+    case Phase::arming:
+    case Phase::returning:
+    case Phase::returned:
+      return false;
+    case Phase::moving:
+    case Phase::settling:
+    case Phase::holding:
+    case Phase::gated:
+      return true;
+    case Phase::done:
+      break;
+  }
+  return plan.steps.back() < 1;
+}
+
+bool is_class_step(const Plan& plan, std::size_t step) { return step == 0 && !plan.client_class.empty(); }
+
 double share_before(const Plan& plan) {
   double all = 0, of_target = 0;
   for (const auto& [pool, weight] : plan.before) {
@@ -473,9 +503,10 @@ std::optional<Error> objection(const Plan& plan) {
   const auto refuse = [](std::string why) { return Error{ErrorCode::refused, std::move(why)}; };
   const double before = share_before(plan);
   if (before >= 1) return refuse(fmt::format("{} has all of {} already", plan.to, plan.name));
-  if (plan.steps.front() <= before)
+  const double first = plan.steps[is_class_step(plan, 0) ? 1 : 0];
+  if (first <= before)
     return refuse(fmt::format("{} has {} of {} already, and the first step is {}", plan.to, percent(before),
-                              plan.name, percent(plan.steps.front())));
+                              plan.name, percent(first)));
   return {};
 }
 

@@ -67,6 +67,10 @@ struct Plan {
   bool overridden = false;         // the weights of before were not the config's
   std::vector<PoolWeight> before;  // all pools of the name, `to` among them
   std::vector<AnalysisRules> analyses{};
+  // A class of clients that is led to `to` in a step of its own, the first one, at which its share is that of
+  // before; empty: none.
+  std::string client_class{};
+  std::optional<std::string> route_before{};  // what was set at run time for the class; "": to lead nowhere
   friend bool operator==(const Plan&, const Plan&) = default;
 };
 
@@ -167,6 +171,13 @@ std::optional<Time> next_tick(const Rollout& rollout, Time now);
 
 // The share of the target that is to be answered.
 double share(const Rollout& rollout, Time now);
+
+// Whether the class of the plan is to be led to the target. After the end it is when the others are not all
+// there as well.
+bool leads_class(const Rollout& rollout);
+
+// Whether it is the step of the class alone.
+bool is_class_step(const Plan& plan, std::size_t step);
 
 // The weights that give the target so much, and leave the others in proportion to one another. The present
 // ones when it is the share of before.

@@ -148,6 +148,27 @@ Offset Block::pool_entry(const std::string& name, unsigned answers) {
   return entry;
 }
 
+void Block::add_class(const std::string& name, std::span<const Prefix> prefixes) {
+  classes_[name].assign(prefixes.begin(), prefixes.end());
+}
+
+// Most names that have routes have them for the same classes, and share the table.
+Offset Block::prefix_table(std::span<const RouteInput> routes) {
+  if (routes.empty()) return 0;
+  std::vector<std::string> names;
+  for (const RouteInput& route : routes) names.push_back(route.client_class);
+  if (const auto found = prefix_tables_.find(names); found != prefix_tables_.end()) return found->second;
+  std::vector<TargetedPrefix> prefixes;
+  for (std::uint16_t route = 0; route < names.size(); ++route)
+    for (const Prefix& prefix : classes_[names[route]]) prefixes.push_back({prefix, route});
+  const auto compiled = compile_prefixes(prefixes);
+  const Offset offset = allocate(compiled.size() * sizeof compiled.front());
+  std::copy(compiled.begin(), compiled.end(), arena_.at<std::uint64_t>(offset));
+  prefix_tables_.emplace(std::move(names), offset);
+  fresh_.clear();  // it stays, whatever becomes of the table that asked for it
+  return offset;
+}
+
 Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
   const auto rated = rated_pools(input);
   std::vector<PoolRef> pools;
@@ -160,6 +181,11 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
                      .slots = whole_slots(rated[i].share),
                      .cap = whole_slots(pool.cap)});
   }
+  const std::size_t pool_count = pools.size();
+  for (const RouteInput& route : input.routes)
+    pools.push_back(
+        {.entry = pool_entry(route.pool, input.answers), .counter = route.counter, .slots = 0, .cap = 0});
+  const Offset prefixes = prefix_table(input.routes);
 
   const std::size_t runs_bytes = rounded_up(input.layout.size() * sizeof(SlotRun));
   const Offset offset = allocate(sizeof(Table) + runs_bytes + pools.size() * sizeof(PoolRef));
@@ -170,10 +196,10 @@ Offset Block::compile_table(const wire::Name& name, const SteerInput& input) {
             .subnet_v6 = input.subnet_v6,
             .flags = table_flags(input),
             .run_count = static_cast<std::uint16_t>(input.layout.size()),
-            .pool_count = static_cast<std::uint16_t>(pools.size()),
+            .pool_count = static_cast<std::uint16_t>(pool_count),
             .hash_salt = salt_of(name),
             .ttl_min = std::min(input.ttl, input.ttl_min),
-            .reserved = 0};
+            .prefixes = prefixes};
   auto* run = reinterpret_cast<SlotRun*>(table + 1);
   std::uint32_t end = 0;
   for (const Run& part : input.layout) {

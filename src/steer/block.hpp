@@ -1,6 +1,9 @@
 // The flat block: everything that a steered answer needs, in one piece of memory, linked by 32-bit offsets.
 //
 //   index --hash of the name--> NameEntry --table--> Table      what the weights decide; one a steer
+//                                                      prefixes --> PrefixTable  classes of clients, asked
+//                                                      first:
+//                                                                   a prefix -> route (prefixes.hpp)
 //                                                      runs: slot -> pool
 //                                                      pools: PoolRef --entry--> PoolEntry --view--> PoolView
 //                                                      in filling order (redistribute.hpp)
@@ -20,6 +23,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -30,6 +34,7 @@
 #include "config/config.hpp"
 #include "steer/arena.hpp"
 #include "steer/layout.hpp"
+#include "steer/prefixes.hpp"
 #include "steer/redistribute.hpp"
 #include "steer/select.hpp"
 #include "wire/destination.hpp"
@@ -72,8 +77,9 @@ struct Table {
   std::uint16_t pool_count;
   std::uint32_t hash_salt;  // from the name: one client's slots under two names are independent
   std::uint32_t ttl_min;    // seconds, at most `ttl`; no view's ttl_max makes an answer live shorter
-  std::uint32_t reserved;
-  // run_count SlotRuns and, eight-octet aligned, pool_count PoolRefs in filling order follow
+  Offset prefixes;          // PrefixTable, whose targets are numbers of routes; 0: all clients draw
+  // run_count SlotRuns and, eight-octet aligned, pool_count PoolRefs in filling order follow, and then a
+  // PoolRef for each route: the pool that its clients are led to
 
   static constexpr std::uint8_t leads_to_hosts = 1, has_both_families = 2;
   // All answers are CNAMEs, and the name has nothing else.
@@ -144,9 +150,18 @@ struct PoolInput {
   unsigned standby = 0;  // as in Rated
 };
 
+// Clients that are led to a pool whatever they would draw, as long as it is alive. The pool may have no
+// share.
+struct RouteInput {
+  std::string client_class;  // of Block::add_class()
+  std::string pool;
+  AnswerCounter counter = 0;
+};
+
 struct SteerInput {
   wire::Name name;
   std::vector<PoolInput> pools;
+  std::vector<RouteInput> routes{};  // of each class one at most
   Layout layout;
   std::uint32_t ttl = 0, ttl_min = 0;
   unsigned answers = 1;
@@ -167,6 +182,10 @@ class Block {
   // Adds a name without a table; its offset identifies it from then on (zone::SteerId). At most `names` of
   // them, and before the block is shared.
   Offset add_name(const wire::Name& name);
+
+  // Clients that steers may have routes for; before any of these is published. No prefix is in two classes;
+  // prefixes_max in all.
+  void add_class(const std::string& name, std::span<const Prefix> prefixes);
 
   // Compiles and publishes. From the return on, no query that arrives is answered by what was there before.
   // False when the block is full: nothing has changed then, and it takes a new block.
@@ -204,6 +223,7 @@ class Block {
   template <class Function>
   bool all_or_nothing(Function function);
   Offset pool_entry(const std::string& pool, unsigned answers);
+  Offset prefix_table(std::span<const RouteInput> routes);
   Offset compile_table(const wire::Name& name, const SteerInput& input);
   Offset compile_view(std::span<const Candidate> candidates, const PoolRules& rules, unsigned answers);
   Offset compile_windows(std::span<const Candidate> candidates, const PoolRules& rules, Family family,
@@ -215,6 +235,9 @@ class Block {
   Arena arena_;
   std::vector<Offset> fresh_;  // allocated by the publication that is under way
   std::unordered_map<std::string, Pool> pools_;
+  std::unordered_map<std::string, std::vector<Prefix>> classes_;
+  std::map<std::vector<std::string>, Offset>
+      prefix_tables_;  // by the classes that have a route, in its order
 };
 
 }  // namespace sluice::steer

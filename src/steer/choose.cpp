@@ -39,6 +39,11 @@ struct Seen {
   bool loses_share() const { return windows != nullptr && !alive() && windows->keeps_share == 0; }
 };
 
+// They stand behind the pools.
+const PoolRef& pool_of_route(const Table& table, Route route) {
+  return pools_of(table).data()[table.pool_count + route];
+}
+
 Seen look_at(const Block& block, const PoolRef& pool, Family family) {
   const auto* view =
       block.at<PoolView>(block.at<PoolEntry>(pool.entry)->view.load(std::memory_order_seq_cst));
@@ -133,6 +138,37 @@ const Answer* window_at(const Block& block, const Windows& windows, std::uint16_
   return block.at<Answer>(found->answer);
 }
 
+inline Choice choice_from(const Block& block, const Seen& seen, std::uint16_t spot, std::uint32_t ttl) {
+  Choice choice;
+  choice.ttl = ttl;
+  choice.counter = seen.pool->counter;
+  if (seen.windows == nullptr) return choice;
+  choice.answer = window_at(block, *seen.windows, spot);
+  choice.last_resort = !seen.alive();
+  return choice;
+}
+
+inline Choice choose_by_slot(const Block& block, const Table& table, Draw draw, Family family) {
+  const Runs runs = runs_of(table);
+  const auto* run =
+      std::lower_bound(runs.begin, runs.end, draw.slot,
+                       [](const SlotRun& candidate, std::uint16_t slot) { return candidate.last < slot; });
+  Seen seen = look_at(block, pools_of(table)[run->pool], family);
+  std::uint32_t ttl = ttl_of(table, *seen.view);
+  if (seen.loses_share()) {
+    seen = Redirection(block, table, family).from(seen, draw.detour);
+    // It may be about to come back, as the other may be about to go.
+    ttl = std::min(ttl, ttl_of(table, *seen.view));
+  }
+  return choice_from(block, seen, draw.spot, ttl);
+}
+
+bool is_route_open(const Block& block, const Seen& led, Family family) {
+  if (led.windows != nullptr) return led.alive();
+  const Offset other = led.view->families[family == Family::v4 ? 1 : 0];
+  return other != 0 && block.at<Windows>(other)->grade == Grade::alive;
+}
+
 InForce::Record first_record(const Answer& answer) {
   const wire::Bytes record(reinterpret_cast<const std::uint8_t*>(&answer + 1), answer.stride);
   const auto rdata = record.subspan(record_fixed_size);
@@ -203,7 +239,7 @@ InForce in_force(const Block& block, const Table& table, Family family) {
 }
 
 PoolInForce pool_in_force(const Block& block, const Table& table, unsigned pool, Family family) {
-  const Seen seen = look_at(block, pools_of(table)[pool], family);
+  const Seen seen = look_at(block, pools_of(table).data()[pool], family);
   PoolInForce result{seen.pool->counter, {}, {}};
   if (seen.windows == nullptr) return result;
   result.grade = seen.windows->grade;
@@ -229,23 +265,15 @@ std::vector<InForce::Record> records_of(const Choice& choice) {
   return records;
 }
 
-Choice choose(const Block& block, const Table& table, Draw draw, Family family) {
-  const Runs runs = runs_of(table);
-  const auto* run =
-      std::lower_bound(runs.begin, runs.end, draw.slot,
-                       [](const SlotRun& candidate, std::uint16_t slot) { return candidate.last < slot; });
-  Seen seen = look_at(block, pools_of(table)[run->pool], family);
-  Choice choice;
-  choice.ttl = ttl_of(table, *seen.view);
-  if (seen.loses_share()) {
-    seen = Redirection(block, table, family).from(seen, draw.detour);
-    // It may be about to come back, as the other may be about to go.
-    choice.ttl = std::min(choice.ttl, ttl_of(table, *seen.view));
-  }
-  choice.counter = seen.pool->counter;
-  if (seen.windows == nullptr) return choice;
-  choice.answer = window_at(block, *seen.windows, draw.spot);
-  choice.last_resort = !seen.alive();
+Choice choose(const Block& block, const Table& table, Draw draw, Family family, Route route) {
+  if (route == no_route) return choose_by_slot(block, table, draw, family);
+  const Seen led = look_at(block, pool_of_route(table, route), family);
+  const bool is_open = is_route_open(block, led, family);
+  const std::uint32_t ttl = ttl_of(table, *led.view);
+  Choice choice =
+      is_open ? choice_from(block, led, draw.spot, ttl) : choose_by_slot(block, table, draw, family);
+  choice.by_route = is_open;
+  choice.ttl = std::min(choice.ttl, ttl);  // when it is not alive, it may be about to come back
   return choice;
 }
 

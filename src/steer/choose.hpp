@@ -1,5 +1,5 @@
-// The choice that a query makes: slot -> pool -> spot -> answer. Read-only, no allocation, a few dozen
-// instructions.
+// The choice that a query makes: slot, or the route of its client -> pool -> spot -> answer. Read-only, no
+// allocation, a few dozen instructions.
 #pragma once
 
 #include <array>
@@ -34,11 +34,24 @@ struct Choice {
   std::uint32_t ttl = 0;
   AnswerCounter counter = 0;
   bool last_resort = false;  // from a pool that is not alive: answered as if it were
+  bool by_route = false;     // and not by the slot
 };
 
+// A route of the table, by its number.
+using Route = std::uint16_t;
+inline constexpr Route no_route = no_target;
+
+// The route of who has this address, or whose Client Subnet has these first `known_bits`; its target is a
+// Route.
+inline Located route_of(const Block& block, const Table& table, const Address& client, unsigned known_bits) {
+  if (table.prefixes == 0) return {};
+  return locate(*block.at<PrefixTable>(table.prefixes), client, known_bits);
+}
+
 // What this table answers to `draw` for a family. The slots of a pool that is not alive go where
-// redistribute() says.
-Choice choose(const Block& block, const Table& table, Draw draw, Family family);
+// redistribute() says. A route leads to its pool as long as that is alive; one that has no address of the
+// family has none for such clients, while it is alive in the other one: they are not split between two pools.
+Choice choose(const Block& block, const Table& table, Draw draw, Family family, Route route = no_route);
 
 // What of a family may be answered now, whoever asks: that of all pools that some draw leads to. Of hosts
 // only the one that most draws lead to.
@@ -66,7 +79,7 @@ struct PoolInForce {
   std::vector<Part> parts;
 };
 inline constexpr AnswerCounter no_counter = ~AnswerCounter{0};
-// `pool`: its place in the table.
+// `pool`: its place in the table; those of the routes come behind the others.
 PoolInForce pool_in_force(const Block& block, const Table& table, unsigned pool, Family family);
 
 // All records of a choice, in order. Not for the path of a query.

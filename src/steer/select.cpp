@@ -69,4 +69,13 @@ std::vector<Candidate> of_family(std::span<const Candidate> candidates, Family f
   return members;
 }
 
+bool is_alive(std::span<const Candidate> candidates, const PoolRules& rules, Family family) {
+  const auto members = of_family(candidates, family);
+  return !members.empty() && select(members, rules).grade == Grade::alive;
+}
+
+bool is_alive(std::span<const Candidate> candidates, const PoolRules& rules) {
+  return is_alive(candidates, rules, Family::v4) || is_alive(candidates, rules, Family::v6);
+}
+
 }  // namespace sluice::steer

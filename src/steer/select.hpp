@@ -47,6 +47,10 @@ struct Selection {
 // when they are enough, those that the operator has not taken out, those with a weight, all.
 Selection select(std::span<const Candidate> candidates, const PoolRules& rules = {});
 
+// Whether what is chosen of a family is alive; of any family.
+bool is_alive(std::span<const Candidate> candidates, const PoolRules& rules, Family family);
+bool is_alive(std::span<const Candidate> candidates, const PoolRules& rules);
+
 // The candidates of one family, in order. A host is of both: what it leads to has addresses of its own.
 std::vector<Candidate> of_family(std::span<const Candidate> candidates, Family family);
 

@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 7;
+constexpr std::int64_t schema_version = 8;
 
 // When the log is copied into the database, and what is the most that it takes of the disk. While it is
 // copied, commits wait for the disk some milliseconds: four times as seldom as by SQLite's own 1,000, and 16
@@ -79,6 +79,9 @@ constexpr SchemaStep schema[] = {
      "CREATE TABLE versions (steer TEXT PRIMARY KEY, version INTEGER NOT NULL, who TEXT NOT NULL, at INTEGER "
      "NOT NULL,"
      " text TEXT NOT NULL) STRICT, WITHOUT ROWID"},
+    {8,
+     "CREATE TABLE routes (steer TEXT NOT NULL, class TEXT NOT NULL, pool TEXT NOT NULL, who TEXT NOT NULL,"
+     " since INTEGER NOT NULL, PRIMARY KEY (steer, class)) STRICT, WITHOUT ROWID"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -314,6 +317,14 @@ std::vector<WeightOverride> load_weights(const Database& database) {
   return weights;
 }
 
+std::vector<RouteOverride> load_routes(const Database& database) {
+  std::vector<RouteOverride> routes;
+  Statement row(database, "SELECT steer, class, pool, who, since FROM routes ORDER BY steer, class");
+  while (row.next())
+    routes.push_back({row.text(0), row.text(1), row.text(2), row.text(3), to_time(row.integer(4))});
+  return routes;
+}
+
 std::vector<LayoutChange> load_layouts(const Database& database) {
   std::vector<LayoutChange> layouts;
   Statement row(database, "SELECT steer, layout FROM layouts ORDER BY steer");
@@ -479,6 +490,15 @@ void write(const Database& database, const WeightOverride& change) {
             "INSERT INTO weights (steer, position, pool, weight, who, since) VALUES (?, ?, ?, ?, ?, ?)",
             change.steer, position++, pool, weight, change.by, to_number(change.since));
   }
+}
+
+void write(const Database& database, const RouteOverride& change) {
+  execute(database, "REPLACE INTO routes (steer, class, pool, who, since) VALUES (?, ?, ?, ?, ?)",
+          change.steer, change.client_class, change.pool, change.by, to_number(change.since));
+}
+
+void write(const Database& database, const RouteReset& change) {
+  execute(database, "DELETE FROM routes WHERE steer = ? AND class = ?", change.steer, change.client_class);
 }
 
 void write(const Database& database, const LayoutChange& change) {
@@ -663,10 +683,10 @@ Result<Store> Store::open(const std::string& folder) {
 Result<Saved> Store::load() {
   try {
     const auto& database = data_->database;
-    return Saved{load_weights(database),      load_layouts(database),   load_words(database),
-                 load_schedule(database),     load_health(database),    load_rollouts(database),
-                 load_rollings(database),     load_receivers(database), load_versions(database),
-                 load_health_until(database), load_sticky_key(database)};
+    return Saved{load_weights(database),  load_routes(database),       load_layouts(database),
+                 load_words(database),    load_schedule(database),     load_health(database),
+                 load_rollouts(database), load_rollings(database),     load_receivers(database),
+                 load_versions(database), load_health_until(database), load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }

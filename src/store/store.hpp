@@ -32,6 +32,19 @@ struct WeightReset {
   std::string steer;
 };
 
+// Where a steer leads a class of clients; wins over the config's until it is reset.
+struct RouteOverride {
+  std::string steer;
+  std::string client_class;
+  std::string pool;  // empty: nowhere, they are answered like all others
+  std::string by;
+  Time since{};
+};
+struct RouteReset {
+  std::string steer;
+  std::string client_class;
+};
+
 // Which slots a steer's pools hold now (steer/layout.hpp's text form).
 struct LayoutChange {
   std::string steer;
@@ -136,12 +149,14 @@ struct Event {
 inline constexpr std::int64_t events_max = 100'000, health_events_max = 10'000;
 inline constexpr char who_health[] = "health";  // of the events of health; stands in the schema, too
 
-using Change = std::variant<WeightOverride, WeightReset, LayoutChange, EndpointWord, EndpointWordTaken,
-                            ScheduledWord, ScheduledWordDone, ScheduleTaken, HealthSeen, HealthForgotten,
-                            HealthSeenUntil, RolloutRecord, RollingRecord, ReceiverCursor, SteerVersion>;
+using Change = std::variant<WeightOverride, WeightReset, RouteOverride, RouteReset, LayoutChange,
+                            EndpointWord, EndpointWordTaken, ScheduledWord, ScheduledWordDone, ScheduleTaken,
+                            HealthSeen, HealthForgotten, HealthSeenUntil, RolloutRecord, RollingRecord,
+                            ReceiverCursor, SteerVersion>;
 
 struct Saved {
   std::vector<WeightOverride> weights;
+  std::vector<RouteOverride> routes;
   std::vector<LayoutChange> layouts;
   std::vector<EndpointWord> words;
   std::vector<ScheduledWord> scheduled;  // by endpoint, and then by time

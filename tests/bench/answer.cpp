@@ -79,8 +79,14 @@ class World {
     const auto www = add_steer("www", {"stable", "canary"}, config::Method::random);
     const auto both = add_steer("both", {"dual", "canary"}, config::Method::random);
     const auto sticky = add_steer("sticky", {"stable", "canary"}, config::Method::sticky);
+    block.add_class("few",
+                    std::vector{parse_prefix("192.0.2.0/24").value(), parse_prefix("10.0.0.0/8").value()});
+    block.add_class("many", many_prefixes());
+    const auto few = add_steer("few", {"stable", "canary"}, config::Method::random, {"few"});
+    const auto many =
+        add_steer("many-classes", {"stable", "canary"}, config::Method::random, {"few", "many"});
     auto loaded = zone::load_text(zone_text(), "bench.zone", wire::Name::parse("bench.test.").value(),
-                                  std::vector{www, both, sticky});
+                                  std::vector{www, both, sticky, few, many});
     if (!published || loaded.zone == nullptr)
       std::fputs(to_text(loaded.errors).c_str(), stderr), std::exit(1);
     snapshot_.zones = zone::ZoneSet({std::move(loaded.zone)});
@@ -99,6 +105,8 @@ class World {
         {"steered-a-cookie", {query("www", RrType::a, cookie_option(cookie))}},
         {"steered-a-dual", {query("both", RrType::a)}},
         {"sticky-a", {query("sticky", RrType::a)}},
+        {"class-a", {query("few", RrType::a)}},
+        {"class-a-of-many", {query("many-classes", RrType::a)}},
         {"plain-a", {query("host", RrType::a)}},
         {"nxdomain", {query("nothing", RrType::a)}},
         {"large", {query("many", RrType::a)}},
@@ -112,7 +120,8 @@ class World {
   }
 
  private:
-  zone::Steered add_steer(const char* label, std::vector<std::string> pools, config::Method method) {
+  zone::Steered add_steer(const char* label, std::vector<std::string> pools, config::Method method,
+                          const std::vector<std::string>& classes = {}) {
     const auto name = wire::Name::parse(std::string(label) + ".bench.test.").value();
     const auto entry = block_->add_name(name);
     steer::SteerInput input{.name = name,
@@ -120,8 +129,19 @@ class World {
                             .layout = steer::lay_out(std::vector<double>{95, 5}),
                             .ttl = 30,
                             .method = method};
+    for (const auto& name_of_class : classes)
+      input.routes.push_back({name_of_class, pools[1], next_counter_++});
     if (!block_->publish_table(entry, input)) std::fputs("the block is full\n", stderr), std::exit(1);
     return {name, entry};
+  }
+
+  // Nearly as many as there may be, so that a look is a search over 8,000 intervals.
+  static std::vector<Prefix> many_prefixes() {
+    std::vector<Prefix> prefixes;
+    for (unsigned i = 0; i + 2 < steer::prefixes_max; ++i)
+      prefixes.push_back(
+          {{Family::v4, {172, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}}, 25});
+    return prefixes;
   }
 
   // Nine of ten names exist.

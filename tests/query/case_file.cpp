@@ -121,11 +121,23 @@ void stand_by(SteerText& steer, std::string names) {
   }
 }
 
+ClassText class_of(const std::vector<std::string>& words) {
+  ClassText result{words.at(1), {}};
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    const auto prefix = parse_prefix(words[i]);
+    if (!prefix) throw Mistake(prefix.error().message);
+    result.prefixes.push_back(*prefix);
+  }
+  return result;
+}
+
 SteerText steer_of(const std::vector<std::string>& words) {
   SteerText steer;
   auto& input = steer.input;
   input.name = name_of(words.at(1));
   input.ttl = 30;
+  constexpr std::string_view route_prefix = "class:";
+  constexpr AnswerCounter routes_counter = 1000;
   double cap = 1;
   for (std::size_t i = 2; i < words.size(); ++i) {
     const auto [key, value] = pair_of(words[i]);
@@ -145,6 +157,8 @@ SteerText steer_of(const std::vector<std::string>& words) {
       input.subnet_v4 = static_cast<std::uint8_t>(number(value));
     } else if (key == "subnet6") {
       input.subnet_v6 = static_cast<std::uint8_t>(number(value));
+    } else if (key.starts_with(route_prefix)) {
+      input.routes.push_back({key.substr(route_prefix.size()), value, routes_counter});
     } else {
       input.pools.push_back({key, static_cast<AnswerCounter>(input.pools.size())});
       steer.weights.push_back(number(value));
@@ -330,6 +344,8 @@ class Reader {
       read_policy(words, file_.setup.policy);
     } else if (words[0] == "pool") {
       file_.setup.pools.push_back(pool_of(words));
+    } else if (words[0] == "class") {
+      file_.setup.classes.push_back(class_of(words));
     } else if (words[0] == "steer") {
       file_.setup.steers.push_back(steer_of(words));
     } else if (words[0] == "case") {

@@ -10,6 +10,8 @@
 //   pool v2 192.0.2.4 192.0.2.5!down min_healthy=60% fail_open=all ttl_max=5
 //   steer two.example. v1=1 standby=v2,v3 cap=50% ttl_min=10       cap: of every pool, when it takes over
 //   steer www.example. v1=95 v2=5 ttl=30 answers=2 method=sticky subnet4=24 subnet6=56
+//   class testers 10.0.0.0/8 2001:db8::/32
+//   steer ab.example. v1=1 v2=0 class:testers=v2
 //   policy identity=ns1 version=1.0 cookie=00112233445566778899aabbccddeeff cookies=required now=1559731985
 //
 //   case the name of the case
@@ -55,6 +57,11 @@ struct PoolText {
   steer::PoolRules rules;
 };
 
+struct ClassText {
+  std::string name;
+  std::vector<Prefix> prefixes;
+};
+
 struct SteerText {
   steer::SteerInput input;
   std::vector<double> weights;
@@ -70,6 +77,7 @@ struct Setup {
   PolicyText policy;
   std::vector<ZoneText> zones;
   std::vector<PoolText> pools;
+  std::vector<ClassText> classes;
   std::vector<SteerText> steers;
 };
 

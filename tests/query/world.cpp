@@ -38,6 +38,8 @@ std::unique_ptr<World> World::build(const Setup& setup, std::string& error) {
     if (!block.publish_pool(pool.name, pool.candidates, pool.rules))
       return error = "the block is full", nullptr;
 
+  for (const auto& one : setup.classes) block.add_class(one.name, one.prefixes);
+
   std::vector<steer::Offset> entries;
   for (const auto& steer : setup.steers) {
     entries.push_back(block.add_name(steer.input.name));

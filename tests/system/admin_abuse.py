@@ -9,7 +9,7 @@ from harness import Api, Sluice, expect, expect_equal, free_port, poll, run, tes
 from abuse import expect_udp, resident_kib
 
 VALUES = {"name": "www.shop.example", "address": "127.0.1.1", "weights": {"v1": 3}, "for": "10m", "reason": "a test",
-          "after": 0, "limit": 5, "wait": "1ms", "check": "reported", "state": "up", "text": "a test", "to": "v3", "pool": "v3",
+          "after": 0, "limit": 5, "wait": "1ms", "check": "reported", "state": "up", "text": "a test", "to": "v3", "pool": "v3", "class": "testers",
           "min-available": "0"}
 DEPENDS = ("/bluegreen", "/undo")  # on a rollout that another call has started
 CONFIG = """
@@ -27,6 +27,8 @@ check = "port"
 endpoints = ["127.0.1.1"]
 [pool.v3]
 endpoints = ["127.0.3.1"]
+[class.testers]
+prefixes = ["10.0.0.0/8"]
 [steer."www.shop.example"]
 pools = { v1 = 1, v3 = 0 }
 """

@@ -62,6 +62,25 @@ std::string steer_title(const json::value& steer, Time now, Style style) {
   return result;
 }
 
+// "class testers to v2 (by root 5m ago, config v1), 12 answers"
+std::string class_line(const json::value& one, Time now, Style style) {
+  const auto pool = text(one, "pool"), configured = text(one, "config_pool"), by = text(one, "by");
+  std::vector<std::string> notes;
+  if (!by.empty()) notes.push_back(fmt::format("by {} {} ago", by, age(one, "since", now)));
+  if (pool != configured) notes.push_back("config " + (configured.empty() ? "the weights" : configured));
+  auto line = fmt::format("  class {} to {}{}", text(one, "class"), pool.empty() ? "the weights" : pool,
+                          notes.empty() ? "" : fmt::format(" ({})", joined(notes, ", ")));
+  if (!pool.empty()) line += fmt::format(", {} answers", plain_number(number(one, "answers")));
+  const bool closed = !pool.empty() && !flag(one, "open");
+  if (closed) line += ": not alive, answered by the weights";
+  return paint(line,
+               closed       ? Colour::bad
+               : by.empty() ? Colour::none
+                            : Colour::warning,
+               style.colours) +
+         "\n";
+}
+
 std::vector<Cell> pool_row(const json::value& pool) {
   const double weight = number(pool, "weight"), configured = number(pool, "config_weight");
   const double set = number(pool, "set_share"), now = number(pool, "now_share");
@@ -89,7 +108,9 @@ std::string steer_text(const json::value& steer, Time now, Style style) {
                {""},
                {"UP"}});
   for (const auto& pool : list(steer, "pools")) table.add(pool_row(pool));
-  return steer_title(steer, now, style) + table.text(2, style.colours, style.width);
+  auto result = steer_title(steer, now, style) + table.text(2, style.colours, style.width);
+  for (const auto& one : list(steer, "classes")) result += class_line(one, now, style);
+  return result;
 }
 
 // ---- status: the endpoints ----

@@ -45,6 +45,24 @@ std::string ttl_text(const json::value& of) {
   return fmt::format("TTL {}s: {}", plain_number(number(of, "ttl_s")), text(of, "ttl_rule"));
 }
 
+// Where the class of the client leads, or all classes when no client is given.
+std::string class_text(const json::value& reply) {
+  const auto& found = member(reply, "class");
+  if (found.is_object()) {
+    const bool open = flag(found, "open");
+    auto result = fmt::format("  class {} by {}: pool {}, {}\n", text(found, "class"), text(found, "prefix"),
+                              text(found, "pool"), open ? "whatever its share" : "which is not alive");
+    if (open && !member(reply, "slot").is_object()) result += fmt::format("  {}\n", ttl_text(found));
+    return result;
+  }
+  if (!text(reply, "client").empty()) return list(reply, "classes").empty() ? "" : "  of no class\n";
+  std::string result;
+  for (const auto& one : list(reply, "classes"))
+    if (const auto pool = text(one, "pool"); !pool.empty())
+      result += fmt::format("  class {} is led to pool {}\n", text(one, "class"), pool);
+  return result;
+}
+
 // One client of a sticky name.
 std::string slot_text(const json::value& slot) {
   const auto pool = text(slot, "pool"), answered_by = text(slot, "answered_by");
@@ -98,10 +116,14 @@ std::string endpoints_text(const json::value& reply, Time now, Style style) {
 std::string render_explain(const json::value& reply, Style style) {
   auto result = paint(question_text(reply), Colour::strong, style.colours) + "\n" + way_text(reply);
   if (text(reply, "kind") != "steered") return result;
+  result += class_text(reply);
+  if (const auto& scope = member(reply, "scope"); scope.is_number())
+    result += fmt::format("  the same for all who share its first {} bits (the scope of the reply)\n",
+                          plain_number(number(reply, "scope")));
   const auto& slot = member(reply, "slot");
   if (slot.is_object()) {
     result += slot_text(slot);
-  } else {
+  } else if (!flag(member(reply, "class"), "open")) {
     if (text(reply, "method") == "sticky") result += "  with --client it tells the slot of that client\n";
     result += fmt::format("  {}\n", ttl_text(reply));
   }

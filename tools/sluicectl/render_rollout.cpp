@@ -47,11 +47,14 @@ std::string step_line(const json::value& rollout, std::size_t step, Style style)
   const auto at = static_cast<std::size_t>(number(rollout, "step"));
   const auto phase = text(rollout, "phase");
   const bool begun = phase != "arming" && phase != "returning" && phase != "returned";
-  const auto share = percent(steps[step].is_number() ? steps[step].to_number<double>() : 0);
+  const auto client_class = text(rollout, "class");
+  const auto what = step == 0 && !client_class.empty()
+                        ? "class " + client_class
+                        : percent(steps[step].is_number() ? steps[step].to_number<double>() : 0);
   const bool last = step + 1 == steps.size();
   const bool done = begun && (step < at || phase == "done");
   const bool present = begun && step == at && phase != "done";
-  auto line = fmt::format("  {} {:>6}  {}", last ? "`-" : "|-", share, done ? "done" : present ? phase : "");
+  auto line = fmt::format("  {} {:>6}  {}", last ? "`-" : "|-", what, done ? "done" : present ? phase : "");
   return paint(line, done ? Colour::good : present ? Colour::strong : Colour::none, style.colours) + "\n";
 }
 

@@ -273,6 +273,8 @@ ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style)
       return show_text(invocation, call);
     case CommandId::weight_set:
     case CommandId::weight_reset:
+    case CommandId::class_route:
+    case CommandId::class_unroute:
     case CommandId::endpoint_drain:
     case CommandId::endpoint_undrain:
     case CommandId::endpoint_up:

@@ -709,6 +709,51 @@ TEST_CASE("an explanation of a sticky name says what the client is answered") {
   CHECK(narrow.at("number") == wide.at("number"));
 }
 
+TEST_CASE("a class that is led to a pool is answered from it at once, and in the next life") {
+  const Files files;
+  files.write("sluice.toml", config_text + "[class.local]\nprefixes = [\"127.0.0.0/8\"]\n");
+  const auto api = R"({"name": "api.shop.example", "client": "127.0.0.9"})";
+  {
+    Life life(files);
+    life.start();
+    CHECK(life.answered("api.shop.example") == 30);
+    CHECK(explained(life, api).at("class").is_null());
+    REQUIRE(
+        life.ask(CommandId::class_route, R"({"name": "api.shop.example", "class": "local", "pool": "v2"})")
+            .has_value());
+    CHECK(life.answered("api.shop.example") == 20);
+    const auto status = life.ask(CommandId::status).value();
+    const auto& shown = status.at("steers").at(1).at("classes").at(0);
+    CHECK(shown.at("answers").to_number<int>() == 1);
+    CHECK(shown.at("by") == "root");
+    CHECK(status.at("steers").at(1).at("pools").at(1).at("answers").to_number<int>() == 0);
+  }
+  Life life(files);
+  life.start();
+  CHECK(life.answered("api.shop.example") == 20);
+  const auto reply = explained(life, api);
+  CHECK(reply.at("class").at("class") == "local");
+  CHECK(reply.at("class").at("prefix") == "127.0.0.0/8");
+  CHECK(reply.at("class").at("pool") == "v2");
+  CHECK(reply.at("class").at("open") == true);
+  CHECK(reply.at("slot").at("pool") == "plain");
+  CHECK(reply.at("slot").at("answered_by") == "v2");
+  CHECK(reply.at("slot").at("answer").at(0) == "192.0.2.20");
+  CHECK(reply.at("pools").at(1).at("endpoints").at(0).at("pool_share").to_number<double>() == 1);
+  const auto other = explained(life, R"({"name": "api.shop.example", "client": "126.0.0.0/24"})");
+  CHECK(other.at("class").is_null());
+  CHECK(other.at("scope").to_number<int>() == 24);
+  CHECK(other.at("pools").at(1).at("endpoints").at(0).at("why_not") == "its pool has no share now");
+
+  REQUIRE(life.ask(CommandId::endpoint_down, R"({"address": "192.0.2.20"})").has_value());
+  CHECK(life.answered("api.shop.example") == 30);
+  CHECK(explained(life, api).at("class").at("open") == false);
+  REQUIRE(life.ask(CommandId::endpoint_auto, R"({"address": "192.0.2.20"})").has_value());
+  REQUIRE(
+      life.ask(CommandId::class_unroute, R"({"name": "api.shop.example", "class": "local"})").has_value());
+  CHECK(life.answered("api.shop.example") == 30);
+}
+
 TEST_CASE("explanations of what is not steered, or is by another name") {
   const Files files;
   files.write("shop.example.zone",

@@ -73,6 +73,7 @@ inline Surroundings surroundings() {
   around.answers = around.answers_since_change = [](const wire::Name&, const std::string& pool) {
     return std::uint64_t{pool == "v1" ? 3U : 1U};
   };
+  around.answers_by_class = [](const wire::Name&, const std::string&) { return std::uint64_t{7}; };
   return around;
 }
 

@@ -96,8 +96,11 @@ Plan plan_of(const std::vector<std::string>& words) {
     if (key == "grace") plan.grace = parse_duration(value).value();
     if (key == "gates") plan.gates = true;
     if (key == "before") plan.before = weights_of(value);
+    if (key == "class") plan.client_class = value;
     if (key == "analysis") plan.analyses.push_back(rules_of(value));
   }
+  // As control does it: the step of the class comes first.
+  if (!plan.client_class.empty()) plan.steps.insert(plan.steps.begin(), share_before(plan));
   return plan;
 }
 
@@ -186,6 +189,7 @@ std::string text_of(const Rollout& rollout, Time now, std::size_t words) {
   const auto asked = ttl(rollout);
   std::vector<std::string> all{to_text(rollout.state.phase), fmt::format("{:.4g}", share(rollout, now) * 100),
                                asked ? to_text(*asked) : "-"};
+  if (!rollout.plan.client_class.empty()) all.push_back(leads_class(rollout) ? "led" : "as-before");
   // Successes, failures, inconclusive, errors, of each analysis.
   for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
     const auto counts = counts_of(rollout.state, i);

@@ -51,6 +51,12 @@ TEST_CASE("words and what they mean") {
        {"weight", "set", "a", "v1=90", "v2=0.5", "v3=-1", "v4=1e3"},
        R"(weight set {"name":"a","weights":{"v1":90,"v2":5E-1,"v3":-1,"v4":1E3}} @ state/admin.sock)"},
       {"reset", {"weight", "reset", "a", "--dry-run"}, R"(weight reset {"name":"a"} dry @ state/admin.sock)"},
+      {"a class",
+       {"class", "route", "a", "testers", "v2"},
+       R"(class route {"name":"a","class":"testers","pool":"v2"} @ state/admin.sock)"},
+      {"a class, taken back",
+       {"class", "unroute", "a", "testers"},
+       R"(class unroute {"name":"a","class":"testers"} @ state/admin.sock)"},
       {"drain",
        {"endpoint", "drain", "::1", "--for", "10m", "--reason", "kernel upgrade", "--wait"},
        R"(endpoint drain {"address":"::1","for":"10m","reason":"kernel upgrade"} wait @ state/admin.sock)"},
@@ -101,7 +107,8 @@ TEST_CASE("words and what they mean") {
 
       {"nothing",
        {},
-       "2: sluicectl: a command is missing; expected one of: status, weight, endpoint, explain, check, "
+       "2: sluicectl: a command is missing; expected one of: status, weight, class, endpoint, explain, "
+       "check, "
        "canary, bluegreen, rollout, rolling, events, "
        "reload, version, metrics, config"},
       {"half a command",

@@ -280,6 +280,42 @@ TEST_CASE("an explanation") {
             {}) == "a.example. A\n  not steered: no zone of ours has this name\n");
 }
 
+TEST_CASE("classes of clients, in the status and in an explanation") {
+  const auto status = render_status(json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "steers": [{
+    "name": "www.shop.example.", "method": "random", "ttl_s": 30, "rule": "weights", "pools": [], "classes": [
+      {"class": "office", "pool": "v1", "config_pool": "v1", "open": true, "by": null, "since": null, "answers": 3},
+      {"class": "testers", "pool": "v2", "config_pool": null, "open": false, "by": "root",
+       "since": "2026-01-31T11:55:00.000Z", "answers": 0},
+      {"class": "partners", "pool": null, "config_pool": "v2", "open": false, "by": "root",
+       "since": "2026-01-31T11:55:00.000Z", "answers": 7}]}]})"),
+                                    {});
+  CHECK(status.find(
+            "  class office to v1, 3 answers\n"
+            "  class testers to v2 (by root 5m ago, config the weights), 0 answers: not alive, answered "
+            "by the weights\n"
+            "  class partners to the weights (by root 5m ago, config v2)\n") != std::string::npos);
+
+  const auto explained = [](const std::string& more) {
+    return render_explain(json::parse(R"({"name": "a.", "type": "A", "kind": "steered", "method": "random",
+      "ttl_s": 30, "ttl_rule": "the name's ttl", "rule": "weights", "pools": [],
+      "classes": [{"class": "testers", "pool": "v2"}, {"class": "partners", "pool": null}])" +
+                                      more + "}"),
+                          {});
+  };
+  CHECK(explained("").find("  class testers is led to pool v2\n  TTL 30s: the name's ttl\n") !=
+        std::string::npos);
+  CHECK(explained(R"(, "client": "192.0.2.7")").find("  of no class\n  TTL 30s") != std::string::npos);
+  CHECK(explained(R"(, "client": "10.1.0.0/16", "scope": 8, "class": {"class": "testers",
+    "prefix": "10.0.0.0/8", "pool": "v2", "open": true, "ttl_s": 4, "ttl_rule": "why"})")
+            .find("  class testers by 10.0.0.0/8: pool v2, whatever its share\n  TTL 4s: why\n  the same for "
+                  "all who share its first 8 bits (the scope of the reply)\n  shares by") !=
+        std::string::npos);
+  CHECK(explained(R"(, "client": "10.1.0.1", "class": {"class": "testers", "prefix": "10.0.0.0/8",
+    "pool": "v2", "open": false})")
+            .find("  class testers by 10.0.0.0/8: pool v2, which is not alive\n  TTL 30s") !=
+        std::string::npos);
+}
+
 TEST_CASE("is_drained") {
   const auto status = json::parse(status_reply);
   CHECK(is_drained(status, "2001:db8::10"));

@@ -89,6 +89,9 @@ std::string show(const Saved& saved) {
     for (const auto& [pool, weight] : pools) text += fmt::format(" {}={:a}", pool, weight);
     text += "\n";
   }
+  for (const auto& [steer, client_class, pool, by, since] : saved.routes)
+    text +=
+        fmt::format("route {} {} -> '{}' by {} since {}\n", steer, client_class, pool, by, to_text(since));
   for (const auto& [steer, layout] : saved.layouts) text += fmt::format("layout {}: {}\n", steer, layout);
   for (const auto& [where, word, by, reason, since, until] : saved.words) {
     text += fmt::format("word {} {} by {} ({}) since {} until {}\n", to_text(where), to_text(word), by,
@@ -155,6 +158,8 @@ const std::vector<Change> example_changes = {
     RolloutRecord{2, "api.shop.example.", "{}"},
     RollingRecord{1, "v1", "{\"phase\": \"holding\"}"},
     SteerVersion{"www.shop.example.", 3, "ana", at_second(7), "v2 5 -> 10"},
+    RouteOverride{"www.shop.example.", "testers", "alpha", "root", at_second(1)},
+    RouteOverride{"www.shop.example.", "partners", "", "ana", at_second(2)},
 };
 
 }  // namespace
@@ -222,6 +227,8 @@ TEST_CASE("a change replaces or takes back what was there") {
       store,
       {WeightOverride{"www.shop.example.", {{"alpha", 2}}, "ana", at_second(20)},
        WeightReset{"api.shop.example."}, WeightReset{"never.set.example."},
+       RouteOverride{"www.shop.example.", "partners", "mid", "ana", at_second(22)},
+       RouteReset{"www.shop.example.", "testers"}, RouteReset{"api.shop.example.", "testers"},
        LayoutChange{"www.shop.example.", "alpha:0-127"},
        EndpointWord{address("192.0.2.10"), Word::up, "ana", "back", at_second(21), std::nullopt},
        EndpointWordTaken{address("192.0.2.11")}, EndpointWordTaken{address("2001:db8::10")},
@@ -232,6 +239,7 @@ TEST_CASE("a change replaces or takes back what was there") {
        ScheduledWordDone{address("192.0.2.10"), at_second(80)}, ScheduleTaken{address("2001:db8::10")}}));
   CHECK(show(store) ==
         "weights www.shop.example. by ana since 2027-01-15T08:00:20.000Z: alpha=0x1p+1\n"
+        "route www.shop.example. partners -> 'mid' by ana since 2027-01-15T08:00:22.000Z\n"
         "layout www.shop.example.: alpha:0-127\n"
         "word 192.0.2.10 up by ana (back) since 2027-01-15T08:00:21.000Z until taken back\n"
         "at 2027-01-15T08:01:30.000Z 192.0.2.10 up for ever by ana () since 2027-01-15T08:00:21.000Z\n"
@@ -468,7 +476,7 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
     before = show(store);
   }
   alter(folder.file("sluice.db"),
-        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings;"
+        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings; DROP TABLE routes;"
         "DROP INDEX health_events; DROP TABLE receivers; DROP TABLE versions; ALTER TABLE events DROP COLUMN "
         "details;"
         "PRAGMA user_version = 1");
@@ -503,11 +511,12 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
   std::string before;
   {
     auto store = open_store(folder.state());
-    REQUIRE(commit(store, {example_changes.begin(), example_changes.end() - 2}, {"first"}));
+    REQUIRE(commit(store, {example_changes.begin(), example_changes.end() - 4}, {"first"}));
     before = show(store);
   }
   alter(folder.file("sluice.db"),
         "DROP INDEX health_events; DROP TABLE rollings; DROP TABLE receivers; DROP TABLE versions;"
+        "DROP TABLE routes;"
         "ALTER TABLE events DROP COLUMN details; PRAGMA user_version = 3");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
