@@ -235,7 +235,7 @@ TEST_CASE("a hook that is a URL is posted to, and how it answers") {
     CAPTURE(row.what);
     RollingWorld world;
     REQUIRE(world.start(R"({"pool": "v1", "hook-url": "http://deploy.example/x"})").has_value());
-    world.pass(30s);
+    world.pass(31s);
     REQUIRE(world.runs.size() == 1);
     const auto& request = world.runs[0].request;
     REQUIRE(request.has_value());

@@ -279,7 +279,7 @@ constexpr auto override_freeze =
 TEST_CASE("a step does not begin in a freeze, and begins after it") {
   GuardedWorld world(freeze);
   REQUIRE(world.start(canary).has_value());
-  world.pass(40s);
+  world.pass(50s);
   CHECK(world.state() == "holding 10 5s");
   world.pass(600s);
   CHECK(world.state() == "holding 10 5s");
@@ -287,7 +287,7 @@ TEST_CASE("a step does not begin in a freeze, and begins after it") {
   CHECK(std::count(world.events.begin(), world.events.end(), "rollout.wait") == 1);
   CHECK(refusal(world.say(rollout::Word::promote))
             .starts_with("changes are frozen until 2027-01-15T09:00:00.000Z"));
-  world.pass(3600s - 640s + 1s);
+  world.pass(3600s - 650s + 1s);
   CHECK(world.state() == "moving 100 5s");
 }
 
@@ -382,7 +382,7 @@ TEST_CASE("a canary by the name's preset") {
   REQUIRE(begun.has_value());
   CHECK(begun->events.front().text ==
         "canary of new.shop.example. to v2 in steps of 25, 50, 75, 100 %, TTL 5s; the first step at "
-        "2027-01-15T08:00:30.000Z; preset even");
+        "2027-01-15T08:00:31.000Z; preset even");
 }
 
 }  // namespace

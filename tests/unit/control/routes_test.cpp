@@ -177,10 +177,10 @@ TEST_CASE("a canary leads its class first, and then the others") {
         std::string::npos);
   CHECK(started->reply.at("plan").at(1).at("what") == "class partners is led to v2");
   CHECK(world.state() == "arming 0: testers=v2");
-  world.pass(30s);
+  world.pass(31s);
   CHECK(world.state() == "moving 0: partners=v2 (rollout 1) testers=v2");
   CHECK(world.model.weights_by(*world.model.config().find_steer(name("www.shop.example"))).empty());
-  world.pass(71s);
+  world.pass(72s);
   CHECK(world.state() == "moving 10: partners=v2 (rollout 1) testers=v2");
   world.pass(300s);
   CHECK(world.state() == "done 100: testers=v2");
@@ -195,7 +195,7 @@ TEST_CASE("abort and undo give the class back to where it was") {
       if (was_led) lead(world.model, "partners", "v1");
       const std::string before = was_led ? "partners=v1 (rollout 1) testers=v2" : "testers=v2";
       REQUIRE(world.start().has_value());
-      world.pass(35s);
+      world.pass(38s);
       CHECK(world.state() == "settling 0: partners=v2 (rollout 1) testers=v2");
       world.say(word);
       CHECK(world.state() == "returning 0: " + before);
@@ -235,7 +235,7 @@ TEST_CASE("a class that the config does not have is no class for a canary") {
 TEST_CASE("a rollout that the config ends gives its class back") {
   ClassRollout world;
   REQUIRE(world.start().has_value());
-  world.pass(35s);
+  world.pass(38s);
   world.model.replace_config(parsed(with(routes_config, "v2 = 0", "v2 = 0, v3 = 0")), world.now);
   take(world.model, due_rollouts(world.model, world.measurements, world.now));
   CHECK(routings_text(world.model) == "testers=v2");

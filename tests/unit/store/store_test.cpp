@@ -523,10 +523,10 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
   REQUIRE(commit(store, {}, {"second"}));
 }
 
-TEST_CASE("versions: the last of each name, in a database of the fifth version, too") {
+TEST_CASE("versions: the last of each name, in a database of the sixth version, too") {
   const Folder folder;
   open_store(folder.state());
-  alter(folder.file("sluice.db"), "DROP TABLE versions; PRAGMA user_version = 5");
+  alter(folder.file("sluice.db"), "DROP TABLE versions; DROP TABLE routes; PRAGMA user_version = 6");
   auto store = open_store(folder.state());
   REQUIRE(commit(store, {SteerVersion{"www.", 1, "ana", at_second(1), "a"},
                          SteerVersion{"www.", 2, "bob", at_second(2), "b"}}));
