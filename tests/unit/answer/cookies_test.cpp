@@ -8,8 +8,12 @@
 
 #include <doctest/doctest.h>
 
+#include "world.hpp"
+
 namespace sluice::answer {
 namespace {
+
+using test::address_of;
 
 std::vector<std::uint8_t> octets_of(std::string_view hex) {
   std::vector<std::uint8_t> octets(hex.size() / 2);
@@ -24,11 +28,9 @@ CookieSecret secret_of(std::string_view hex) {
   return secret;
 }
 
-Address address_of(const char* text) { return parse_address(text).value(); }
-
-constexpr std::string_view first = "e5e973e5a6b2a43f48e7dc849e37bfcf";
-constexpr std::string_view second = "dd3bdf9344b678b185a6f5cb60fca715",
-                           third = "445536bcd2513298075a5d379663c962";
+constexpr std::string_view first_secret = "e5e973e5a6b2a43f48e7dc849e37bfcf";
+constexpr std::string_view second_secret = "dd3bdf9344b678b185a6f5cb60fca715",
+                           third_secret = "445536bcd2513298075a5d379663c962";
 constexpr std::uint32_t made_at = 1559731985;
 
 TEST_CASE("the vectors of RFC 9018, appendix A") {
@@ -39,18 +41,18 @@ TEST_CASE("the vectors of RFC 9018, appendix A") {
     std::uint32_t now;
     CookieVerdict verdict;
   } cases[] = {
-      {"A.1 a new one", first, "2464c4abcf10c957", "2464c4abcf10c957010000005cf79f111f8130c3eee29480",
+      {"A.1 a new one", first_secret, "2464c4abcf10c957", "2464c4abcf10c957010000005cf79f111f8130c3eee29480",
        "198.51.100.100", made_at, CookieVerdict::unknown},
-      {"A.2 one that is renewed", first, "2464c4abcf10c957010000005cf79f111f8130c3eee29480",
+      {"A.2 one that is renewed", first_secret, "2464c4abcf10c957010000005cf79f111f8130c3eee29480",
        "2464c4abcf10c957010000005cf7a871d4a564a1442aca77", "198.51.100.100", 1559734385,
        CookieVerdict::stale},
-      {"A.3 another client, reserved octets that are not 0", first,
+      {"A.3 another client, reserved octets that are not 0", first_secret,
        "fc93fc62807ddb8601abcdef5cf78f71a314227b6679ebf5", "fc93fc62807ddb86010000005cf7a9acf73a7810aca2381e",
        "203.0.113.203", 1559734700, CookieVerdict::unknown},
-      {"A.4 IPv6, under the secret before", second, "22681ab97d52c298",
+      {"A.4 IPv6, under the secret before", second_secret, "22681ab97d52c298",
        "22681ab97d52c298010000005cf7c57926556bd0934c72f8", "2001:db8:220:1:59de:d0f4:8769:82b8", 1559741817,
        CookieVerdict::unknown},
-      {"A.4 IPv6, under the next one", third, "22681ab97d52c298010000005cf7c57926556bd0934c72f8",
+      {"A.4 IPv6, under the next one", third_secret, "22681ab97d52c298010000005cf7c57926556bd0934c72f8",
        "22681ab97d52c298010000005cf7c609a6bb79d16625507a", "2001:db8:220:1:59de:d0f4:8769:82b8", 1559741961,
        CookieVerdict::unknown},
   };
@@ -65,7 +67,7 @@ TEST_CASE("the vectors of RFC 9018, appendix A") {
 }
 
 TEST_CASE("a cookie ages, and may come from a clock that is ahead") {
-  const Cookies cookies{.secrets = {secret_of(first)}};
+  const Cookies cookies{.secrets = {secret_of(first_secret)}};
   const auto client = address_of("198.51.100.100");
   const auto cookie = octets_of("2464c4abcf10c957010000005cf79f111f8130c3eee29480");
   const struct {
@@ -89,14 +91,14 @@ TEST_CASE("a cookie ages, and may come from a clock that is ahead") {
 }
 
 TEST_CASE("the seconds go round without a cookie being lost") {
-  const auto secret = secret_of(first);
+  const auto secret = secret_of(first_secret);
   const auto client = address_of("192.0.2.1");
   const auto cookie = make_cookie(secret, octets_of("0102030405060708"), client, 0xFFFFFFF0);
   CHECK(judge_cookie({.secrets = {secret}}, cookie, client, 0x10) == CookieVerdict::valid);
 }
 
 TEST_CASE("what is not ours") {
-  const Cookies cookies{.secrets = {secret_of(first)}};
+  const Cookies cookies{.secrets = {secret_of(first_secret)}};
   const auto client = address_of("198.51.100.100");
   const auto good = octets_of("2464c4abcf10c957010000005cf79f111f8130c3eee29480");
   REQUIRE(judge_cookie(cookies, good, client, made_at) == CookieVerdict::valid);
@@ -116,7 +118,7 @@ TEST_CASE("what is not ours") {
 TEST_CASE("secrets follow one another") {
   const auto client = address_of("192.0.2.1");
   const auto sent = octets_of("0102030405060708");
-  const auto old_secret = secret_of(first), new_secret = secret_of(second);
+  const auto old_secret = secret_of(first_secret), new_secret = secret_of(second_secret);
   const auto under_old = make_cookie(old_secret, sent, client, made_at);
   CHECK(judge_cookie({.secrets = {old_secret, new_secret}}, under_old, client, made_at) ==
         CookieVerdict::valid);

@@ -16,8 +16,6 @@ using Verdict = RateLimiter::Verdict;
 constexpr std::uint64_t second_us = 1'000'000;
 constexpr HashKey key{1, 2};
 
-Address address_of(const std::string& text) { return parse_address(text).value(); }
-
 config::RateLimit limit_of(unsigned rate, unsigned slip = 0) {
   config::RateLimit limit;
   limit.responses_per_second = rate;

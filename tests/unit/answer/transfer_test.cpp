@@ -16,7 +16,7 @@ constexpr Moment now{.unix_seconds = 1'700'000'000, .steady_us = 0};
 const Octets secret = {1, 2, 3, 4, 5, 6, 7, 8};
 
 Client client_at(const char* address, Transport transport = Transport::tcp) {
-  return {.address = parse_address(address).value(), .transport = transport};
+  return {.address = address_of(address), .transport = transport};
 }
 
 config::TransferRule rule(const char* prefix, const char* key) {

@@ -22,6 +22,9 @@ using wire::RrType;
 using wire::test::Message;
 using wire::test::Octets;
 
+/** The address that `text` names; a test that names none is wrong. */
+inline Address address_of(std::string_view text) { return parse_address(text).value(); }
+
 inline std::string zone_text() {
   std::string text =
       "$TTL 3600\n"

@@ -36,7 +36,7 @@ constexpr int sequences = 10'000, long_sequences = 10;
 #endif
 constexpr int events_max = 12, long_events = 500;
 
-const std::string world = server_and_zone + R"(
+const std::string sequences_config = server_and_zone + R"(
 [check.web]
 type = "tcp"
 port = 80
@@ -339,14 +339,14 @@ class Daemon {
 
 TEST_CASE(
     "a long life with reloads, restarts and words that end: no answer is empty, or shorter than ttl_min") {
-  auto other = world;
+  auto other = sequences_config;
   const auto replace = [&](std::string_view from, std::string_view to) {
     other.replace(other.find(from), from.size(), to);
   };
   replace("{ address = \"192.0.2.11\", weight = 3 }", "\"192.0.2.12\"");
   replace("fall = 2", "fall = 1");
   replace("fail_open = \"all\"", "fail_open = \"others\"");
-  const std::array configs{parsed(world), parsed(other)};
+  const std::array configs{parsed(sequences_config), parsed(other)};
   std::mt19937 random(20261123);
   for (int i = 0; i < long_sequences; ++i) {
     CAPTURE(i);
@@ -361,7 +361,7 @@ TEST_CASE(
 }
 
 TEST_CASE("any sequence of events: never empty, by the table, shares sum to one, no pool over its cap") {
-  const auto config = parsed(world);
+  const auto config = parsed(sequences_config);
   std::mt19937 random(20260704);
   for (int i = 0; i < sequences; ++i) {
     CAPTURE(i);

@@ -26,10 +26,10 @@ wire::Name name(std::string_view text) { return wire::Name::parse(text).value();
 
 // A look-up that hangs for names that begin with "hang", until it is let go; and counts what it is asked.
 std::atomic<bool> let_go;
-std::atomic<unsigned> asked, hanging;
+std::atomic<unsigned> lookups, hanging;
 
 Addresses scripted(const wire::Name& host) {
-  ++asked;
+  ++lookups;
   if (host.text().starts_with("hang")) {
     ++hanging;
     while (!let_go) std::this_thread::yield();
@@ -41,7 +41,7 @@ Addresses scripted(const wire::Name& host) {
 
 // Lets all threads end before the next test.
 struct Script {
-  Script() { let_go = false, asked = 0; }
+  Script() { let_go = false, lookups = 0; }
   ~Script() {
     let_go = true;
     while (hanging != 0) std::this_thread::yield();
@@ -109,12 +109,12 @@ TEST_CASE("a host that hangs is asked for once, and does not hold up others") {
   Asker other(io, resolver, "web.test", guard);
   run_until(io, [&] { return other.done; });
   CHECK(other.result.has_value());
-  CHECK(asked == 2);
+  CHECK(lookups == 2);
   let_go = true;
   run_until(io,
             [&] { return std::all_of(askers.begin(), askers.end(), [](const auto& a) { return a->done; }); });
   for (const auto& asker : askers) CHECK(asker->result.has_value());
-  CHECK(asked == 2);
+  CHECK(lookups == 2);
 }
 
 TEST_CASE("there are no more threads than the limit; hosts that nobody waits for any more are skipped") {
@@ -128,12 +128,12 @@ TEST_CASE("there are no more threads than the limit; hosts that nobody waits for
   for (const auto& asker : askers) asker->timer.cancel();
   run_until(io,
             [&] { return std::all_of(askers.begin(), askers.end(), [](const auto& a) { return a->done; }); });
-  CHECK(asked == lookups_max);
+  CHECK(lookups == lookups_max);
   let_go = true;
   Asker last(io, resolver, "web.test", guard);
   run_until(io, [&] { return last.done; });
   CHECK(last.result.has_value());
-  CHECK(asked == lookups_max + 1);
+  CHECK(lookups == lookups_max + 1);
 }
 
 TEST_CASE("neither forgetting nor the end waits for a thread that hangs") {
