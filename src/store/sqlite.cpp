@@ -1,5 +1,7 @@
 #include "store/sqlite.hpp"
 
+#include <algorithm>
+#include <array>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -38,6 +40,24 @@ Database open_database(const std::string& path) {
   if (code != SQLITE_OK) fail(opened, code);
   wait_when_busy(database, true);
   return database;
+}
+
+void lengthen_log(const Database& database, std::int64_t octets) {
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(database.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log == nullptr || log->pMethods == nullptr) return;
+  sqlite3_int64 size = 0;
+  if (log->pMethods->xFileSize(log, &size) != SQLITE_OK) return;
+  constexpr std::array<std::uint8_t, 1U << 16> zeros{};  // SQLite writes no 128 KiB at once
+  for (auto at = size; at < octets;) {
+    const auto count = std::min<sqlite3_int64>(octets - at, static_cast<sqlite3_int64>(zeros.size()));
+    if (log->pMethods->xWrite(log, zeros.data(), static_cast<int>(count), at) != SQLITE_OK) {
+      log->pMethods->xTruncate(log, size);
+      return;
+    }
+    at += count;
+  }
+  log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 }
 
 Statement::Statement(const Database& database, std::string_view sql, Bare) : database_(database) {

@@ -50,6 +50,11 @@ Database open_database(const std::string& path);
 // Whether to wait a moment for another program that holds the database; it is so at first.
 void wait_when_busy(const Database& database, bool wait);
 
+// Makes the write-ahead log at least so many octets long, by zeros at its end, which SQLite takes for no log.
+// Does nothing when the disk has no room for them. To be called in a transaction that writes: nobody else may
+// write.
+void lengthen_log(const Database& database, std::int64_t octets);
+
 // One prepared statement with its values bound to the question marks in order. Borrows the database, which
 // keeps it for the next one with the same text.
 class Statement {

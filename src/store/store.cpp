@@ -34,6 +34,10 @@ constexpr int log_pages_due = 4000, log_pages_max = 2 * log_pages_due;
 constexpr int page_octets = 4096;  // SQLite's default, too
 constexpr int log_octets_max = log_pages_max * page_octets;
 
+// The log has this length from the start. A commit that makes a file longer syncs its inode, too: 0.30
+// against 0.20 ms here.
+constexpr int frame_octets = page_octets + 24, log_octets_least = 32 + log_pages_due * frame_octets;
+
 // Of an older file, what came after its version is carried out when it is opened.
 struct SchemaStep {
   std::int64_t since;
@@ -263,6 +267,9 @@ Result<Database> prepare(const std::string& path) {
     set_up(database);
     if (origin == Origin::empty) create_schema(database);
     if (origin == Origin::older) upgrade_schema(database, read_integer(database, "PRAGMA user_version"));
+    execute(database, "BEGIN IMMEDIATE");
+    lengthen_log(database, log_octets_least);
+    execute(database, "COMMIT");
     return database;
   } catch (const Failure& failure) {
     return to_error(failure, path, "open");

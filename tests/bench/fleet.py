@@ -31,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument("--names", type=int, default=100_000)
     parser.add_argument("--shared", action="store_true", help="three pools for all names")
     parser.add_argument("--rounds", type=int, default=5, help="of timing changes; shown are the medians of their quantiles")
-    parser.add_argument("--trials", type=int, default=200, help="changes that are timed in a round")
+    parser.add_argument("--trials", type=int, default=1000, help="changes that are timed in a round")
     parser.add_argument("--changes", type=int, default=1000, help="a second, while queries are counted")
     parser.add_argument("--seconds", type=float, default=5.0, help="of counting queries")
     parser.add_argument("--rate", type=int, default=100_000, help="queries a second, while they are counted")

@@ -670,6 +670,25 @@ TEST_CASE("a log that has grown during another program's reading is cut when tha
   CHECK(fs::file_size(folder.file("sluice.db-wal")) <= most);
 }
 
+TEST_CASE("the log has its room from the start, or does without") {
+  const Folder folder;
+  SUBCASE("room") {
+    auto store = open_store(folder.state());
+    const auto size = fs::file_size(folder.file("sluice.db-wal"));
+    CHECK(size > 4'000 * 4096);
+    for (int i = 0; i < 100; ++i) REQUIRE(commit(store, example_changes, {"more"}));
+    CHECK(fs::file_size(folder.file("sluice.db-wal")) == size);
+  }
+  SUBCASE("no room") {
+    const FileSizeLimit full(1'000'000);
+    auto store = open_store(folder.state());
+    CHECK(fs::file_size(folder.file("sluice.db-wal")) < 200'000);
+    CHECK(commit(store, example_changes, {"more"}));
+  }
+  auto store = open_store(folder.state());
+  CHECK_FALSE(store.load()->weights.empty());
+}
+
 TEST_CASE("a commit that runs out of space at any point changes nothing, and the next one works") {
   const Folder folder;
   std::string before, after;
