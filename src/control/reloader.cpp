@@ -2,11 +2,9 @@
 
 #include <string>
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <boost/asio/post.hpp>
 
+#include "base/consideration.hpp"
 #include "control/publisher.hpp"
 #include "control/targets.hpp"
 
@@ -15,14 +13,6 @@ namespace {
 
 // More would read the same files.
 constexpr std::size_t reloads_max = 4;
-
-// A zone that is loaded must not take the CPU from queries; but on a machine that they keep busy, a reload
-// has to come to an end all the same: a tenth of a core is left to it.
-void yield_to_others() {
-  constexpr int niceness = 10;
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()),
-              niceness);  // of this thread alone (setpriority(2), notes)
-}
 
 }  // namespace
 
@@ -42,7 +32,7 @@ void Reloader::reload(const Request& request, ReplyHandler handler) {
 
 void Reloader::load_next() {
   boost::asio::post(loader_, [this, self = hands_.self(), file = hands_.model.config().file] {
-    yield_to_others();
+    const Consideration for_queries;
     auto result = load(file, block_steer_ids);
     boost::asio::post(hands_.executor, [this, self, result = std::move(result)]() mutable {
       if (stopped_) return refuse(*stopped_);
