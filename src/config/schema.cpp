@@ -1004,7 +1004,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .key = "analysis",
      .type = Type::analyses,
      .derived = "none",
-     .doc = "What watches each hold: the NAMEs of sections [analysis.NAME].",
+     .doc = "What watches each hold, and a switch before it is made: the NAMEs of sections [analysis.NAME].",
      .set = set<&Preset::analysis>},
 
     step_max_row,

@@ -41,9 +41,10 @@ probe::Question question_of(const Rollout& rollout) {
   for (const auto& [pool, weight] : plan.before)
     if (pool != plan.to && weight > 0) question.old.push_back(pool);
   question.rollout = rollout.id;
-  question.step = rollout.state.step + 1;
+  const bool before_switch = rollout.state.phase == rollout::Phase::arming;
+  question.step = before_switch ? 0 : rollout.state.step + 1;
   question.steps = plan.steps.size();
-  question.share = plan.steps[rollout.state.step];
+  question.share = before_switch ? rollout::share_before(plan) : plan.steps[rollout.state.step];
   return question;
 }
 
@@ -70,7 +71,7 @@ void Analyses::watch(const Model& model) {
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
     running.insert(rollout.id);
-    if (!rollout::is_analysed(rollout.state.phase) || rollout.plan.analyses.empty()) continue;
+    if (!rollout::is_analysed(rollout) || rollout.plan.analyses.empty()) continue;
     held.insert(rollout.id);
     const auto [begin, is_new] = begins_.try_emplace(rollout.id);
     if (is_new || begin->second.step != rollout.state.step) begin->second = begin_of(rollout);
@@ -99,7 +100,7 @@ std::optional<Time> Analyses::next(const Model& model) const {
   std::optional<Time> next;
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
-    if (!rollout::is_analysed(rollout.state.phase)) continue;
+    if (!rollout::is_analysed(rollout)) continue;
     for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i)
       if (const auto due = due_at(rollout, i); due && (!next || *due < *next)) next = due;
   }
@@ -110,7 +111,7 @@ std::vector<DueAnalysis> Analyses::begin_due(const Model& model, Time now) {
   std::vector<DueAnalysis> all;
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
-    if (!rollout::is_analysed(rollout.state.phase)) continue;
+    if (!rollout::is_analysed(rollout)) continue;
     for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
       const auto due = due_at(rollout, i);
       if (!due || *due > now) continue;
@@ -129,7 +130,8 @@ void Analyses::end(const DueAnalysis& due) {
 DueAnalysis Analyses::make(const Model& model, const wire::Name& name, const Rollout& rollout,
                            std::size_t analysis) const {
   const auto& wanted = rollout.plan.analyses[analysis].name;
-  DueAnalysis due{name, rollout.id, rollout.state.step, analysis, question_of(rollout), {}};
+  DueAnalysis due{name, rollout.id, rollout.state.step, analysis, question_of(rollout), {}, false};
+  due.before_switch = rollout.state.phase == rollout::Phase::arming;
   if (const auto* found = model.config().find_analysis(wanted)) {
     due.question.analysis = *found;
     if (found->type == config::AnalysisType::probes) due.finding = find_by_probes(due.question);

@@ -34,6 +34,7 @@ struct DueAnalysis {
   std::size_t step = 0, analysis = 0;
   probe::Question question{};
   std::optional<rollout::Finding> finding{};  // there is nobody to be asked
+  bool before_switch = false;
 };
 
 // Not kept over a restart: probes are then counted anew, and what was asked is asked again.
@@ -41,7 +42,8 @@ class Analyses {
  public:
   void take_probe(const std::vector<const config::Pool*>& pools, const health::ProbeResult& result);
 
-  // To be called when a rollout may have changed: probes are counted from the begin of a step's hold.
+  // To be called when a rollout may have changed: probes are counted from the begin of a step's hold, and
+  // before a switch from its start.
   void watch(const Model& model);
 
   // What is due, each once until end().

@@ -85,6 +85,9 @@ constexpr Param grace_param{"grace", Place::body, ParamType::duration, false,
 constexpr Param preset_param{"preset", Place::body, ParamType::text, false,
                              "a section [rollout.NAME] of the config, for what is not given here; the name's "
                              "`rollout` if not given"};
+constexpr Param analysis_param{"analysis", Place::body, ParamType::text, false,
+                               "what watches each hold, and a switch before it is made: sections "
+                               "[analysis.NAME] of the config, e.g. errors,latency"};
 constexpr std::array canary_start_params{
     name_param,
     to_param,
@@ -95,8 +98,7 @@ constexpr std::array canary_start_params{
           "steps of which each is so many times the last"},
     Param{"hold", Place::body, ParamType::duration, false, "of each step, once it is done; 5m if not given"},
     Param{"every", Place::body, ParamType::duration, false, "the same as hold"},
-    Param{"analysis", Place::body, ParamType::text, false,
-          "what watches each hold: sections [analysis.NAME] of the config, e.g. errors,latency"},
+    analysis_param,
     Param{"gates", Place::body, ParamType::flag, false, "wait for a promote after each hold"},
     Param{
         "class", Place::body, ParamType::text, false,
@@ -108,7 +110,7 @@ constexpr std::array canary_start_params{
     reason_param,
 };
 constexpr std::array bluegreen_switch_params{
-    name_param,  to_param,         preset_param,          ttl_param,
+    name_param,  to_param,         preset_param,          analysis_param, ttl_param,
     grace_param, if_version_param, override_freeze_param, reason_param};
 constexpr std::array rollout_status_params{
     Param{"name", Place::query, ParamType::text, false, "only that of this steered name"},

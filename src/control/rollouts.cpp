@@ -12,6 +12,7 @@
 #include "control/presets.hpp"
 #include "control/routes.hpp"
 #include "control/safety.hpp"
+#include "control/sides.hpp"
 #include "control/versions.hpp"
 #include "rollout/record.hpp"
 #include "steer/layout.hpp"
@@ -334,7 +335,12 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
 // What would happen when, at the earliest.
 json::array schedule_of(const rollout::Plan& plan, Time now) {
   const auto times = rollout::earliest_times(plan, now);
-  json::array schedule{{{"at", to_text(now)}, {"what", fmt::format("the TTL is {}", to_text(plan.ttl))}}};
+  auto first = fmt::format("the TTL is {}", to_text(plan.ttl));
+  if (plan.strategy == Strategy::bluegreen)
+    for (const auto& rules : plan.analyses)
+      first +=
+          fmt::format("{} {}", rules == plan.analyses.front() ? "; before the switch:" : ",", rules.name);
+  json::array schedule{{{"at", to_text(now)}, {"what", std::move(first)}}};
   for (std::size_t i = 0; i < plan.steps.size(); ++i)
     schedule.push_back({{"at", to_text(times[i])},
                         {"what", rollout::is_class_step(plan, i)
@@ -366,7 +372,7 @@ json::array analyses_status(const Rollout& rollout) {
   for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
     const auto& rules = rollout.plan.analyses[i];
     const auto counts = rollout::counts_of(rollout.state, i);
-    const bool analysed = rollout::is_analysed(rollout.state.phase);
+    const bool analysed = rollout::is_analysed(rollout);
     list.push_back(
         {{"name", rules.name},
          {"successes", counts.successes},
@@ -491,6 +497,7 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
   decision.reply = {{"id", rollout.id},        {"name", rollout.plan.name},
                     {"changed", true},         {"version", version_of(model, (*steer)->name) + 1},
                     {"text", std::move(text)}, {"plan", schedule_of(rollout.plan, now)}};
+  if (strategy == Strategy::bluegreen) add_sides(model, rollout.plan, decision.reply);
   return decision;
 }
 
@@ -549,7 +556,9 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
   if (found == model.rollouts().end()) return {};
   const auto& rollout = found->second;
   const auto* steer = steer_of(model, rollout);
-  const bool same = rollout.id == due.rollout && rollout.state.step == due.step;
+  const bool before_switch = rollout.state.phase == rollout::Phase::arming;
+  const bool same =
+      rollout.id == due.rollout && rollout.state.step == due.step && before_switch == due.before_switch;
   if (!same || steer == nullptr || !fits(rollout.plan, *steer)) return {};
   auto turn = rollout::observe(rollout, due.analysis, std::move(finding),
                                view_of(model, *steer, rollout, measurements, now), now);

@@ -78,7 +78,20 @@ Turn next_step(const Rollout& rollout, Time now) {
   return next < rollout.plan.steps.size() ? begin_step(rollout, next, now) : finish(rollout, now);
 }
 
+// Before the first step there is nothing to go back from, and no cache to wait for.
+Turn end_unmoved(const Rollout& rollout, std::string kind, std::string reason, Time now) {
+  auto state = go_on(rollout.state, Phase::returned, now);
+  state.from = share_before(rollout.plan);
+  state.paused.reset();
+  state.reason = std::move(reason);
+  auto text = fmt::format("{} stays at {}, nothing has moved: {}", rollout.plan.to, percent(state.from),
+                          state.reason);
+  return {std::move(state), {{std::move(kind), std::move(text)}}};
+}
+
 Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::string reason, Time now) {
+  if (rollout.state.phase == Phase::arming)
+    return end_unmoved(rollout, std::move(kind), std::move(reason), now);
   const auto& plan = rollout.plan;
   const double present = share(rollout, now);
   // What is answered after the end has the TTL of before.
@@ -116,11 +129,12 @@ std::optional<Turn> meet_death(const Rollout& rollout, const View& view, Time no
 // The first analysis that has failed: then the share goes back, if there is somewhere to go.
 std::optional<Turn> meet_failure(const Rollout& rollout, const View& view, Time now) {
   const auto& [id, by, started, plan, state] = rollout;
-  for (std::size_t i = 0; is_analysed(state.phase) && i < plan.analyses.size(); ++i) {
+  for (std::size_t i = 0; is_analysed(rollout) && i < plan.analyses.size(); ++i) {
     const auto counts = counts_of(state, i);
     if (!has_failed(plan.analyses[i], counts)) continue;
     const auto why = fmt::format("analysis {} has failed: {}", plan.analyses[i].name, counts.failure);
-    if (view.others_live) return begin_return(rollout, {}, "rollout.abort", why, now);
+    if (view.others_live || state.phase == Phase::arming)
+      return begin_return(rollout, {}, "rollout.abort", why, now);
     return wait(rollout, why + "; but no other pool has a healthy endpoint");
   }
   return {};
@@ -157,12 +171,26 @@ Turn step_if_allowed(const Rollout& rollout, std::size_t step, const View& view,
                                    percent(rollout.plan.steps[step]), rollout.plan.to, view.forbidden));
 }
 
+// Why its analyses do not let it go on; empty: they do, or it has none now.
+std::string hindrance_of(const Rollout& rollout) {
+  for (std::size_t i = 0; is_analysed(rollout) && i < rollout.plan.analyses.size(); ++i)
+    if (auto why = hindrance(rollout.plan.analyses[i], counts_of(rollout.state, i)); !why.empty()) return why;
+  return "";
+}
+
+Turn arm(const Rollout& rollout, const View& view, Time now) {
+  const auto& state = rollout.state;
+  if (state.paused || now < state.caches_until) return {state, {}};
+  if (const auto why = hindrance_of(rollout); !why.empty())
+    return wait(rollout, "the TTL is lowered everywhere, but before the switch " + why);
+  return step_if_allowed(rollout, 0, view, now);
+}
+
 Turn hold(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
   if (state.paused || now - state.since + state.held < rollout.plan.hold) return {state, {}};
-  for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i)
-    if (const auto why = hindrance(rollout.plan.analyses[i], counts_of(state, i)); !why.empty())
-      return wait(rollout, "the hold is over, but " + why);
+  if (const auto why = hindrance_of(rollout); !why.empty())
+    return wait(rollout, "the hold is over, but " + why);
   const bool last = state.step + 1 == rollout.plan.steps.size();
   if (last) return finish(rollout, now);
   if (!rollout.plan.gates) return step_if_allowed(rollout, state.step + 1, view, now);
@@ -209,10 +237,11 @@ std::optional<Note> take_finding(const AnalysisRules& rules, State& state, std::
   if (state.counts.size() <= analysis) state.counts.resize(analysis + 1);
   auto& counts = state.counts[analysis];
   const bool is_new = !counts.at || counts.last.verdict != finding.verdict;
+  const bool held = !hindrance(rules, counts).empty();
   count(counts, std::move(finding), now);
   const auto& last = counts.last;
   // What held it is another thing now.
-  if (is_new) state.told = false;
+  if (is_new || held != !hindrance(rules, counts).empty()) state.told = false;
   if (!is_new && last.verdict != Verdict::failure && counts.errors_in_row != rules.errors_max) return {};
   auto text = fmt::format("analysis {}: {}: {}", rules.name, to_text(last.verdict), last.text);
   if (last.verdict == Verdict::failure)
@@ -256,11 +285,25 @@ Result<Turn> promote(const Rollout& rollout, bool full, const View& view, Time n
   return next_step(promoted, now);
 }
 
-// A hold does not end before its analyses have had their successes.
-Duration shortest_hold(const Plan& plan) {
-  auto hold = plan.hold;
-  for (const auto& rules : plan.analyses) hold = std::max(hold, rules.interval * rules.successes_min);
-  return hold;
+// Until all analyses have had their successes.
+Duration shortest_analysis(const Plan& plan) {
+  Duration longest{};
+  for (const auto& rules : plan.analyses) longest = std::max(longest, rules.interval * rules.successes_min);
+  return longest;
+}
+
+Duration shortest_arming(const Plan& plan) {
+  const bool analysed = plan.strategy == Strategy::bluegreen;
+  return std::max(time_to_arm(plan), analysed ? shortest_analysis(plan) : Duration::zero());
+}
+
+// When the last of those analyses is due that do not let it go on yet; 1970 when all do.
+Time last_result_wanted(const Rollout& rollout) {
+  Time last{};
+  for (std::size_t i = 0; is_analysed(rollout) && i < rollout.plan.analyses.size(); ++i)
+    if (!hindrance(rollout.plan.analyses[i], counts_of(rollout.state, i)).empty())
+      last = std::max(last, next_analysis(rollout, i));
+  return last;
 }
 
 }  // namespace
@@ -324,7 +367,7 @@ std::optional<double> next_share(const Rollout& rollout, bool full) {
 std::optional<Time> next_step_at(const Rollout& rollout) {
   const auto& [id, by, started, plan, state] = rollout;
   if (state.paused || !next_share(rollout)) return {};
-  if (state.phase == Phase::arming) return state.caches_until;
+  if (state.phase == Phase::arming) return std::max(state.caches_until, last_result_wanted(rollout));
   if (state.phase != Phase::holding || plan.gates) return {};
   return state.since + plan.hold - state.held;
 }
@@ -348,8 +391,7 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
   if (auto turn = meet_failure(rollout, view, now)) return *std::move(turn);
   switch (state.phase) {
     case Phase::arming:
-      if (state.paused || now < state.caches_until) return unchanged(rollout);
-      return step_if_allowed(rollout, 0, view, now);
+      return arm(rollout, view, now);
     case Phase::moving:
       if (now < state.caches_until) return unchanged(rollout);
       return {go_on(state, Phase::settling, now),
@@ -397,7 +439,7 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
 }
 
 Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, const View& view, Time now) {
-  if (!is_analysed(rollout.state.phase)) return unchanged(rollout);
+  if (!is_analysed(rollout)) return unchanged(rollout);
   const auto& rules = rollout.plan.analyses.at(analysis);
   auto next = rollout;
   auto note = take_finding(rules, next.state, analysis, std::move(finding), now);
@@ -406,7 +448,11 @@ Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, cons
   return turn;
 }
 
-bool is_analysed(Phase phase) { return phase == Phase::holding || phase == Phase::gated; }
+bool is_analysed(const Rollout& rollout) {
+  const auto phase = rollout.state.phase;
+  const bool before_switch = phase == Phase::arming && rollout.plan.strategy == Strategy::bluegreen;
+  return before_switch || phase == Phase::holding || phase == Phase::gated;
+}
 
 Time next_analysis(const Rollout& rollout, std::size_t analysis) {
   const auto counts = counts_of(rollout.state, analysis);
@@ -449,6 +495,22 @@ double share(const Rollout& rollout, Time now) {
   const double gone =
       std::chrono::duration<double>(now - state.since) / std::chrono::duration<double>(state.over);
   return state.from + (before - state.from) * std::max(0.0, gone);
+}
+
+bool has_switched(const Rollout& rollout) {
+  switch (rollout.state.phase) {
+    case Phase::arming:
+    case Phase::returning:
+    case Phase::returned:
+      return false;
+    case Phase::moving:
+    case Phase::settling:
+    case Phase::holding:
+    case Phase::gated:
+    case Phase::done:
+      break;
+  }
+  return target(rollout) >= 1;
 }
 
 bool leads_class(const Rollout& rollout) {
@@ -542,10 +604,11 @@ std::vector<double> exponential_steps(double before, double factor) {
 
 std::vector<Time> earliest_times(const Plan& plan, Time now) {
   std::vector<Time> times;
-  auto at = now + time_to_arm(plan);
+  auto at = now + shortest_arming(plan);
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     times.push_back(at);
-    at += time_in_caches(plan.ttl) + plan.ttl + shortest_hold(plan);  // caches, measurement, hold
+    // Caches, measurement, hold.
+    at += time_in_caches(plan.ttl) + plan.ttl + std::max(plan.hold, shortest_analysis(plan));
   }
   times.push_back(at);
   return times;

@@ -6,14 +6,17 @@
 //                v
 //             arming --> moving --> settling --> holding --+--> moving ...   next step
 //                         |  caches      |  measure     |  |
-//                         |  run out     |              |  +--> gated -----> moving ...   after a promote
-//                         |              |              |  |
-//                         +------- abort, undo, dead ---+  +--> done         after the last step
-//                                        v                       | undo
-//                                    returning <-----------------+
-//                                        |  caches run out
-//                                        v
-//                                     returned
+//               |         |  run out     |              |  +--> gated -----> moving ...   after a promote
+//               |         |              |              |  |
+//               |         +------- abort, undo, dead ---+  +--> done         after the last step
+//               |                        v                       | undo
+//  abort, undo, |                    returning <-----------------+
+//  dead: nothing|                        |  caches run out
+//  has moved    |                        v
+//               +-------------------> returned
+//
+// A switch has its analyses twice: while it is armed, of a pool that nobody but testers has been sent to, and
+// while it holds. It is not made before they have passed, unless an operator says so.
 //
 // A step's hold begins when no obedient cache can hold an answer of the step before, and the answered share
 // has been what it should be for one TTL; not when the weight was set. From then on it is analysed, also at
@@ -149,8 +152,8 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
 // where is_analysed() says no.
 Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, const View& view, Time now);
 
-// Whether the plan's analyses are run in this phase.
-bool is_analysed(Phase phase);
+// Whether the plan's analyses are run now.
+bool is_analysed(const Rollout& rollout);
 
 // When the analysis is to be run next.
 Time next_analysis(const Rollout& rollout, std::size_t analysis);
@@ -171,6 +174,9 @@ std::optional<Time> next_tick(const Rollout& rollout, Time now);
 
 // The share of the target that is to be answered.
 double share(const Rollout& rollout, Time now);
+
+// Whether the target has all, so that the others are the idle side.
+bool has_switched(const Rollout& rollout);
 
 // Whether the class of the plan is to be led to the target. After the end it is when the others are not all
 // there as well.

@@ -156,6 +156,21 @@ std::string shares_text(const json::array& pools, Style style) {
   return pools.empty() ? "" : table.text(2, style.colours, style.width);
 }
 
+// Of a switch: what stands ready on each side, and what gives reason to think again.
+std::string sides_text(const json::value& reply, Style style) {
+  std::string result;
+  for (const auto& side : list(reply, "sides"))
+    result += fmt::format("  {} {}: {} of {} endpoints healthy, {} of {} by weight\n", text(side, "side"),
+                          text(side, "pool"), plain_number(number(side, "healthy")),
+                          plain_number(number(side, "endpoints")),
+                          plain_number(number(side, "healthy_weight")), plain_number(number(side, "weight")));
+  for (const auto& warning : list(reply, "warnings"))
+    if (warning.is_string())
+      result +=
+          "  " + paint("warning: " + printable(warning.get_string()), Colour::warning, style.colours) + "\n";
+  return result;
+}
+
 }  // namespace
 
 std::string render_status(const json::value& reply, Style style) {
@@ -182,6 +197,7 @@ std::string render_change(const json::value& reply, Time now, Style style) {
   for (const auto& endpoint : list(reply, "endpoints")) result += "  " + text(endpoint, "text") + "\n";
   for (const auto& step : list(reply, "plan"))
     result += fmt::format("  {}  {}\n", date_text(step, "at"), text(step, "what"));
+  result += sides_text(reply, style);
   if (const auto until = cached_until(reply); until && *until > now)
     result += fmt::format("caches may hold it until {} UTC, for {}\n", clock_text(*until),
                           to_text(std::chrono::ceil<std::chrono::seconds>(*until - now)));

@@ -1,5 +1,6 @@
 // Rollouts as text: a tree of steps, where it stands, and what it waits for.
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -21,20 +22,32 @@ std::string in_or_ago(std::optional<Time> at, Time now) {
                    : age_text(now - *at) + " ago";
 }
 
+// The first analysis that does not let it go on, and why; both empty when there is none.
+std::pair<std::string, std::string> held_by(const json::value& rollout) {
+  for (const auto& analysis : list(rollout, "analyses"))
+    if (auto holds = text(analysis, "holds"); !holds.empty())
+      return {text(analysis, "name"), std::move(holds)};
+  return {};
+}
+
 // "what it waits for", of a running one.
 std::string waiting_text(const json::value& rollout, Time now) {
   const auto phase = text(rollout, "phase");
   const auto caches = in_or_ago(time(rollout, "caches_until"), now);
   const auto next = in_or_ago(time(rollout, "next"), now);
   if (member(rollout, "paused").is_string()) return "paused " + age(rollout, "paused", now) + " ago";
-  if (phase == "arming")
+  if (phase == "arming" && time(rollout, "caches_until").value_or(now) > now)
     return fmt::format("the TTL is lowered; caches hold answers with the old one: {}", caches);
+  if (phase == "arming") {
+    const auto [analysis, holds] = held_by(rollout);
+    return analysis.empty() ? "the first step is due"
+                            : fmt::format("the switch waits until {} has passed; now: {}", analysis, holds);
+  }
   if (phase == "moving") return fmt::format("caches may hold answers of the step before: {}", caches);
   if (phase == "settling") return fmt::format("the answered share is being measured: {}", next);
   if (phase == "holding") {
-    for (const auto& analysis : list(rollout, "analyses"))
-      if (const auto holds = text(analysis, "holds"); !holds.empty())
-        return fmt::format("next {}, when {} has passed; now: {}", next, text(analysis, "name"), holds);
+    const auto [analysis, holds] = held_by(rollout);
+    if (!analysis.empty()) return fmt::format("next {}, when {} has passed; now: {}", next, analysis, holds);
     return fmt::format("next {}", next);
   }
   if (phase == "gated") return "waits for `sluicectl rollout promote`";

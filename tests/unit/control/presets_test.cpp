@@ -51,7 +51,7 @@ const Merged merges[] = {
      R"({"preset": "careful", "exponential": 2, "every": "1s", "gates": false, "ttl": "7s", "grace": "0s",
          "analysis": "x"})"},
     {"a switch takes what it knows", CommandId::bluegreen_switch, R"({"preset": "careful"})",
-     R"({"preset": "careful", "ttl": "20000ms", "grace": "60000ms"})"},
+     R"({"preset": "careful", "ttl": "20000ms", "grace": "60000ms", "analysis": "errors"})"},
 };
 
 TEST_CASE("a preset says what the request does not") {

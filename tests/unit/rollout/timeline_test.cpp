@@ -88,6 +88,10 @@ Plan plan_of(const std::vector<std::string>& words) {
   plan.before = {{"v1", 1}, {"v2", 0}};
   for (const auto& word : words) {
     const auto [key, value] = pair_of(word);
+    if (key == "bluegreen") {
+      plan.strategy = Strategy::bluegreen;
+      plan.steps = {1};
+    }
     if (key == "to") plan.to = value;
     if (key == "steps") plan.steps = parse_steps(value).value();
     if (key == "hold") plan.hold = parse_duration(value).value();
