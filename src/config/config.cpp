@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "config/errors.hpp"
+#include "config/preview_rules.hpp"
 #include "config/weights.hpp"
 
 namespace sluice::config {
@@ -68,6 +69,11 @@ const ClientClass* Config::find_class(std::string_view name) const {
 }
 const Steer* Config::find_steer(const wire::Name& name) const {
   return find_by(steers, steers_by_name_, name, &Steer::name);
+}
+const Steer* Config::find_preview(const Steer& steer) const {
+  if (!steer.preview) return nullptr;
+  const auto name = preview_name(steer.name);
+  return name ? find_steer(*name) : nullptr;
 }
 
 const Zone* Config::zone_of(const wire::Name& name) const {

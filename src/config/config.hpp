@@ -306,6 +306,9 @@ struct Steer {
   std::string rollout;                          // the Preset of its rollouts; empty: none
   Safety safety;                                // its own, and for the rest that of Config
   Position at;                                  // of the name
+  bool preview = false;                         // has a preview name: another Steer
+  // Of a preview name: the name whose idle side it is answered from. None of its pools has a weight.
+  std::optional<wire::Name> preview_of;
 };
 
 struct Config {
@@ -325,7 +328,7 @@ struct Config {
   Safety safety;  // of steers that have none of their own
   std::vector<Pool> pools;
   std::vector<ClientClass> classes;
-  std::vector<Steer> steers;
+  std::vector<Steer> steers;  // in the order of the file, and then the preview names of those that have one
 
   // Null when there is none. These and the next two need index().
   const Check* find_check(std::string_view name) const;
@@ -334,6 +337,7 @@ struct Config {
   const Pool* find_pool(std::string_view name) const;
   const ClientClass* find_class(std::string_view name) const;
   const Steer* find_steer(const wire::Name& name) const;
+  const Steer* find_preview(const Steer& steer) const;
 
   // The zone with the longest apex at or above `name`; null when there is none.
   const Zone* zone_of(const wire::Name& name) const;

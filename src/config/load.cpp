@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "config/document.hpp"
+#include "config/preview_rules.hpp"
 #include "config/rules.hpp"
 #include "config/schema.hpp"
 #include "config/value.hpp"
@@ -49,6 +50,7 @@ class Loader {
     for (auto& section : sections_) read_section(section);
     apply_rules(sections_, config_, errors_);
     drop_unreadable();
+    add_previews(config_);
     return std::move(config_);
   }
 

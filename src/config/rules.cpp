@@ -13,6 +13,7 @@
 #include "config/class_rules.hpp"
 #include "config/file_rules.hpp"
 #include "config/host_rules.hpp"
+#include "config/preview_rules.hpp"
 #include "config/rollout_rules.hpp"
 
 namespace sluice::config {
@@ -369,6 +370,7 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   check_key_references(sections, config, errors);
   apply_class_rules(sections, config, errors);
   apply_host_rules(sections, config, errors);
+  check_previews(sections, config, errors);
 }
 
 }  // namespace sluice::config

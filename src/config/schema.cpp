@@ -1159,6 +1159,15 @@ constexpr auto keys = std::to_array<KeyRow>({
      .doc = "The NAME of the [rollout.NAME] that its rollouts are started with, unless `--preset` names "
             "another.",
      .set = set<&Steer::rollout>},
+    {.section = Section::steer,
+     .key = "preview",
+     .type = Type::boolean,
+     .fallback = "false",
+     .doc = "Whether `preview.` before the name is answered, too, with a TTL of ttl_min: from the idle side, "
+            "to look at it before clients do. That is the target of a rollout until it has all of the "
+            "traffic, then who had it before; without a rollout the first pool that has no weight. When each "
+            "has one, the answer is empty.",
+     .set = set<&Steer::preview>},
     of_steer(step_max_row, set_safety<&Safety::step_max>),
     of_steer(pools_min_row, set_safety<&Safety::pools_min>),
     of_steer(endpoints_min_row, set_safety<&Safety::endpoints_min>),

@@ -819,7 +819,7 @@ Reply Director::Implementation::explain_reply(const Request& request) {
 Reply Director::Implementation::status_reply(const Request& request) {
   const auto* text = request.arguments.if_contains("name");
   if (text == nullptr) return boost::json::value(status(model_, surroundings(), nullptr));
-  const auto steer = find_steer(model_, request);
+  const auto steer = find_shown(model_, request);
   if (!steer) return steer.error();
   return boost::json::value(status(model_, surroundings(), &(*steer)->name));
 }

@@ -429,13 +429,16 @@ void add_steered(const Model& model, const Surroundings& around, const InAnswers
   result["method"] = whole.at("steers").at(0).at("method");
   result["answers"] = steer.answers;
   result["rule"] = now.rule;
+  result["preview"] = whole.at("steers").at(0).at("preview");
   add_ttl(view, now.shares, result);
   result["classes"] = whole.at("steers").at(0).at("classes");
   if (question.client) {
     result["class"] = class_json(view, question);
     result["scope"] = scope_json(view, question);
   }
-  if (sticky && question.client) result["slot"] = slot_json(view, question, published.sticky_key);
+  const bool is_anybodys = view.layout.front().pool != steer::no_pool;
+  if (sticky && question.client && is_anybodys)
+    result["slot"] = slot_json(view, question, published.sticky_key);
   result["pools"] = pools_json(model, view, question, whole, now.shares);
   result["now"] = whole.at("now");
 }
@@ -460,7 +463,8 @@ Result<json::object> explain(const Model& model, const Surroundings& around, con
                       {"classes", json::array()},
                       {"class", nullptr},
                       {"scope", nullptr},
-                      {"slot", nullptr}};
+                      {"slot", nullptr},
+                      {"preview", nullptr}};
   if (found.steer != nullptr) add_steered(model, around, published, *question, *found.steer, result);
   return result;
 }

@@ -10,6 +10,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "control/arguments.hpp"
+#include "control/preview.hpp"
 #include "control/rollouts.hpp"
 #include "control/safety.hpp"
 #include "control/versions.hpp"
@@ -129,6 +130,13 @@ Decision unchanged_weights(const Model& model, const config::Steer& steer) {
 }  // namespace
 
 Result<const config::Steer*> find_steer(const Model& model, const Request& request) {
+  auto steer = find_shown(model, request);
+  if (steer)
+    if (auto why = preview_objection(**steer)) return *std::move(why);
+  return steer;
+}
+
+Result<const config::Steer*> find_shown(const Model& model, const Request& request) {
   const auto text = text_argument(request, "name");
   const auto name = wire::Name::parse(text);
   if (!name) return name.error();
@@ -172,6 +180,7 @@ Result<wire::Destination> find_endpoint(const Model& model, std::string_view tex
 }
 
 std::vector<double> Model::weights(const config::Steer& steer) const {
+  if (steer.preview_of) return preview_weights(steer);
   std::vector<double> configured, effective;
   const auto found = steerings_.find(steer.name);
   for (const auto& part : steer.pools) {
@@ -186,8 +195,17 @@ std::vector<double> Model::weights(const config::Steer& steer) const {
   return all_zero ? configured : effective;
 }
 
+std::vector<double> Model::preview_weights(const config::Steer& preview) const {
+  std::vector<double> weights(preview.pools.size());
+  if (const auto side = idle_side(*this, *config_.find_steer(*preview.preview_of)); side.pool)
+    weights[*side.pool] = 1;
+  return weights;
+}
+
 steer::Layout Model::layout(const config::Steer& steer) const {
   const auto due = weights(steer);
+  if (std::all_of(due.begin(), due.end(), [](double weight) { return weight == 0; }))
+    return {{steer::no_pool, steer::slot_count}};
   const auto found = steerings_.find(steer.name);
   if (found != steerings_.end() && !found->second.layout.empty())
     if (const auto stored = steer::parse_layout(found->second.layout, pool_names(steer)))
@@ -769,6 +787,7 @@ Result<Decision> reset_weights(const Model& model, const Request& request, Time 
 Decision settle_layouts(const Model& model, Time now) {
   Decision decision;
   for (const auto& steer : model.config().steers) {
+    if (steer.preview_of) continue;  // follows from another name's weights
     auto text = steer::to_text(model.layout(steer), pool_names(steer));
     const auto found = model.steerings().find(steer.name);
     const auto stored = found == model.steerings().end() ? std::string() : found->second.layout;

@@ -130,7 +130,8 @@ class Model {
   // --- what follows from the state ---
 
   // In the order of the steer's pools. A run-time weight wins; should all of them have come to 0 because
-  // pools left the config, the config's weights hold.
+  // pools left the config, the config's weights hold. Of a preview name all are 0 but the idle side's; all
+  // of them when there is none: the layout's slots are nobody's then.
   std::vector<double> weights(const config::Steer& steer) const;
   steer::Layout layout(const config::Steer& steer) const;
   std::string weights_by(const config::Steer& steer) const;  // who set them at run time; empty: the config
@@ -194,6 +195,7 @@ class Model {
   Seen replace_config(config::Config config, Time now);
 
  private:
+  std::vector<double> preview_weights(const config::Steer& preview) const;
   void take_rollout(const store::RolloutRecord& record);
   void take_rolling(const store::RollingRecord& record);
   void watch_targets(Time now, Seen& seen);
@@ -270,8 +272,10 @@ Result<Decision> reset_weights(const Model& model, const Request& request, Time 
 // had one: after start and reload.
 Decision settle_layouts(const Model& model, Time now);
 
-// The steer that the request's argument `name` names.
+// The steer that the request's argument `name` names; refused for a preview name, which follows another.
 Result<const config::Steer*> find_steer(const Model& model, const Request& request);
+// The same for who only wants to look: preview names, too.
+Result<const config::Steer*> find_shown(const Model& model, const Request& request);
 
 Result<const config::Pool*> find_pool(const Model& model, const std::string& name);
 

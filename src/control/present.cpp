@@ -75,6 +75,7 @@ void tell_dead(std::span<const Judged> pools, std::vector<std::string>& rules) {
 }
 
 std::string rule_of(std::span<const Judged> pools, const steer::Redistribution& now) {
+  if (!any(pools, [](const Judged& pool) { return pool.rated.share > 0; })) return "no pool is idle";
   if (!has_family(pools)) return "no address";
   std::vector<std::string> rules;
   if (now.to_sharing > 0 || now.to_standby > 0) tell_moves(pools, rules);

@@ -7,12 +7,16 @@
 #include "control/planned.hpp"
 #include "control/present.hpp"
 #include "control/routes.hpp"
+#include "steer/choose.hpp"
 
 namespace sluice::control {
 namespace {
 
 // How often replaced snapshots are looked at; an idle worker lets go of its own within a second.
 constexpr auto release_interval = std::chrono::seconds(1);
+
+// A pool without an endpoint, and with a name that no other has: its slots' answers are empty.
+constexpr auto nowhere = "";
 
 std::uint32_t whole_seconds(Duration duration) {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
@@ -72,6 +76,11 @@ void Publisher::publish_table(const config::Steer& steer) {
 void Publisher::publish_steer(const config::Steer& steer) {
   if (!block_) return;
   publish_table(steer);
+  note_change(steer);
+  if (const auto* preview = model_.config().find_preview(steer)) publish_steer(*preview);
+}
+
+void Publisher::note_change(const config::Steer& steer) {
   for (const auto& part : steer.pools) {
     auto& use = counter(steer.name, part.pool);
     use.at_change = counters_.answers(use.id);
@@ -106,6 +115,7 @@ bool Publisher::fill(steer::Block& block) {
   entries_.clear();
   for (const auto& steer : config.steers) entries_[steer.name] = block.add_name(steer.name);
   for (const auto& one : config.classes) block.add_class(one.name, one.prefixes);
+  if (!block.publish_pool(nowhere, {})) return false;
   for (const auto& pool : config.pools)
     if (!fill_pool(block, pool)) return false;
   return std::all_of(config.steers.begin(), config.steers.end(), [&](const config::Steer& steer) {
@@ -132,6 +142,10 @@ steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
   for (std::size_t i = 0; i < pools.size(); ++i) {
     const auto& name = steer.pools[i].pool;
     input.pools.push_back({name, counter(steer.name, name).id, pools[i].cap, pools[i].standby});
+  }
+  if (input.layout.front().pool == steer::no_pool) {
+    input.layout.front().pool = static_cast<std::uint16_t>(input.pools.size());
+    input.pools.push_back({nowhere, steer::no_counter, 1, 0});
   }
   for (const auto& route : routes_in_force(model_, steer))
     input.routes.push_back({route.client_class, route.pool, class_counter(steer.name, route.client_class)});

@@ -43,7 +43,7 @@ class Publisher {
   void replace_zones(zone::ZoneSet zones) { zones_ = std::move(zones); }
   const zone::ZoneSet& zones() const { return zones_; }
 
-  // Nothing before the first publish_everything().
+  // Nothing before the first publish_everything(). Its preview name goes with it.
   void publish_steer(const config::Steer& steer);
   void publish_pool(const config::Pool& pool);
   // When its TTL is to be another by now. What was answered goes on being counted.
@@ -77,6 +77,7 @@ class Publisher {
   AnswerCounter next_counter() const;
   void publish_snapshot();
   void publish_table(const config::Steer& steer);
+  void note_change(const config::Steer& steer);
   void release_replaced();
 
   const Model& model_;

@@ -15,6 +15,7 @@
 
 #include "control/planned.hpp"
 #include "control/present.hpp"
+#include "control/preview.hpp"
 #include "control/routes.hpp"
 #include "control/versions.hpp"
 
@@ -91,6 +92,7 @@ std::set<wire::Destination> serving(const std::vector<steer::Candidate>& candida
 
 json::object steer_status(const Model& model, const Surroundings& around, const config::Steer& steer) {
   const auto weights = model.weights(steer);
+  const bool is_preview = steer.preview_of.has_value();
   const auto set = unrated(model.config(), steer, model.layout(steer));
   std::vector<std::vector<steer::Candidate>> candidates;
   std::vector<std::uint64_t> answers;
@@ -107,7 +109,7 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
         std::count_if(candidates[i].begin(), candidates[i].end(), [](const auto& c) { return c.usable; });
     pools.push_back({{"pool", steer.pools[i].pool},
                      {"weight", weights[i]},
-                     {"config_weight", steer.pools[i].weight},
+                     {"config_weight", is_preview ? weights[i] : steer.pools[i].weight},
                      {"set_share", set[i].share},
                      {"now_share", now.shares[i]},
                      {"cap", set[i].cap < 1 ? json::value(set[i].cap) : json::value(nullptr)},
@@ -128,6 +130,7 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
       {"by", nullptr},
       {"since", nullptr},
       {"rule", now.rule},
+      {"preview", preview_status(model, steer)},
       {"pools", std::move(pools)},
       {"classes", routes_status(model, steer, around.answers_by_class)}};
   const auto found = model.steerings().find(steer.name);
@@ -270,7 +273,8 @@ json::object status(const Model& model, const Surroundings& around, const wire::
   const auto& config = model.config();
   json::array steers, pools, zones, listen, warnings;
   for (const auto& steer : config.steers)
-    if (only == nullptr || steer.name == *only) steers.push_back(steer_status(model, around, steer));
+    if (only == nullptr || steer.name == *only || steer.preview_of == *only)
+      steers.push_back(steer_status(model, around, steer));
   const auto asked = asked_pools(model);
   const auto* chosen = only == nullptr ? nullptr : config.find_steer(*only);
   for (const auto& pool : config.pools)

@@ -1,11 +1,15 @@
 """A blue/green switch, an undo, a switch and a switch back under load: no request may fail.
 
 Clients resolve through unbounds and connect anew for each request. As soon as a switch is said to be done, the server of the side that
-was left is stopped: whoever still had its address would notice. It is started again before the next switch.
+was left is stopped: whoever still had its address would notice. It is started again before the next switch. Before and after each
+one the preview name is asked, and leads to the other side.
 """
+
+import urllib.request
 
 import stage
 from harness import Sluice, expect, expect_equal, free_port, poll
+from queries import addresses, ask_many, question
 from stage import NAME, Transcript, Web, say
 
 POOLS = {"blue": "127.0.1.1", "green": "127.0.2.1"}
@@ -25,6 +29,7 @@ endpoints = ["{POOLS["green"]}"]
 [steer."{NAME}"]
 pools = {{ blue = 1, green = 0 }}
 ttl = "{options.ttl}"
+preview = true
 """
 
 
@@ -42,7 +47,7 @@ class World:
         self.servers = {pool: Web(sandbox, address, port, pool) for pool, address in POOLS.items()}
         for server in self.servers.values():
             server.start()
-        self.options = options
+        self.options, self.port = options, port
         self.sluice = Sluice(sandbox, config(options, port))
         self.sluice.start()
         stage.await_health(self.sluice, POOLS.values())
@@ -57,13 +62,22 @@ class World:
         wanted = self.clients.requests + count
         poll("requests", lambda: self.clients.requests >= wanted)
 
+    def expect_preview(self, pool):
+        """Who asks the preview name now is answered by this side's server."""
+        address, = addresses(ask_many(self.sluice.port, [question(f"preview.{NAME}", "A")])[0])
+        with urllib.request.urlopen(f"http://{address}:{self.port}/", timeout=5) as page:
+            expect_equal("page of the preview", page.read().decode().strip(), pool)
+        say(f"{'':18} preview.{NAME} is {pool}")
+
     def lead(self, to, phase, *command):
         """By this command; then nobody needs the other side."""
+        self.expect_preview(to)
         say(f"== all to {to}: sluicectl {' '.join(command)}")
         self.sluice.ctl(*command)
         state = self.transcript.follow(f"all to {to}", lambda: (state := stage.rollout(self.sluice)) and not state["running"] and state,
                                        LIMIT_S, self.traffic)
         expect_equal("phase", state["phase"], phase)
+        self.expect_preview(OTHER[to])
         self.do_without(OTHER[to])
 
     def do_without(self, pool):

@@ -57,6 +57,8 @@ std::string steer_title(const json::value& steer, Time now, Style style) {
     parts.push_back(paint(word, Colour::warning, style.colours));
   }
   auto result = joined(parts, "  ") + "\n";
+  if (const auto preview = preview_text(member(steer, "preview")); !preview.empty())
+    result += "  " + preview + "\n";
   if (const auto rule = text(steer, "rule"); !rule.empty() && rule != "weights")
     result += "  " + paint(rule, Colour::bad, style.colours) + "\n";
   return result;

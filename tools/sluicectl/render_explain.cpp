@@ -116,6 +116,8 @@ std::string endpoints_text(const json::value& reply, Time now, Style style) {
 std::string render_explain(const json::value& reply, Style style) {
   auto result = paint(question_text(reply), Colour::strong, style.colours) + "\n" + way_text(reply);
   if (text(reply, "kind") != "steered") return result;
+  if (const auto preview = preview_text(member(reply, "preview")); !preview.empty())
+    result += "  " + preview + "\n";
   result += class_text(reply);
   if (const auto& scope = member(reply, "scope"); scope.is_number())
     result += fmt::format("  the same for all who share its first {} bits (the scope of the reply)\n",
@@ -124,7 +126,8 @@ std::string render_explain(const json::value& reply, Style style) {
   if (slot.is_object()) {
     result += slot_text(slot);
   } else if (!flag(member(reply, "class"), "open")) {
-    if (text(reply, "method") == "sticky") result += "  with --client it tells the slot of that client\n";
+    if (text(reply, "method") == "sticky" && text(reply, "client").empty())
+      result += "  with --client it tells the slot of that client\n";
     result += fmt::format("  {}\n", ttl_text(reply));
   }
   result += fmt::format("  shares by: {}\n\n", text(reply, "rule"));

@@ -74,4 +74,11 @@ std::string age_text(Duration age) {
   return fmt::format("{}d", age / 24h);
 }
 
+std::string preview_text(const json::value& preview) {
+  if (!preview.is_object()) return "";
+  const auto pool = text(preview, "pool");
+  return fmt::format("preview of {}: {}{}", text(preview, "of"),
+                     pool.empty() ? "" : fmt::format("answered from {}, ", pool), text(preview, "why"));
+}
+
 }  // namespace sluice::ctl

@@ -34,4 +34,7 @@ std::string clock_text(Time at);  // "12:00:00"
 // "2026-01-31 12:00:00"; what is no time is shown as it is.
 std::string date_text(const boost::json::value& value, std::string_view key);
 
+// "preview of www.shop.example.: answered from green, the first pool without weight"; empty for null.
+std::string preview_text(const boost::json::value& preview);
+
 }  // namespace sluice::ctl

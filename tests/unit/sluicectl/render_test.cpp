@@ -1,6 +1,7 @@
 #include "render.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <boost/json.hpp>
 
@@ -342,6 +343,46 @@ TEST_CASE("rolling upgrades") {
 )");
   CHECK(render_rollings(json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "rollings": []})"), {}) ==
         "there is none, and has been none\n");
+}
+
+TEST_CASE("previews, in the status and in an explanation") {
+  const auto reply = json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "kind": "steered", "method": "random",
+    "name": "preview.www.shop.example.", "type": "A", "rule": "weights",
+    "preview": {"of": "www.shop.example.", "pool": "green", "why": "the target of rollout 3"},
+    "steers": [{"name": "preview.www.shop.example.", "method": "random", "ttl_s": 1, "rule": "no pool is idle",
+      "preview": {"of": "www.shop.example.", "pool": null, "why": "no pool is without weight: the answer is empty"}}]})");
+  CHECK(render_status(reply, {}).find("  preview of www.shop.example.: no pool is without weight: the answer "
+                                      "is empty\n") != std::string::npos);
+  CHECK(render_explain(reply, {}).find("  preview of www.shop.example.: answered from green, the target of "
+                                       "rollout 3\n") != std::string::npos);
+}
+
+TEST_CASE("the sides of a switch, and what it waits for") {
+  const auto plan = json::parse(R"({"text": "bluegreen of www", "dry_run": true,
+    "sides": [{"pool": "blue", "side": "active", "endpoints": 2, "healthy": 2, "weight": 2, "healthy_weight": 2},
+              {"pool": "green", "side": "idle", "endpoints": 2, "healthy": 1, "weight": 1.5, "healthy_weight": 0.5}],
+    "warnings": ["green is smaller"]})");
+  CHECK(render_change(plan, parse_time("2026-01-31T12:00:00Z").value(), {}) ==
+        R"(dry run, nothing is changed: bluegreen of www
+  active blue: 2 of 2 endpoints healthy, 2 of 2 by weight
+  idle green: 1 of 2 endpoints healthy, 0.5 of 1.5 by weight
+  warning: green is smaller
+)");
+  const auto waiting = [](const char* caches, const char* analyses) {
+    return render_rollouts(
+        json::parse(fmt::format(R"({{"now": "2026-01-31T12:00:00.000Z", "rollouts": [{{"phase": "arming",
+          "caches_until": "2026-01-31T{}.000Z", "steps": [1], "analyses": [{}]}}]}})",
+                                caches, analyses)),
+        {});
+  };
+  const auto held = R"({"name": "judge", "holds": "analysis judge has not brought a result yet"})";
+  const auto has = [](const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
+  CHECK(has(waiting("12:00:07", held), "caches hold answers with the old one: in 7s"));
+  CHECK(has(waiting("11:59:00", held),
+            "the switch waits until judge has passed; now: analysis judge has not brought a result yet"));
+  CHECK(has(waiting("11:59:00", ""), "the first step is due"));
 }
 
 TEST_CASE("reasons of a refusal") {

@@ -1,0 +1,68 @@
+#include "control/preview.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace sluice::control {
+namespace {
+
+namespace json = boost::json;
+
+std::optional<std::size_t> place_in(const config::Steer& steer, const std::string& pool) {
+  const auto found = std::find_if(steer.pools.begin(), steer.pools.end(),
+                                  [&](const config::PoolWeight& part) { return part.pool == pool; });
+  if (found == steer.pools.end()) return {};
+  return static_cast<std::size_t>(found - steer.pools.begin());
+}
+
+// Who had most of the traffic before.
+std::string former_side(const rollout::Plan& plan) {
+  const rollout::PoolWeight* most = nullptr;
+  for (const auto& part : plan.before)
+    if (part.pool != plan.to && (most == nullptr || part.weight > most->weight)) most = &part;
+  return most == nullptr ? "" : most->pool;
+}
+
+// What the name's rollout has to say about it, also after its end as long as it can be undone: its former
+// side is idle then.
+std::optional<IdleSide> side_of_rollout(const Model& model, const config::Steer& steer,
+                                        const std::vector<double>& weights) {
+  const auto found = model.rollouts().find(steer.name);
+  if (found == model.rollouts().end()) return {};
+  const auto& rollout = found->second;
+  const bool running = rollout::is_running(rollout.state.phase), switched = rollout::has_switched(rollout);
+  if (!running && !switched) return {};
+  const auto pool = place_in(steer, switched ? former_side(rollout.plan) : rollout.plan.to);
+  if (!pool || (switched && weights[*pool] > 0)) return {};
+  return IdleSide{pool, switched ? fmt::format("what rollout {} has switched from", rollout.id)
+                                 : fmt::format("the target of rollout {}", rollout.id)};
+}
+
+}  // namespace
+
+IdleSide idle_side(const Model& model, const config::Steer& steer) {
+  const auto weights = model.weights(steer);
+  if (auto side = side_of_rollout(model, steer, weights)) return *std::move(side);
+  const auto idle = std::find(weights.begin(), weights.end(), 0.0);
+  if (idle == weights.end()) return {{}, "no pool is without weight: the answer is empty"};
+  return {static_cast<std::size_t>(idle - weights.begin()), "the first pool without weight"};
+}
+
+json::value preview_status(const Model& model, const config::Steer& preview) {
+  if (!preview.preview_of) return nullptr;
+  const auto side = idle_side(model, *model.config().find_steer(*preview.preview_of));
+  return {{"of", preview.preview_of->text()},
+          {"pool", side.pool ? json::value(preview.pools[*side.pool].pool) : json::value(nullptr)},
+          {"why", side.why}};
+}
+
+std::optional<Error> preview_objection(const config::Steer& steer) {
+  if (!steer.preview_of) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("{} is answered from the idle side of {}: change that name, and it follows",
+                           steer.name.text(), steer.preview_of->text())};
+}
+
+}  // namespace sluice::control
