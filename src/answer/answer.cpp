@@ -241,7 +241,7 @@ Answering::Next Answering::add_steered(const wire::LookupName& name, const steer
   }
   if (!is_steered_) scratch_.counters.add(Metric::replies_steered);
   is_steered_ = true;
-  scratch_.counters.add_answer(choice.counter);
+  scratch_.counters.add_answer(choice.counter, scratch_.now.steady_us);
   if (choice.last_resort)
     edns_.error = {wire::ErrorInfo::other, "no endpoint is up: answered as if all were"};
   return (choice.answer->flags & steer::answer_is_cname) == 0 ? Next::done : follow_host(*choice.answer);
@@ -465,7 +465,7 @@ bool Answering::add_steered_addresses(const steer::NameEntry& entry, wire::Bytes
       reply_.add(name, type, choice.ttl,
                  records.subspan(at + steer::record_fixed_size, stride - steer::record_fixed_size));
     if (reply_.overflowed()) return reply_.rollback(mark), false;
-    scratch_.counters.add_answer(choice.counter);
+    scratch_.counters.add_answer(choice.counter, scratch_.now.steady_us);
   }
   return true;
 }

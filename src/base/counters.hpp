@@ -87,7 +87,8 @@ inline constexpr std::array<MetricRow, metric_count> metrics{{
      "Queries for a zone transfer that were refused, or that came while too many were under way."},
 }};
 
-// Counts answers by (steer, pool). The control thread hands out the ids.
+// Counts answers by (steer, pool), and tells when the last one was given. The control thread hands out the
+// ids.
 using AnswerCounter = std::uint32_t;
 inline constexpr AnswerCounter answer_counters_max = 1U << 20;
 
@@ -100,14 +101,27 @@ class CounterShard {
   CounterShard& operator=(const CounterShard&) = delete;
 
   void add(Metric metric) { bump(metrics_[static_cast<std::size_t>(metric)]); }
-  void add_answer(AnswerCounter id) { bump(answers_[id]); }
+  // `now` is never less than the time before: microseconds of the steady clock.
+  void add_answer(AnswerCounter id, std::uint64_t now) {
+    bump(answers_[id].count);
+    answers_[id].last.store(now, std::memory_order_relaxed);
+  }
 
   std::uint64_t value(Metric metric) const {
     return metrics_[static_cast<std::size_t>(metric)].load(std::memory_order_relaxed);
   }
-  std::uint64_t answers(AnswerCounter id) const { return answers_[id].load(std::memory_order_relaxed); }
+  std::uint64_t answers(AnswerCounter id) const { return answers_[id].count.load(std::memory_order_relaxed); }
+  // 0: none.
+  std::uint64_t last_answer(AnswerCounter id) const {
+    return answers_[id].last.load(std::memory_order_relaxed);
+  }
 
  private:
+  // In one cache line, as both are written together.
+  struct alignas(16) Answers {
+    std::atomic<std::uint64_t> count, last;
+  };
+
   // One writer: a load and a store, no locked instruction.
   static void bump(std::atomic<std::uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -115,7 +129,7 @@ class CounterShard {
 
   alignas(64) std::array<std::atomic<std::uint64_t>, metric_count> metrics_{};
   // answer_counters_max counters in zeroed pages that cost memory only once touched.
-  std::atomic<std::uint64_t>* answers_;
+  Answers* answers_;
 };
 
 // All shards of the process. Thread-safe.
@@ -126,6 +140,8 @@ class Counters {
 
   std::uint64_t value(Metric metric) const;
   std::uint64_t answers(AnswerCounter id) const;
+  // The greatest of the threads'; 0: none.
+  std::uint64_t last_answer(AnswerCounter id) const;
 
  private:
   mutable std::mutex mutex_;

@@ -24,7 +24,7 @@ class Published {
   void publish(std::shared_ptr<const T> value) {
     const std::lock_guard lock(mutex_);
     value_ = std::move(value);
-    generation_.fetch_add(1, std::memory_order_release);
+    generation_.fetch_add(1, std::memory_order_seq_cst);
   }
 
   // Thread-safe.
@@ -40,7 +40,8 @@ class Published {
 
     // The newest value, valid until the next call; null before the first publish().
     const T* current() {
-      const auto generation = published_->generation_.load(std::memory_order_acquire);
+      // Sequentially consistent: not before the store by which a Quiescence::Section begins.
+      const auto generation = published_->generation_.load(std::memory_order_seq_cst);
       if (generation != seen_) {
         value_ = published_->load();
         seen_ = generation;

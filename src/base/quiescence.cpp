@@ -1,6 +1,7 @@
 #include "base/quiescence.hpp"
 
 #include <algorithm>
+#include <thread>
 
 namespace sluice {
 
@@ -19,6 +20,16 @@ bool Quiescence::passed(std::uint64_t epoch) const {
   return std::all_of(readers_.begin(), readers_.end(), [&](const Reader* reader) {
     return reader->entered_.load(std::memory_order_seq_cst) >= epoch;  // `outside` is greater than any epoch
   });
+}
+
+bool Quiescence::wait(std::chrono::microseconds most) {
+  constexpr std::chrono::microseconds pause{50};  // a part of what a batch takes
+  const auto epoch = retire();
+  for (auto left = most; !passed(epoch); left -= pause) {
+    if (left <= std::chrono::microseconds::zero()) return false;
+    std::this_thread::sleep_for(pause);
+  }
+  return true;
 }
 
 }  // namespace sluice

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -55,6 +56,10 @@ class Quiescence {
 
   // Thread-safe. True when no reader can still see what was unpublished before retire() returned `epoch`.
   bool passed(std::uint64_t epoch) const;
+
+  // Thread-safe. Waits until all sections are over that have begun so far, but about `most` at most; whether
+  // they are.
+  bool wait(std::chrono::microseconds most);
 
  private:
   std::atomic<std::uint64_t> epoch_{0};

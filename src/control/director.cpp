@@ -22,6 +22,7 @@
 #include "control/explain.hpp"
 #include "control/hands.hpp"
 #include "control/journal.hpp"
+#include "control/lease_status.hpp"
 #include "control/model.hpp"
 #include "control/notifier.hpp"
 #include "control/planned_ttls.hpp"
@@ -113,10 +114,12 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
         rollouts_(
             hands(),
             [this](const wire::Name& name, const std::string& pool) {
-              return publisher_.answers(name, pool);
+              return publisher_.answers().answers(name, pool);
             },
-            outlets_.measure),
-        rollings_(hands(), outlets_.run_program, outlets_.call_hook),
+            [this](const wire::Name& name) { return leases_of(name); }, outlets_.measure),
+        rollings_(
+            hands(), [this](const wire::Destination& endpoint) { return leased_out(endpoint); },
+            outlets_.run_program, outlets_.call_hook),
         check_runs_(hands(), outlets_.probe_now),
         reloads_(hands(), outlets_.set_targets,
                  [this](Reloader::Prepared prepared, const Request& request) {
@@ -170,6 +173,10 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Reply execute_change(const Request& request, Result<Decision> decision);
   Result<void> carry_out(const Decision& decision);
   void put_in_force(const Decision& decision);
+  void add_leases(const Decision& decision, boost::json::object& reply);
+  std::optional<rollout::LeaseEnd> leased_out(const wire::Destination& endpoint);
+  std::vector<std::string> pools_with(const wire::Destination& endpoint) const;
+  NameLeases leases_of(const wire::Name& name);
   void settle();
   void expire();
   void arm_expiry();
@@ -367,9 +374,36 @@ Reply Director::Implementation::execute_change(const Request& request, Result<De
     if (const auto done = carry_out(*decision); !done) return done.error();
   auto reply = std::move(decision->reply);
   reply["dry_run"] = request.dry_run;
-  // Counted from now, after the publication: a moment ago the old answer may have gone out.
-  if (decision->cached_for) reply["cached_until"] = to_text(wall_now() + *decision->cached_for);
+  if (decision->cached_for) add_leases(*decision, reply);
   return boost::json::value(std::move(reply));
+}
+
+// Of what is still in answers, because there is nothing else or nothing was done, as if the last one went out
+// now.
+void Director::Implementation::add_leases(const Decision& decision, boost::json::object& reply) {
+  const Time now = wall_now();
+  auto end =
+      control::leased_out([this](const auto& endpoint) { return leased_out(endpoint); }, decision.taken_out)
+          .value_or(
+              rollout::LeaseEnd{now + *decision.cached_for, ttl_of(model_.config(), decision.taken_out)});
+  reply["leases"] = leases_status(end);
+  reply["cached_until"] = to_text(std::max(now, end.at));
+}
+
+std::optional<rollout::LeaseEnd> Director::Implementation::leased_out(const wire::Destination& endpoint) {
+  const auto lease = publisher_.answers().endpoint_lease(pools_with(endpoint), endpoint);
+  return lease.is_in_answers ? std::nullopt : std::optional(lease.end);
+}
+
+std::vector<std::string> Director::Implementation::pools_with(const wire::Destination& endpoint) const {
+  std::vector<std::string> names;
+  for (const auto* pool : model_.config().pools_with(endpoint)) names.push_back(pool->name);
+  return names;
+}
+
+NameLeases Director::Implementation::leases_of(const wire::Name& name) {
+  auto& answers = publisher_.answers();
+  return {answers.leased_before_change(name), answers.answered_last(name)};
 }
 
 // Persisted, then applied, then published: a crash in between is made good by reading the store.
@@ -797,14 +831,15 @@ Surroundings Director::Implementation::surroundings() {
   around.receivers = courier_.states();
   around.zones = &publisher_.zones();
   around.answers = [this](const wire::Name& name, const std::string& pool) {
-    return publisher_.answers(name, pool);
+    return publisher_.answers().answers(name, pool);
   };
   around.answers_since_change = [this](const wire::Name& name, const std::string& pool) {
-    return publisher_.answers_since_change(name, pool);
+    return publisher_.answers().answers_since_change(name, pool);
   };
   around.answers_by_class = [this](const wire::Name& name, const std::string& client_class) {
-    return publisher_.answers_by_class(name, client_class);
+    return publisher_.answers().answers_by_class(name, client_class);
   };
+  around.leased_out = [this](const wire::Destination& endpoint) { return leased_out(endpoint); };
   return around;
 }
 

@@ -259,7 +259,9 @@ struct Decision {
   std::vector<store::Change> changes;
   std::vector<store::Event> events;
   boost::json::object reply;
-  // When the decision takes an address out of answers: how long a cache may hold the last one.
+  // When the decision takes endpoints out of answers: which, and how long a cache may hold one that is handed
+  // out at the last moment.
+  std::vector<wire::Destination> taken_out;
   std::optional<Duration> cached_for;
   std::vector<HookRun> hooks;  // once the changes are in force
   bool in_answers = true;      // whether they may be others afterwards

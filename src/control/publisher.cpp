@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <set>
 
 #include "control/planned.hpp"
 #include "control/present.hpp"
@@ -22,6 +23,26 @@ std::uint32_t whole_seconds(Duration duration) {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
 
+// The process before had the same config, as far as we know.
+Duration ttl_before_start(const Model& model, const wire::Name& name) {
+  const auto* steer = model.config().find_steer(name);
+  return steer == nullptr ? Duration::zero() : steer->ttl;
+}
+
+// The names that other servers may answer for, from a copy of the zone.
+std::set<wire::Name> transferred_names(const config::Config& config) {
+  std::set<wire::Name> apexes, names;
+  for (const auto& zone : config.zones)
+    if (!zone.transfer.empty()) apexes.insert(zone.apex);
+  if (apexes.empty()) return names;
+  for (const auto& steer : config.steers) {
+    auto above = steer.name;
+    while (!apexes.contains(above) && above.label_count() > 0) above = above.parent();
+    if (apexes.contains(above)) names.insert(steer.name);
+  }
+  return names;
+}
+
 }  // namespace
 
 Publisher::Publisher(const boost::asio::any_io_executor& executor, const Model& model, zone::ZoneSet zones,
@@ -32,12 +53,15 @@ Publisher::Publisher(const boost::asio::any_io_executor& executor, const Model& 
       sticky_key_(sticky_key),
       published_(published),
       quiescence_(quiescence),
-      counters_(counters),
+      answers_(counters, quiescence,
+               [this](const wire::Name& name) { return ttl_before_start(model_, name); }),
       release_alarm_(executor, [this] { release_replaced(); }) {}
 
 void Publisher::publish_everything() {
+  const auto from = answers_.about_to_publish();
   block_ = build_block();
   publish_snapshot();
+  note_everything(from);
 }
 
 void Publisher::publish_policy() {
@@ -70,38 +94,51 @@ void Publisher::publish_ttl(const config::Steer& steer) {
 }
 
 void Publisher::publish_table(const config::Steer& steer) {
-  if (!block_->publish_table(entries_.at(steer.name), steer_input(steer))) publish_everything();
+  const auto from = answers_.about_to_publish();
+  if (!block_->publish_table(entries_.at(steer.name), steer_input(steer))) return publish_everything();
+  note_ttl(steer, from);
 }
 
 void Publisher::publish_steer(const config::Steer& steer) {
   if (!block_) return;
   publish_table(steer);
-  note_change(steer);
+  answers_.weights_published(steer.name);
   if (const auto* preview = model_.config().find_preview(steer)) publish_steer(*preview);
 }
 
-void Publisher::note_change(const config::Steer& steer) {
-  for (const auto& part : steer.pools) {
-    auto& use = counter(steer.name, part.pool);
-    use.at_change = counters_.answers(use.id);
-  }
-}
-
 void Publisher::publish_pool(const config::Pool& pool) {
-  if (block_ && !fill_pool(*block_, pool)) publish_everything();
+  if (!block_) return;
+  if (!fill_pool(*block_, pool)) return publish_everything();
+  note_pool(pool);
 }
 
-std::uint64_t Publisher::answers(const wire::Name& name, const std::string& pool) {
-  return counters_.answers(counter(name, pool).id);
+void Publisher::note_ttl(const config::Steer& steer, Time from) {
+  const auto table = block_->at<steer::NameEntry>(entries_.at(steer.name))->table.load();
+  answers_.ttl_published(steer.name, std::chrono::seconds(block_->at<steer::Table>(table)->ttl), from);
 }
 
-std::uint64_t Publisher::answers_since_change(const wire::Name& name, const std::string& pool) {
-  const auto& use = counter(name, pool);
-  return counters_.answers(use.id) - use.at_change;
+void Publisher::note_pool(const config::Pool& pool) {
+  const auto candidates = model_.candidates(pool);
+  const auto rules = model_.pool_rules(pool);
+  std::set<wire::Destination> in_answers, spare;
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto members = steer::of_family(candidates, family);
+    if (members.empty()) continue;
+    const auto selection = steer::select(members, rules);
+    const bool answers = selection.grade == steer::Grade::alive || selection.keeps_share;
+    for (std::size_t i = 0; i < members.size(); ++i)
+      if (selection.chosen[i] > 0) (answers ? in_answers : spare).insert(members[i].destination);
+  }
+  answers_.pool_published(pool.name, std::move(in_answers), std::move(spare));
 }
 
-std::uint64_t Publisher::answers_by_class(const wire::Name& name, const std::string& client_class) {
-  return counters_.answers(class_counter(name, client_class));
+void Publisher::note_everything(Time from) {
+  const auto& config = model_.config();
+  answers_.set_transferred(transferred_names(config));
+  for (const auto& steer : config.steers) note_ttl(steer, from);
+  for (const auto& pool : config.pools) note_pool(pool);
+  for (const auto& pool : answers_.pools())
+    if (config.find_pool(pool) == nullptr) answers_.pool_published(pool, {});
 }
 
 void Publisher::stop() { release_alarm_.clear(); }
@@ -141,14 +178,15 @@ steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
   const auto pools = unrated(model_.config(), steer, input.layout);
   for (std::size_t i = 0; i < pools.size(); ++i) {
     const auto& name = steer.pools[i].pool;
-    input.pools.push_back({name, counter(steer.name, name).id, pools[i].cap, pools[i].standby});
+    input.pools.push_back({name, answers_.counter(steer.name, name), pools[i].cap, pools[i].standby});
   }
   if (input.layout.front().pool == steer::no_pool) {
     input.layout.front().pool = static_cast<std::uint16_t>(input.pools.size());
     input.pools.push_back({nowhere, steer::no_counter, 1, 0});
   }
   for (const auto& route : routes_in_force(model_, steer))
-    input.routes.push_back({route.client_class, route.pool, class_counter(steer.name, route.client_class)});
+    input.routes.push_back(
+        {route.client_class, route.pool, answers_.counter(steer.name, route.pool, route.client_class)});
   input.ttl = whole_seconds(ttl_at(model_, steer, wall_now()));
   input.ttl_min = whole_seconds(steer.ttl_min);
   input.answers = steer.answers;
@@ -156,21 +194,6 @@ steer::SteerInput Publisher::steer_input(const config::Steer& steer) {
   input.subnet_v4 = steer.subnet_v4;
   input.subnet_v6 = steer.subnet_v6;
   return input;
-}
-
-// Ids are never given back: a counter belongs to a name and a pool for the life of the process. Should they
-// run out, the last one is shared.
-Publisher::CounterUse& Publisher::counter(const wire::Name& name, const std::string& pool) {
-  return uses_.try_emplace({name, pool}, CounterUse{next_counter()}).first->second;
-}
-
-AnswerCounter Publisher::class_counter(const wire::Name& name, const std::string& client_class) {
-  return class_uses_.try_emplace({name, client_class}, next_counter()).first->second;
-}
-
-AnswerCounter Publisher::next_counter() const {
-  return static_cast<AnswerCounter>(
-      std::min<std::size_t>(uses_.size() + class_uses_.size(), answer_counters_max - 1));
 }
 
 // A big zone takes its time to be freed: that is done here and not by the worker that happens to let go of it

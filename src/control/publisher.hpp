@@ -16,6 +16,7 @@
 #include "base/published.hpp"
 #include "base/quiescence.hpp"
 #include "control/alarm.hpp"
+#include "control/answer_book.hpp"
 #include "control/model.hpp"
 #include "steer/block.hpp"
 
@@ -49,12 +50,8 @@ class Publisher {
   // When its TTL is to be another by now. What was answered goes on being counted.
   void publish_ttl(const config::Steer& steer);
 
-  // Answers that a steer has given from a pool: in all, and since its weights changed last.
-  std::uint64_t answers(const wire::Name& name, const std::string& pool);
-  std::uint64_t answers_since_change(const wire::Name& name, const std::string& pool);
-
-  // Answers that a steer has given because of the client's class; not among the others.
-  std::uint64_t answers_by_class(const wire::Name& name, const std::string& client_class);
+  // What was handed out.
+  AnswerBook& answers() { return answers_; }
 
   // Only after the first publish_everything().
   const steer::Block& block() const { return *block_; }
@@ -63,21 +60,15 @@ class Publisher {
   void stop();
 
  private:
-  struct CounterUse {
-    AnswerCounter id;
-    std::uint64_t at_change = 0;  // the count when the weights changed last
-  };
-
   bool fill(steer::Block& block);
   bool fill_pool(steer::Block& block, const config::Pool& pool);
   std::shared_ptr<steer::Block> build_block();
   steer::SteerInput steer_input(const config::Steer& steer);
-  CounterUse& counter(const wire::Name& name, const std::string& pool);
-  AnswerCounter class_counter(const wire::Name& name, const std::string& client_class);
-  AnswerCounter next_counter() const;
+  void note_pool(const config::Pool& pool);
+  void note_ttl(const config::Steer& steer, Time from);
+  void note_everything(Time from);
   void publish_snapshot();
   void publish_table(const config::Steer& steer);
-  void note_change(const config::Steer& steer);
   void release_replaced();
 
   const Model& model_;
@@ -86,13 +77,11 @@ class Publisher {
   HashKey sticky_key_;
   Published<answer::Snapshot>& published_;
   Quiescence& quiescence_;
-  const Counters& counters_;
+  AnswerBook answers_;
 
   std::shared_ptr<steer::Block> block_;
   std::map<wire::Name, steer::Offset> entries_;  // of the names in the block
   std::shared_ptr<steer::PairTable> pairs_ = std::make_shared<steer::PairTable>();
-  std::map<std::pair<wire::Name, std::string>, CounterUse> uses_;
-  std::map<std::pair<wire::Name, std::string>, AnswerCounter> class_uses_;
   std::vector<std::shared_ptr<const answer::Snapshot>> replaced_;  // until no worker uses them
   SteadyAlarm release_alarm_;
 };

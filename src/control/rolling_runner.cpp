@@ -30,8 +30,9 @@ rolling::Word rolling_word_of(CommandId id) {
 
 }  // namespace
 
-RollingRunner::RollingRunner(Hands hands, RunProgram run_program, CallHook call_hook)
+RollingRunner::RollingRunner(Hands hands, LeasedOut leased_out, RunProgram run_program, CallHook call_hook)
     : hands_(std::move(hands)),
+      leased_out_(std::move(leased_out)),
       run_program_(std::move(run_program)),
       call_hook_(std::move(call_hook)),
       alarm_(hands_.executor, [this] { run(); }) {}

@@ -21,7 +21,7 @@ class RollingRunner {
   // The same with a request.
   using CallHook = std::function<void(probe::WebRequest, std::function<void(Result<probe::WebReply>)>)>;
 
-  RollingRunner(Hands hands, RunProgram run_program, CallHook call_hook);
+  RollingRunner(Hands hands, LeasedOut leased_out, RunProgram run_program, CallHook call_hook);
 
   // What a request comes to; for the director to carry out.
   Result<Decision> obey(const Request& request, Time now);
@@ -38,7 +38,7 @@ class RollingRunner {
   void stop();
 
  private:
-  RollingSight sight() { return {proofs_, hooks_}; }
+  RollingSight sight() { return {proofs_, hooks_, leased_out_}; }
   void run_hook(const HookRun& run);
   // What takes a hook's end from any thread.
   auto end_of(const HookRun& run);
@@ -46,6 +46,7 @@ class RollingRunner {
   void arm();
 
   Hands hands_;
+  LeasedOut leased_out_;
   RunProgram run_program_;
   CallHook call_hook_;
   Proofs proofs_;

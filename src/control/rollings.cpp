@@ -13,6 +13,7 @@
 #include "base/text.hpp"
 #include "config/url.hpp"
 #include "control/arguments.hpp"
+#include "control/lease_status.hpp"
 #include "control/rollouts.hpp"
 #include "control/safety.hpp"
 #include "control/words.hpp"
@@ -134,7 +135,9 @@ rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight s
     else
       see_word(model, rolling, destination_of(endpoint.address), seen);
   }
-  view.cached_for = cached_for(model.config(), destinations_of(rolling::batch(rolling)));
+  const auto batch = destinations_of(rolling::batch(rolling));
+  view.cached_for = cached_for(model.config(), batch);
+  if (const auto end = control::leased_out(sight.leased_out, batch)) view.leased_until = end->at;
   if (pool != nullptr && rolling.state.phase == rolling::Phase::holding)
     view.forbidden = batch_objection(model, *pool, rolling, now);
   return view;
@@ -361,6 +364,13 @@ json::object endpoint_status(const rolling::Endpoint& endpoint) {
           {"output", endpoint.output}};
 }
 
+// Of the batch that is waited for; without the margin for caches that do not obey.
+std::optional<rollout::LeaseEnd> end_of_batch(const Model& model, const Rolling& rolling) {
+  if (rolling.state.phase != rolling::Phase::emptying) return {};
+  const auto ttl = ttl_of(model.config(), destinations_of(rolling::batch(rolling)));
+  return rollout::LeaseEnd{rolling.state.caches_until - rolling.plan.grace, ttl};
+}
+
 json::object to_status(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
   const auto& [id, by, started, plan, state] = rolling;
   const bool holds = state.phase == rolling::Phase::holding;
@@ -382,6 +392,8 @@ json::object to_status(const Model& model, const Rolling& rolling, RollingSight 
           {"batch_size", plan.batch},
           {"on_failure", to_text(plan.on_failure)},
           {"caches_until", to_text(state.caches_until)},
+          {"leases", leases_status(end_of_batch(model, rolling))},
+          {"grace_s", std::chrono::duration<double>(plan.grace).count()},
           {"paused", time_or_null(state.paused)},
           {"ending", state.ending ? json::value(to_text(*state.ending)) : json::value(nullptr)},
           {"shortage", shortage.value_or("")},
@@ -446,6 +458,18 @@ Decision take_end(const Model& model, const HookRun& run, const rolling::HookEnd
 }
 
 }  // namespace
+
+std::optional<rollout::LeaseEnd> leased_out(const LeasedOut& of_one,
+                                            const std::vector<wire::Destination>& endpoints) {
+  if (!of_one) return {};
+  rollout::LeaseEnd end;
+  for (const auto& endpoint : endpoints) {
+    const auto its = of_one(endpoint);
+    if (!its) return {};
+    end = rollout::later(end, *its);
+  }
+  return end;
+}
 
 const Proofs::Watch& Proofs::watch(const Whose& whose, const HealthKey& key, Time since, Time now) {
   auto& watch = watches_[whose];

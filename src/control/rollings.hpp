@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <boost/json/object.hpp>
 
@@ -16,6 +18,7 @@
 #include "base/result.hpp"
 #include "control/commands.hpp"
 #include "control/model.hpp"
+#include "rollout/leases.hpp"
 #include "rollout/rolling.hpp"
 
 namespace sluice::control {
@@ -50,10 +53,18 @@ using HookKey = std::tuple<std::int64_t, std::string, std::int64_t>;
 using Hooks = std::set<HookKey>;
 inline HookKey key_of(const HookRun& run) { return {run.rolling, run.address, run.attempt}; }
 
+// From when on no obedient cache holds an endpoint that is not in answers; nothing while it is.
+using LeasedOut = std::function<std::optional<rollout::LeaseEnd>(const wire::Destination& endpoint)>;
+
+// The same of several; nothing while one of them is in answers.
+std::optional<rollout::LeaseEnd> leased_out(const LeasedOut& of_one,
+                                            const std::vector<wire::Destination>& endpoints);
+
 // What decisions look at beside the model.
 struct RollingSight {
   Proofs& proofs;
   const Hooks& hooks;
+  LeasedOut leased_out{};  // none: not known
 };
 
 // `chance`: for the order `random`.

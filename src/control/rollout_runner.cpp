@@ -28,9 +28,9 @@ rollout::Word word_of(CommandId id) {
 
 }  // namespace
 
-RolloutRunner::RolloutRunner(Hands hands, AnswerCounts answers, Measure measure)
+RolloutRunner::RolloutRunner(Hands hands, AnswerCounts answers, LeasesOfName leases, Measure measure)
     : hands_(std::move(hands)),
-      measurements_(std::move(answers)),
+      measurements_(std::move(answers), std::move(leases)),
       measure_(std::move(measure)),
       step_alarm_(hands_.executor, [this] { run(); }),
       analysis_alarm_(hands_.executor, [this] { run_analyses(); }) {}
@@ -71,7 +71,7 @@ void RolloutRunner::arm() {
   const auto set = [this](WallAlarm& alarm, std::optional<Time> next) {
     next ? alarm.set_at(std::max(*next, not_before_)) : alarm.clear();
   };
-  set(step_alarm_, next_rollout(hands_.model, std::min(looked_, wall_now())));
+  set(step_alarm_, next_rollout(hands_.model, measurements_, std::min(looked_, wall_now())));
   set(analysis_alarm_, analyses_.next(hands_.model));
 }
 

@@ -20,7 +20,7 @@ class RolloutRunner {
   // Asks what an analysis wants to know; calls back once or, when the daemon stops, never, on any thread.
   using Measure = std::function<void(probe::Question, std::function<void(rollout::Finding)>)>;
 
-  RolloutRunner(Hands hands, AnswerCounts answers, Measure measure);
+  RolloutRunner(Hands hands, AnswerCounts answers, LeasesOfName leases, Measure measure);
 
   // What a request comes to; for the director to carry out.
   Result<Decision> obey(const Request& request, Time now);

@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "control/arguments.hpp"
+#include "control/lease_status.hpp"
 #include "control/presets.hpp"
 #include "control/routes.hpp"
 #include "control/safety.hpp"
@@ -394,12 +395,23 @@ json::array analyses_status(const Rollout& rollout) {
   return list;
 }
 
+// Of what is waited for; without the margin for caches that do not obey.
+std::optional<rollout::LeaseEnd> awaited_end(const Rollout& rollout, std::optional<Time> leased_until) {
+  using rollout::Phase;
+  const auto& [id, by, started, plan, state] = rollout;
+  if (state.phase != Phase::arming && state.phase != Phase::moving && state.phase != Phase::returning)
+    return {};
+  const auto grace = state.phase == Phase::returning ? plan.grace : Duration::zero();
+  const auto ttl = state.phase == Phase::arming ? plan.ttl_before : plan.ttl;
+  return rollout::LeaseEnd{rollout::caches_until(rollout, leased_until) - grace, ttl};
+}
+
 json::object to_status(const Rollout& rollout, const rollout::View& view, Time now) {
   const auto& [id, by, started, plan, state] = rollout;
   const bool running = rollout::is_running(state.phase);
   json::array steps;
   for (const double step : plan.steps) steps.emplace_back(step);
-  const auto next = running ? rollout::next_tick(rollout, now) : std::nullopt;
+  const auto next = running ? rollout::next_tick(rollout, view.leased_until, now) : std::nullopt;
   const auto answered = static_cast<double>(view.answers_of_target) / static_cast<double>(view.answers);
   return {{"id", id},
           {"name", plan.name},
@@ -420,7 +432,9 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, Time n
           {"hold_s", seconds(plan.hold)},
           {"gates", plan.gates},
           {"ttl_s", seconds(plan.ttl)},
-          {"caches_until", to_text(state.caches_until)},
+          {"caches_until", to_text(rollout::caches_until(rollout, view.leased_until))},
+          {"leases", leases_status(awaited_end(rollout, view.leased_until))},
+          {"grace_s", seconds(plan.grace)},
           {"paused", time_or_null(state.paused)},
           {"next", time_or_null(next)},
           {"reason", state.reason},
@@ -448,12 +462,20 @@ Measurements::Begin& Measurements::begin(const Rollout& rollout, Time now) {
   return begin;
 }
 
+NameLeases Measurements::leases(const std::string& name) const {
+  const auto parsed = wire::Name::parse(name);
+  return leases_ && parsed ? leases_(*parsed) : NameLeases{};
+}
+
 rollout::View Measurements::view(const Model& model, const Rollout& rollout, Time now) {
   const auto& plan = rollout.plan;
   const auto name = wire::Name::parse(plan.name).value();
   auto& begin = this->begin(rollout, now);
   rollout::View view;
   view.measured_since = begin.at;
+  const auto leases = this->leases(plan.name);
+  view.answered_last = leases.answered_last;
+  if (leases.before_change) view.leased_until = leases.before_change->at;
   view.target_lives = lives(model, plan.to);
   view.others_live = false;
   for (const auto& part : plan.before) {
@@ -569,10 +591,12 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
   return decision;
 }
 
-std::optional<Time> next_rollout(const Model& model, Time looked) {
+std::optional<Time> next_rollout(const Model& model, const Measurements& measurements, Time looked) {
   std::optional<Time> next;
   for (const auto& name : model.running_rollouts()) {
-    const auto due = rollout::next_tick(model.rollouts().at(name), looked);
+    const auto& rollout = model.rollouts().at(name);
+    const auto before = measurements.leases(rollout.plan.name).before_change;
+    const auto due = rollout::next_tick(rollout, before ? std::optional(before->at) : std::nullopt, looked);
     if (due && (!next || *due < *next)) next = due;
   }
   return next;

@@ -24,11 +24,22 @@ namespace sluice::control {
 // How many answers a name has had from a pool since the process began.
 using AnswerCounts = std::function<std::uint64_t(const wire::Name& name, const std::string& pool)>;
 
+// What caches may hold of a name.
+struct NameLeases {
+  std::optional<rollout::LeaseEnd> before_change;  // what was answered before its weights were published last
+  std::optional<Time> answered_last;               // when it was answered last
+};
+using LeasesOfName = std::function<NameLeases(const wire::Name& name)>;
+
 // What was answered since each rollout came into its phase, or since we began to look, whichever was later.
 // Not kept over a restart: a step is then measured again.
 class Measurements {
  public:
-  explicit Measurements(AnswerCounts answers) : answers_(std::move(answers)) {}
+  explicit Measurements(AnswerCounts answers, LeasesOfName leases = {})
+      : answers_(std::move(answers)), leases_(std::move(leases)) {}
+
+  // Nothing where nothing is known.
+  NameLeases leases(const std::string& name) const;
 
   rollout::View view(const Model& model, const rollout::Rollout& rollout, Time now);
 
@@ -42,6 +53,7 @@ class Measurements {
 
  private:
   AnswerCounts answers_;
+  LeasesOfName leases_;
   std::map<std::string, Begin> begins_;  // by name
 };
 
@@ -60,7 +72,7 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
                       Measurements& measurements, Time now);
 
 // When the next one is due, that of those which were looked at last at `looked`.
-std::optional<Time> next_rollout(const Model& model, Time looked);
+std::optional<Time> next_rollout(const Model& model, const Measurements& measurements, Time looked);
 
 // Why nobody but a rollout may change the weights of a name now; nothing when anybody may.
 std::optional<Error> rollout_in_the_way(const Model& model, const config::Steer& steer);

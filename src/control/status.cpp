@@ -13,6 +13,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "control/lease_status.hpp"
 #include "control/planned.hpp"
 #include "control/present.hpp"
 #include "control/preview.hpp"
@@ -216,8 +217,17 @@ std::vector<std::string> checker_warnings(const Model& model, const Surroundings
   return warnings;
 }
 
+// Of who was taken out by a word.
+std::optional<rollout::LeaseEnd> end_of_word(const Model& model, const Surroundings& around,
+                                             const wire::Destination& endpoint) {
+  const auto* word = model.word(endpoint);
+  const bool is_out = word != nullptr && word->word != store::Word::up;
+  return is_out && around.leased_out ? around.leased_out(endpoint) : std::nullopt;
+}
+
 json::object pool_status(const Model& model, const config::Pool& pool, const Asked& asked,
-                         Duration clock_shift) {
+                         const Surroundings& around) {
+  const auto clock_shift = around.clock_shift;
   const auto candidates = model.candidates(pool);
   const auto rules = model.pool_rules(pool);
   const auto in_answers = serving(candidates, rules, pool.name, asked);
@@ -237,6 +247,7 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
                          {"held", watched != nullptr && model.is_held(*watched)},
                          {"since", time_or_null(state.since)},
                          {"word", word_status(model.word(candidate.destination))},
+                         {"leases", leases_status(end_of_word(model, around, candidate.destination))},
                          {"scheduled", schedule_status(model.scheduled(candidate.destination))},
                          {"last", last_probe_status(state)},
                          {"successes", state.successes},
@@ -279,7 +290,7 @@ json::object status(const Model& model, const Surroundings& around, const wire::
   const auto* chosen = only == nullptr ? nullptr : config.find_steer(*only);
   for (const auto& pool : config.pools)
     if (chosen == nullptr || steers_from(*chosen, pool))
-      pools.push_back(pool_status(model, pool, asked, around.clock_shift));
+      pools.push_back(pool_status(model, pool, asked, around));
   for (const auto& zone : around.zones->zones())
     zones.push_back({{"apex", zone->apex().text()},
                      {"serial", zone->serial()},

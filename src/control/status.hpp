@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/counters.hpp"
 #include "control/model.hpp"
+#include "rollout/leases.hpp"
 #include "zone/zone.hpp"
 
 namespace sluice::control {
@@ -35,6 +37,8 @@ struct Surroundings {
   std::function<std::uint64_t(const wire::Name&, const std::string& pool)> answers_since_change;
   // Answers that a steer has given because of the client's class; not among the others.
   std::function<std::uint64_t(const wire::Name&, const std::string& client_class)> answers_by_class;
+  // From when on no obedient cache holds an endpoint; nothing while it is in answers.
+  std::function<std::optional<rollout::LeaseEnd>(const wire::Destination&)> leased_out;
 };
 
 // Of all names, or of one.

@@ -393,7 +393,7 @@ const char* past_tense(store::Word word) {
   return "";
 }
 
-Duration cached_for(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
+Duration ttl_of(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
   std::set<std::string_view> pools;
   for (const auto& endpoint : endpoints)
     for (const auto* pool : config.pools_with(endpoint)) pools.insert(pool->name);
@@ -401,9 +401,14 @@ Duration cached_for(const config::Config& config, const std::vector<wire::Destin
   for (const auto& steer : config.steers) {
     const bool hands_out = std::any_of(steer.pools.begin(), steer.pools.end(),
                                        [&](const auto& part) { return pools.contains(part.pool); });
-    if (hands_out) longest = std::max(longest, rollout::time_in_caches(steer.ttl));
+    if (hands_out) longest = std::max(longest, steer.ttl);
   }
   return longest;
+}
+
+Duration cached_for(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
+  const auto ttl = ttl_of(config, endpoints);
+  return ttl == Duration::zero() ? ttl : rollout::time_in_caches(ttl);
 }
 
 Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now) {
@@ -432,7 +437,10 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
     decision.changes.emplace_back(store::EndpointWord{endpoint, word, request.who, reason, now, until});
   }
   decision.reply = reply_of(model, *addressed, outcomes, note);
-  if (takes_out(word)) decision.cached_for = cached_for(model.config(), addressed->endpoints);
+  if (takes_out(word)) {
+    decision.taken_out = addressed->endpoints;
+    decision.cached_for = cached_for(model.config(), addressed->endpoints);
+  }
   return decision;
 }
 

@@ -27,6 +27,9 @@ inline constexpr Duration schedule_ahead_max = std::chrono::hours(24) * 3653;
 // "drained", "held up", "held down"
 const char* past_tense(store::Word word);
 
+// The longest TTL of the names that can hand one of the endpoints out; 0: there is none.
+Duration ttl_of(const config::Config& config, const std::vector<wire::Destination>& endpoints);
+
 // How long a cache may hold an answer that is given now, by the longest TTL of the names that can hand one of
 // the endpoints out.
 Duration cached_for(const config::Config& config, const std::vector<wire::Destination>& endpoints);

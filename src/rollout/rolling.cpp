@@ -331,7 +331,8 @@ void take_batch(Making& making) {
 void begin_to_empty(Making& making) {
   leave_batch(making, true);
   if (is_over(making.batch())) return end_batch(making);
-  making.state().caches_until = making.now + making.view.cached_for + making.plan().grace;
+  const auto leased_until = making.view.leased_until.value_or(making.now + making.view.cached_for);
+  making.state().caches_until = std::max(leased_until, making.now) + making.plan().grace;
   making.go_on(Phase::emptying);
   making.note("rolling.empty",
               fmt::format("caches may hold {} until {}", fmt::join(batch(making.rolling), ", "),

@@ -24,9 +24,6 @@ constexpr Duration return_step = 1s;
 // Between two looks at what a step waits for.
 constexpr Duration retry = 1s;
 
-// What the clocks of caches count.
-constexpr Duration clock_of_caches = 1s;
-
 constexpr std::size_t steps_max = 100;
 
 std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
@@ -148,16 +145,16 @@ bool is_within_tolerance(double share, const View& view) {
          std::max(tolerance, deviations * std::sqrt(share * (1 - share) / count));
 }
 
+std::string hold_text(const Plan& plan) {
+  return plan.hold == Duration::zero() ? "no hold" : "the hold of " + sluice::to_text(plan.hold) + " begins";
+}
+
 Turn settle(const Rollout& rollout, const View& view, Time now) {
   if (now < view.measured_since + rollout.plan.ttl) return {rollout.state, {}};
   if (is_within_tolerance(target(rollout), view)) {
-    return {
-        go_on(rollout.state, Phase::holding, now),
-        {{"rollout.hold",
-          fmt::format("{} of {} answers were {}'s; {}", view.answers_of_target, view.answers, rollout.plan.to,
-                      rollout.plan.hold == Duration::zero()
-                          ? "no hold"
-                          : "the hold of " + sluice::to_text(rollout.plan.hold) + " begins")}}};
+    return {go_on(rollout.state, Phase::holding, now),
+            {{"rollout.hold", fmt::format("{} of {} answers were {}'s; {}", view.answers_of_target,
+                                          view.answers, rollout.plan.to, hold_text(rollout.plan))}}};
   }
   return wait(rollout,
               fmt::format("{} of {} answers were {}'s instead of {}: the step is not done",
@@ -180,7 +177,7 @@ std::string hindrance_of(const Rollout& rollout) {
 
 Turn arm(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
-  if (state.paused || now < state.caches_until) return {state, {}};
+  if (state.paused || now < caches_until(rollout, view.leased_until)) return {state, {}};
   if (const auto why = hindrance_of(rollout); !why.empty())
     return wait(rollout, "the TTL is lowered everywhere, but before the switch " + why);
   return step_if_allowed(rollout, 0, view, now);
@@ -199,27 +196,42 @@ Turn hold(const Rollout& rollout, const View& view, Time now) {
             fmt::format("{} at {} waits for a promote", rollout.plan.to, percent(target(rollout)))}}};
 }
 
-Turn come_back(const Rollout& rollout, Time now) {
-  if (now < rollout.state.caches_until) return {rollout.state, {}};
+// Nobody has been answered for a TTL, so that the answered share is what it should be.
+bool is_unasked(const Rollout& rollout, const View& view, Time now) {
+  return view.answers == 0 && view.answered_last && *view.answered_last + rollout.plan.ttl <= now;
+}
+
+Turn move(const Rollout& rollout, const View& view, Time now) {
+  if (now < caches_until(rollout, view.leased_until)) return {rollout.state, {}};
+  Turn turn{go_on(rollout.state, Phase::settling, now),
+            {{"rollout.settle", "no cache holds answers of the step before"}}};
+  if (!is_unasked(rollout, view, now)) return turn;
+  turn.state = go_on(std::move(turn.state), Phase::holding, now);
+  turn.notes.push_back({"rollout.hold", "nobody has been answered for a TTL; " + hold_text(rollout.plan)});
+  return turn;
+}
+
+Turn come_back(const Rollout& rollout, const View& view, Time now) {
+  if (now < caches_until(rollout, view.leased_until)) return {rollout.state, {}};
   return {go_on(rollout.state, Phase::returned, now),
           {{"rollout.returned", fmt::format("{} has {} again, and no cache holds more of it", rollout.plan.to,
                                             percent(share_before(rollout.plan)))}}};
 }
 
-std::optional<Time> due_at(const Rollout& rollout, Time now) {
+std::optional<Time> due_at(const Rollout& rollout, std::optional<Time> leased_until, Time now) {
   const auto& [id, by, started, plan, state] = rollout;
   switch (state.phase) {
     case Phase::arming:
-      return state.paused ? std::nullopt : std::optional(state.caches_until);
+      return state.paused ? std::nullopt : std::optional(caches_until(rollout, leased_until));
     case Phase::moving:
-      return state.caches_until;
+      return caches_until(rollout, leased_until);
     case Phase::settling:
       return state.since + plan.ttl;
     case Phase::holding:
       return state.paused ? std::nullopt : std::optional(state.since + plan.hold - state.held);
     case Phase::returning:
       return now < state.since + state.over ? std::min(now + return_step, state.since + state.over)
-                                            : state.caches_until;
+                                            : caches_until(rollout, leased_until);
     case Phase::gated:
     case Phase::done:
     case Phase::returned:
@@ -379,7 +391,7 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
     case Phase::returned:
       return unchanged(rollout);
     case Phase::returning:
-      return come_back(rollout, now);
+      return come_back(rollout, view, now);
     case Phase::arming:
     case Phase::moving:
     case Phase::settling:
@@ -393,9 +405,7 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
     case Phase::arming:
       return arm(rollout, view, now);
     case Phase::moving:
-      if (now < state.caches_until) return unchanged(rollout);
-      return {go_on(state, Phase::settling, now),
-              {{"rollout.settle", "no cache holds answers of the step before"}}};
+      return move(rollout, view, now);
     case Phase::settling:
       return settle(rollout, view, now);
     case Phase::holding:
@@ -463,14 +473,22 @@ Counts counts_of(const State& state, std::size_t analysis) {
   return analysis < state.counts.size() ? state.counts[analysis] : Counts{};
 }
 
-Duration time_in_caches(Duration ttl) { return ttl + clock_of_caches; }
-
 Duration time_to_arm(const Plan& plan) {
   return plan.ttl < plan.ttl_before ? time_in_caches(plan.ttl_before) : Duration::zero();
 }
 
-std::optional<Time> next_tick(const Rollout& rollout, Time now) {
-  const auto due = due_at(rollout, now);
+// What goes back little by little is answered under another share each second, to the end: there the longest
+// time counts.
+Time caches_until(const Rollout& rollout, std::optional<Time> leased_until) {
+  const auto& state = rollout.state;
+  const bool returns = state.phase == Phase::returning;
+  if (!leased_until || (returns && state.over > Duration::zero())) return state.caches_until;
+  const auto grace = returns ? rollout.plan.grace : Duration::zero();
+  return std::min(state.caches_until, std::max(*leased_until, state.since) + grace);
+}
+
+std::optional<Time> next_tick(const Rollout& rollout, std::optional<Time> leased_until, Time now) {
+  const auto due = due_at(rollout, leased_until, now);
   // It was due, and has not gone on: it waits for what is seen, which may change at any time.
   return due && *due <= now ? now + retry : due;
 }

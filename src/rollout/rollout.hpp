@@ -19,8 +19,10 @@
 // while it holds. It is not made before they have passed, unless an operator says so.
 //
 // A step's hold begins when no obedient cache can hold an answer of the step before, and the answered share
-// has been what it should be for one TTL; not when the weight was set. From then on it is analysed, also at
-// the gate and in a pause (analysis.hpp): what fails aborts, and without successes no hold ends.
+// has been what it should be for one TTL; not when the weight was set. A name that nobody has asked for a TTL
+// has no such answers in caches, and has sent nobody the wrong way for as long: it does not wait. From then
+// on it is analysed, also at the gate and in a pause (analysis.hpp): what fails aborts, and without successes
+// no hold ends.
 //
 // A step that is forbidden is not taken, neither by itself nor by an operator's word; what goes back is
 // always allowed.
@@ -38,6 +40,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "rollout/analysis.hpp"
+#include "rollout/leases.hpp"
 
 namespace sluice::rollout {
 
@@ -109,6 +112,10 @@ struct View {
   // Answers for the name from `measured_since` on.
   Time measured_since{};
   std::uint64_t answers = 0, answers_of_target = 0;
+  std::optional<Time> answered_last{};  // none: not known
+  // From then on no cache holds what was really answered before the present share, or before the TTL was
+  // lowered; none: not known.
+  std::optional<Time> leased_until{};
   bool target_lives = true;  // has an endpoint that may be handed out
   bool others_live = true;   // so has a pool that had a share before
   // Why the next step (next_share()) may not be taken now; empty: it may.
@@ -161,16 +168,16 @@ Time next_analysis(const Rollout& rollout, std::size_t analysis);
 // What was found of one, since the step began.
 Counts counts_of(const State& state, std::size_t analysis);
 
-// How long a cache that obeys the TTL of an answer may hold it: up to a second longer, as that of unbound,
-// whose clock counts whole seconds.
-Duration time_in_caches(Duration ttl);
-
 // From the start until no cache holds an answer with the TTL of before; with the TTL as it is, there is
 // nothing to wait for.
 Duration time_to_arm(const Plan& plan);
 
+// Until when caches may hold what its phase waits for: as long as if it had been handed out to the last
+// moment, or less by what was really handed out (as in View).
+Time caches_until(const Rollout& rollout, std::optional<Time> leased_until);
+
 // When tick() may find something to do at the earliest; nothing when that is for an operator to say.
-std::optional<Time> next_tick(const Rollout& rollout, Time now);
+std::optional<Time> next_tick(const Rollout& rollout, std::optional<Time> leased_until, Time now);
 
 // The share of the target that is to be answered.
 double share(const Rollout& rollout, Time now);

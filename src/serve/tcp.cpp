@@ -294,8 +294,8 @@ asio::awaitable<bool> TcpServer::Implementation::write_output(Connection& connec
 }
 
 Next TcpServer::Implementation::answer_received(Connection& connection) {
-  const answer::Snapshot* snapshot = snapshot_.current();
   const Quiescence::Section section(quiescence_);
+  const answer::Snapshot* snapshot = snapshot_.current();
   scratch_.now = moment_now();
   while (connection.output.size() < output_bytes_max) {
     if (connection.transfer) {

@@ -142,23 +142,21 @@ class UdpServer::Worker {
 
 void UdpServer::Worker::run() {
   const int socket = socket_.get();
-  while (!stopping_.load(std::memory_order_relaxed)) {
-    answer_all(batch_.receive(socket, MSG_WAITFORONE));
-    batch_.send(socket);
-  }
+  while (!stopping_.load(std::memory_order_relaxed)) answer_all(batch_.receive(socket, MSG_WAITFORONE));
   // What was received before the end is answered.
   for (unsigned rounds = last_rounds_max; rounds > 0; --rounds) {
     const unsigned count = batch_.receive(socket, MSG_DONTWAIT);
     if (count == 0) return;
     answer_all(count);
-    batch_.send(socket);
   }
 }
 
+// The section ends when all is sent: who has seen its end knows that what was unpublished before is not
+// handed out any more.
 void UdpServer::Worker::answer_all(unsigned count) {
+  const Quiescence::Section section(quiescence_);
   const answer::Snapshot* snapshot = snapshot_.current();
   if (count == 0) return;
-  const Quiescence::Section section(quiescence_);
   scratch_.now = moment_now();
   for (unsigned i = 0; i < count; ++i) {
     if (!batch_.has_sender(i)) continue;
@@ -166,6 +164,7 @@ void UdpServer::Worker::answer_all(unsigned count) {
     const std::size_t size = answer_one(snapshot, i);
     if (size > 0) batch_.add_reply(i, size);
   }
+  batch_.send(socket_.get());
 }
 
 std::size_t UdpServer::Worker::answer_one(const answer::Snapshot* snapshot, unsigned i) {

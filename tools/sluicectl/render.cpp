@@ -126,6 +126,8 @@ void add_endpoint(Table& table, const Cell& pool, const json::value& endpoint, b
   table.add({pool, {address}, state_cell(endpoint), {since}, {last_check_text(endpoint, checked, now)}});
   auto add_line = [&](std::string line) { table.add({{""}, {""}, {""}, {""}, {std::move(line)}}); };
   if (word.is_object()) add_line(word_text(word, now));
+  if (const auto leases = leases_text(member(endpoint, "leases"), now); !leases.empty())
+    add_line("caches: " + leases);
   for (const auto& scheduled : list(endpoint, "scheduled")) add_line(scheduled_text(scheduled));
 }
 
@@ -203,6 +205,8 @@ std::string render_change(const json::value& reply, Time now, Style style) {
   if (const auto until = cached_until(reply); until && *until > now)
     result += fmt::format("caches may hold it until {} UTC, for {}\n", clock_text(*until),
                           to_text(std::chrono::ceil<std::chrono::seconds>(*until - now)));
+  if (const auto leases = leases_text(member(reply, "leases"), now); !leases.empty())
+    result += fmt::format("caches that obey the TTL let go: {}\n", leases);
   return result;
 }
 

@@ -69,6 +69,8 @@ std::string rolling_text(const json::value& rolling, Time now, Style style) {
   const bool running = flag(rolling, "running");
   if (const auto waiting = running ? waiting_text(rolling, now) : ""; !waiting.empty())
     result += "  " + waiting + "\n";
+  if (const auto leases = leases_text(member(rolling, "leases"), now); !leases.empty())
+    result += "  caches that obey the TTL let go: " + leases + "\n";
   if (const auto reason = text(rolling, "reason"); !reason.empty())
     result += "  " + paint("because: " + reason, Colour::warning, style.colours) + "\n";
   return result;

@@ -103,6 +103,8 @@ std::string rollout_text(const json::value& rollout, Time now, Style style) {
   for (std::size_t i = 0; i < list(rollout, "steps").size(); ++i) result += step_line(rollout, i, style);
   for (const auto& analysis : list(rollout, "analyses")) result += analysis_line(analysis, now, style);
   if (const auto waiting = waiting_text(rollout, now); !waiting.empty()) result += "  " + waiting + "\n";
+  if (const auto leases = leases_text(member(rollout, "leases"), now); !leases.empty())
+    result += "  caches that obey the TTL let go: " + leases + "\n";
   if (const auto forbidden = text(rollout, "forbidden"); !forbidden.empty())
     result += "  " + paint("the next step is held: " + forbidden, Colour::warning, style.colours) + "\n";
   if (const auto reason = text(rollout, "reason"); !reason.empty())

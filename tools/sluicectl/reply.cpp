@@ -50,6 +50,18 @@ std::string age(const json::value& value, std::string_view key, Time now) {
   return at ? age_text(now - *at) : "";
 }
 
+std::string leases_text(const json::value& leases, Time now) {
+  const auto certain = time(leases, "certain");
+  if (!certain) return "";
+  if (*certain <= now) return "no cache holds it";
+  const auto left = [&](std::string_view key) {
+    const auto at = std::max(time(leases, key).value_or(now), now);
+    return to_text(Duration(std::chrono::ceil<std::chrono::seconds>(at - now)));
+  };
+  return fmt::format("half in {}, 90 % in {}, 99 % in {}, all in {}", left("p50"), left("p90"), left("p99"),
+                     left("certain"));
+}
+
 std::string percent(double share) { return fmt::format("{:.1f}%", share * 100); }
 std::string plain_number(double value) { return fmt::format("{:.10g}", value); }
 

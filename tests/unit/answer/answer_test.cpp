@@ -280,6 +280,22 @@ TEST_CASE("answers are counted by their pool") {
   CHECK(counts[1] + counts[2] == 1000);
 }
 
+TEST_CASE("each way of handing out addresses leaves the batch's clock beside its counter") {
+  for (const auto transport : {Transport::udp, Transport::tcp, Transport::tls}) {
+    World world;
+    auto other_client = client_number(1);
+    other_client.transport = transport;
+    world.scratch.now.steady_us = 7;
+    world.ask(query_for("host.example.", RrType::a), other_client);
+    CHECK(std::max(world.counters.last_answer(0), world.counters.last_answer(1)) == 0);
+    world.ask(query_for("www.example.", RrType::a), other_client);
+    CHECK(std::max(world.counters.last_answer(0), world.counters.last_answer(1)) == 7);
+    world.scratch.now.steady_us = 9;
+    world.ask(query_for("alias.example.", RrType::aaaa), other_client);
+    CHECK(std::max(world.counters.last_answer(0), world.counters.last_answer(1)) == 9);
+  }
+}
+
 TEST_CASE("100,000 mutated queries: silence or a well-formed reply with the query's id and opcode") {
   World world;
   const auto seeds = varied_queries();

@@ -143,8 +143,8 @@ TEST_CASE("counters are summed over the threads' shards") {
     threads.emplace_back([&counters] {
       CounterShard& shard = counters.add_shard();
       for (int n = 0; n < 1000; ++n) shard.add(Metric::queries_udp);
-      shard.add_answer(0);
-      shard.add_answer(answer_counters_max - 1);
+      shard.add_answer(0, 5);
+      shard.add_answer(answer_counters_max - 1, 5);
     });
   for (auto& thread : threads) thread.join();
   CHECK(counters.value(Metric::queries_udp) == 3000);
@@ -152,6 +152,8 @@ TEST_CASE("counters are summed over the threads' shards") {
   CHECK(counters.answers(0) == 3);
   CHECK(counters.answers(1) == 0);
   CHECK(counters.answers(answer_counters_max - 1) == 3);
+  CHECK(counters.last_answer(0) == 5);
+  CHECK(counters.last_answer(1) == 0);
 }
 
 }  // namespace

@@ -73,7 +73,8 @@ struct SidesWorld {
   }
   void pass(Duration time) {
     const Time end = now + time;
-    for (auto next = next_rollout(*model, now); next && *next <= end; next = next_rollout(*model, now)) {
+    for (auto next = next_rollout(*model, measurements, now); next && *next <= end;
+         next = next_rollout(*model, measurements, now)) {
       now = *next;
       carry_out(due_rollouts(*model, measurements, now));
     }

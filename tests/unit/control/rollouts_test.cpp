@@ -57,7 +57,8 @@ struct RolloutWorld {
   // As a timer would: all that is due until then, each at its time.
   void pass(Duration time) {
     const Time end = now + time;
-    for (auto next = next_rollout(*model, now); next && *next <= end; next = next_rollout(*model, now)) {
+    for (auto next = next_rollout(*model, measurements, now); next && *next <= end;
+         next = next_rollout(*model, measurements, now)) {
       answer(now, *next);
       now = *next;
       carry_out(due_rollouts(*model, measurements, now));

@@ -146,7 +146,8 @@ struct ClassRollout {
   }
   void pass(Duration time) {
     const Time end = now + time;
-    for (auto next = next_rollout(model, now); next && *next <= end; next = next_rollout(model, now)) {
+    for (auto next = next_rollout(model, measurements, now); next && *next <= end;
+         next = next_rollout(model, measurements, now)) {
       now = *next;
       take(model, due_rollouts(model, measurements, now));
     }

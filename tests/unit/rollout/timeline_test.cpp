@@ -144,6 +144,12 @@ View view_of(const Moment& moment, const Rollout& rollout) {
   view.target_lives = !moment.seen.contains("dead");
   view.others_live = !moment.seen.contains("lonely");
   if (moment.seen.contains("forbidden")) view.forbidden = "there is a freeze";
+  const auto time_of = [&](const char* what) {
+    const auto found = moment.seen.find(what);
+    return found == moment.seen.end() ? std::optional<Time>() : start + parse_duration(found->second).value();
+  };
+  view.leased_until = time_of("leased");
+  view.answered_last = time_of("last");
   if (const auto found = moment.seen.find("answered");
       found != moment.seen.end() && found->second != "none") {
     view.answers = 10'000;

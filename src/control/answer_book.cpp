@@ -1,0 +1,198 @@
+#include "control/answer_book.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::control {
+namespace {
+
+using namespace std::chrono_literals;
+using rollout::LeaseEnd;
+
+// By how much an answer may go out later than the clock beside its counter says: that clock is as coarse as
+// the kernel's ticks, and is read once for a batch.
+constexpr Duration sent_within = 100ms;
+
+// A batch takes less than a millisecond, unless its thread has to wait for a processor.
+constexpr auto settle_max = 5ms;
+
+// Who has waited for that in vain does not wait again at once: many names may be published in a row.
+constexpr std::chrono::microseconds patience = 100ms;
+
+constexpr Duration after_publication{1};
+
+}  // namespace
+
+Clocks clocks_now() {
+  const auto steady = std::chrono::steady_clock::now().time_since_epoch();
+  return {wall_now(),
+          static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(steady).count())};
+}
+
+AnswerBook::AnswerBook(const Counters& counters, Quiescence& quiescence,
+                       std::function<Duration(const wire::Name&)> ttl_before, std::function<Clocks()> clocks)
+    : counters_(counters),
+      quiescence_(quiescence),
+      ttl_before_(std::move(ttl_before)),
+      clocks_(std::move(clocks)),
+      started_(clocks_().wall) {}
+
+// --- counting ---
+
+AnswerBook::Use& AnswerBook::use(const wire::Name& name, const std::string& pool,
+                                 const std::string& client_class) {
+  const auto [found, is_new] = uses_.try_emplace(Key{name, pool, client_class});
+  auto& use = found->second;
+  if (!is_new) return use;
+  use.id = static_cast<AnswerCounter>(std::min<std::size_t>(uses_.size(), answer_counters_max) - 1);
+  const auto inherited = rollout::lease_from(started_, ttl_before_(name));
+  use.lease = rollout::Lease(inherited);
+  auto& of_pool = pools_[pool];
+  of_pool.uses.push_back(&*found);
+  of_pool.inherited = rollout::later(of_pool.inherited, inherited);
+  return use;
+}
+
+template <class Function>
+void AnswerBook::for_each_use(const wire::Name& name, Function function) {
+  for (auto one = uses_.lower_bound(Key{name, {}, {}}); one != uses_.end() && std::get<0>(one->first) == name;
+       ++one)
+    function(one->first, one->second);
+}
+
+AnswerCounter AnswerBook::counter(const wire::Name& name, const std::string& pool,
+                                  const std::string& client_class) {
+  return use(name, pool, client_class).id;
+}
+
+std::uint64_t AnswerBook::answers(const wire::Name& name, const std::string& pool) {
+  return counters_.answers(use(name, pool, {}).id);
+}
+
+std::uint64_t AnswerBook::answers_since_change(const wire::Name& name, const std::string& pool) {
+  const auto& counted = use(name, pool, {});
+  return counters_.answers(counted.id) - counted.at_change;
+}
+
+std::uint64_t AnswerBook::answers_by_class(const wire::Name& name, const std::string& client_class) {
+  std::uint64_t sum = 0;
+  for_each_use(name, [&](const Key& key, const Use& counted) {
+    if (std::get<2>(key) == client_class) sum += counters_.answers(counted.id);
+  });
+  return sum;
+}
+
+// --- what is published ---
+
+void AnswerBook::ttl_published(const wire::Name& name, Duration ttl, Time from) {
+  std::optional<Sight> sight;  // most often the TTL is what it was
+  for_each_use(name, [&](const Key& key, Use& handed_out) {
+    if (handed_out.lease.ttl() == ttl) return;
+    if (!sight) sight = look_when_settled();
+    handed_out.lease.set_ttl(ttl, last(key, handed_out, *sight), from);
+  });
+}
+
+void AnswerBook::weights_published(const wire::Name& name) {
+  const auto sight = look_when_settled();
+  LeaseEnd end{sight.now.wall + after_publication, {}};
+  for_each_use(name, [&](const Key& key, Use& handed_out) {
+    end = rollout::later(end, handed_out.lease.end(last(key, handed_out, sight)));
+    handed_out.at_change = counters_.answers(handed_out.id);
+  });
+  before_change_[name] = end;
+}
+
+void AnswerBook::pool_published(const std::string& name, std::set<wire::Destination> in_answers,
+                                std::set<wire::Destination> spare) {
+  auto& pool = pools_[name];
+  std::vector<wire::Destination> gone;
+  const auto note = [&](const auto& before, const auto& after) {
+    std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(gone));
+  };
+  note(pool.in_answers, in_answers);
+  note(pool.spare, spare);
+  pool.in_answers = std::move(in_answers);
+  pool.spare = std::move(spare);
+  for (const auto& endpoint : pool.in_answers) pool.ends.erase(endpoint);
+  std::erase_if(gone, [&](const auto& endpoint) { return pool.in_answers.contains(endpoint); });
+  if (gone.empty()) return;
+  const auto sight = look_when_settled();
+  std::erase_if(pool.ends, [&](const auto& one) { return one.second.at <= sight.now.wall; });
+  const auto end = end_of(pool, sight);
+  for (const auto& endpoint : gone) pool.ends[endpoint] = end;
+}
+
+std::vector<std::string> AnswerBook::pools() const {
+  std::vector<std::string> names;
+  for (const auto& [name, pool] : pools_) names.push_back(name);
+  return names;
+}
+
+// --- leases ---
+
+std::optional<LeaseEnd> AnswerBook::leased_before_change(const wire::Name& name) const {
+  const auto found = before_change_.find(name);
+  return found == before_change_.end() ? std::nullopt : std::optional(found->second);
+}
+
+Time AnswerBook::answered_last(const wire::Name& name) {
+  const auto sight = look();
+  Time latest = started_;
+  for_each_use(name, [&](const Key& key, const Use& handed_out) {
+    latest = std::max(latest, last(key, handed_out, sight).value_or(started_));
+  });
+  return latest;
+}
+
+AnswerBook::EndpointLease AnswerBook::endpoint_lease(const std::vector<std::string>& pools,
+                                                     const wire::Destination& endpoint) {
+  const auto sight = look();
+  EndpointLease lease{{started_, {}}};
+  for (const auto& name : pools) {
+    const auto found = pools_.find(name);
+    if (found == pools_.end()) continue;
+    lease.end = rollout::later(lease.end, end_of(found->second, endpoint, sight));
+    lease.is_in_answers = lease.is_in_answers || found->second.in_answers.contains(endpoint);
+  }
+  return lease;
+}
+
+AnswerBook::Sight AnswerBook::look() { return {clocks_(), true}; }
+
+// What is under way was answered by what is not published any more, and may not be counted yet.
+AnswerBook::Sight AnswerBook::look_when_settled() {
+  const bool is_patient = clocks_().steady_us >= impatient_until_us_;
+  const bool is_settled = quiescence_.wait(is_patient ? settle_max : 0ms);
+  const auto now = clocks_();
+  if (is_patient && !is_settled)
+    impatient_until_us_ = now.steady_us + static_cast<std::uint64_t>(patience.count());
+  return {now, is_settled};
+}
+
+// As long as something is under way, it may be anything.
+std::optional<Time> AnswerBook::last(const Key& key, const Use& handed_out, const Sight& sight) const {
+  const auto& [wall, steady_us] = sight.now;
+  if (!sight.is_settled || transferred_.contains(std::get<0>(key))) return wall;
+  const auto stamp = counters_.last_answer(handed_out.id);
+  if (stamp == 0) return {};
+  const auto ago = std::chrono::microseconds(steady_us > stamp ? steady_us - stamp : 0);
+  return std::min(wall, wall - std::chrono::floor<Duration>(ago) + sent_within);
+}
+
+LeaseEnd AnswerBook::end_of(const Pool& pool, const Sight& sight) const {
+  LeaseEnd end{started_, {}};
+  for (const auto* one : pool.uses)
+    end = rollout::later(end, one->second.lease.end(last(one->first, one->second, sight)));
+  return end;
+}
+
+// What is spare has most likely gone out of answers when the pool did, and the pool's own clocks tell.
+LeaseEnd AnswerBook::end_of(const Pool& pool, const wire::Destination& endpoint, const Sight& sight) const {
+  if (pool.in_answers.contains(endpoint)) return end_of(pool, sight);
+  const auto left = pool.ends.find(endpoint);
+  const auto end = left == pool.ends.end() ? pool.inherited : left->second;
+  return pool.spare.contains(endpoint) ? rollout::later(end, end_of(pool, sight)) : end;
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,52 @@
+"""Leases: how long caches may hold an address is counted from when it was handed out last, not from its drain."""
+
+import datetime
+import json
+import time
+
+from harness import Sluice, expect, poll, test
+from queries import ask_many, question
+
+TTL_S = 4
+CONFIG = f"""
+[pool.asked]
+endpoints = ["127.0.1.1", "127.0.1.2"]
+[pool.unasked]
+endpoints = ["127.0.2.1"]
+[steer."www.shop.example"]
+pools = {{ asked = 1, unasked = 0 }}
+ttl = "{TTL_S}s"
+"""
+
+
+def seconds_of(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def drain(sluice, address):
+    return json.loads(sluice.ctl("--json", "endpoint", "drain", address))
+
+
+@test
+def a_drained_endpoint_is_waited_for_from_its_last_answer(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    sluice.start()
+    started = time.time()
+    # What a daemon before this one has handed out is not known, and counts until the start.
+    poll("the time that leases from before may last", lambda: time.time() > started + TTL_S + 2)
+
+    before = time.time()
+    ask_many(sluice.port, [question("www.shop.example", "A")] * 20)
+    reply = drain(sluice, "127.0.1.1")
+    certain = seconds_of(reply["leases"]["certain"])
+    expect(certain >= before + TTL_S + 1, f"the lease ends at {certain}, less than a TTL and a second after {before}")
+    expect(reply["leases"]["p50"] < reply["leases"]["p90"] < reply["leases"]["p99"] < reply["leases"]["certain"], reply)
+    sluice.ctl("endpoint", "drain", "127.0.1.1", "--wait")
+    expect(time.time() >= before + TTL_S + 1, "the wait ended before the lease did")
+    expect("no cache holds it" in sluice.ctl("status"), "status says nothing of the lease that is over")
+
+    now = time.time()
+    reply = drain(sluice, "127.0.2.1")
+    expect(seconds_of(reply["leases"]["certain"]) < now, f"it was never handed out: {reply}")
+    shown = sluice.ctl("endpoint", "drain", "127.0.2.1", "--wait")
+    expect("no cache that honours the TTL holds it any more" in shown, shown)
