@@ -31,7 +31,7 @@ void complete_query(const SectionTable& section, Analysis& analysis, Errors& err
   need(section, "url", errors);
   need(section, "query", errors);
   complete_thresholds(section, analysis, errors);
-  read_authorities_of_url(section, analysis.url, analysis.ca, analysis.authorities, errors);
+  complete_web_server(section, analysis, errors);
   if (section.has("samples_min") && !section.has("samples"))
     errors.add(section.value_at("samples_min"), "'samples_min' needs 'samples', the query that counts them");
   if (section.has("samples") && !section.has("samples_min")) analysis.samples_min = samples_min_of_queries;
@@ -47,7 +47,7 @@ void complete_analysis(const SectionTable& section, Analysis& analysis, Errors& 
       return need(section, "command", errors);
     case AnalysisType::webhook:
       need(section, "url", errors);
-      return read_authorities_of_url(section, analysis.url, analysis.ca, analysis.authorities, errors);
+      return complete_web_server(section, analysis, errors);
     case AnalysisType::probes:
       if (!section.has("samples_min")) analysis.samples_min = samples_min_of_probes;
       break;

@@ -38,6 +38,7 @@ const T* find_by(const std::vector<T>& all, const std::vector<std::uint32_t>& or
 void Config::index() {
   checks_by_name_ = ordered_by(checks, &Check::name);
   analyses_by_name_ = ordered_by(analyses, &Analysis::name);
+  hooks_by_name_ = ordered_by(hooks, &Hook::name);
   presets_by_name_ = ordered_by(presets, &Preset::name);
   pools_by_name_ = ordered_by(pools, &Pool::name);
   classes_by_name_ = ordered_by(classes, &ClientClass::name);
@@ -57,6 +58,9 @@ const Check* Config::find_check(std::string_view name) const {
 }
 const Analysis* Config::find_analysis(std::string_view name) const {
   return find_by(analyses, analyses_by_name_, name, &Analysis::name);
+}
+const Hook* Config::find_hook(std::string_view name) const {
+  return find_by(hooks, hooks_by_name_, name, &Hook::name);
 }
 const Preset* Config::find_preset(std::string_view name) const {
   return find_by(presets, presets_by_name_, name, &Preset::name);

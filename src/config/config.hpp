@@ -175,6 +175,22 @@ struct Check {
   friend bool operator==(const Check&, const Check&) = default;
 };
 
+// A web server that is asked something. A base, as these are keys of sections of several kinds.
+struct WebServer {
+  std::string url;  // parse_url() takes it
+  std::vector<HeaderField> headers;
+  std::string ca;  // as a check's
+  Position ca_at;
+  SharedText authorities;
+};
+
+// One that is told something, and by whom.
+struct SignedServer : WebServer {
+  std::string secret;       // to sign with; empty: not signed. Never shown
+  std::string secret_file;  // path, resolved like Server::state; empty: the secret stands in the config
+  Position secret_file_at;
+};
+
 enum class AnalysisType : std::uint8_t { prometheus, exec, webhook, probes };
 
 // In the queries of an analysis, for the pool that grows, the others with a share (joined by "|"), and the
@@ -183,17 +199,11 @@ inline constexpr std::string_view pool_placeholder = "{pool}", old_placeholder =
                                   name_placeholder = "{name}";
 
 // What a rollout is watched by while a step holds.
-struct Analysis {
+struct Analysis : WebServer {  // a server for prometheus and webhook
   std::string name;
   AnalysisType type = AnalysisType::prometheus;
   Duration interval{}, timeout{};
   unsigned failures_max = 1, errors_max = 3, successes_min = 1;
-
-  std::string url;  // prometheus, webhook; parse_url() takes it
-  std::vector<HeaderField> headers;
-  std::string ca;  // as a check's
-  Position ca_at;
-  SharedText authorities;
 
   // prometheus
   std::string query, samples;  // with placeholders; no `samples`: they are not counted
@@ -209,20 +219,17 @@ struct Analysis {
 };
 
 // Who is told what happens, by a POST for each event.
-struct Receiver {
+struct Receiver : SignedServer {
   std::string name;
-  std::string url;  // parse_url() takes it
-  std::vector<HeaderField> headers;
-  std::string ca;  // as a check's
-  Position ca_at;
-  SharedText authorities;
-  std::string secret;       // to sign with; empty: not signed. Never shown
-  std::string secret_file;  // path, resolved like Server::state; empty: the secret stands in the config
-  Position secret_file_at;
   std::vector<std::string> events;  // kinds, such as "rollout.step"; with a final "*": all that begin so
   Duration timeout{};
   Duration retry_max{}, retry_for{};  // the longest pause between two attempts; how long it is tried
   unsigned queue = 1000;              // events that wait
+};
+
+// Where a rolling upgrade has its work done, when more is to be said of that than a URL.
+struct Hook : SignedServer {
+  std::string name;
 };
 
 // What a rollout is started with where its command says nothing else. What is not given has the command's own
@@ -324,6 +331,7 @@ struct Config {
   std::vector<Check> checks;
   std::vector<Analysis> analyses;
   std::vector<Receiver> receivers;
+  std::vector<Hook> hooks;
   std::vector<Preset> presets;
   Safety safety;  // of steers that have none of their own
   std::vector<Pool> pools;
@@ -333,6 +341,7 @@ struct Config {
   // Null when there is none. These and the next two need index().
   const Check* find_check(std::string_view name) const;
   const Analysis* find_analysis(std::string_view name) const;
+  const Hook* find_hook(std::string_view name) const;
   const Preset* find_preset(std::string_view name) const;
   const Pool* find_pool(std::string_view name) const;
   const ClientClass* find_class(std::string_view name) const;
@@ -357,8 +366,8 @@ struct Config {
   const wire::Destination& destination_at(PoolPlace place) const {
     return pools[place.pool].endpoints[place.endpoint].destination;
   }
-  Order checks_by_name_, analyses_by_name_, presets_by_name_, pools_by_name_, classes_by_name_,
-      steers_by_name_, zones_by_apex_;
+  Order checks_by_name_, analyses_by_name_, hooks_by_name_, presets_by_name_, pools_by_name_,
+      classes_by_name_, steers_by_name_, zones_by_apex_;
   std::vector<PoolPlace> endpoints_by_destination_;  // and then by pool
 };
 

@@ -27,12 +27,16 @@ void read_authorities(const SectionTable& section, const std::string& path, Shar
   authorities = SharedText(*std::move(text));
 }
 
-void read_authorities_of_url(const SectionTable& section, const std::string& url, const std::string& path,
-                             SharedText& authorities, Errors& errors) {
+void complete_web_server(const SectionTable& section, WebServer& server, Errors& errors) {
   if (!section.given("ca") || !section.given("url")) return;
-  if (const auto parsed = parse_url(url); parsed && !parsed->tls)
+  if (const auto url = parse_url(server.url); url && !url->tls)
     return errors.add(section.value_at("ca"), "'ca' is of no use with a URL that begins with \"http:\"");
-  read_authorities(section, path, authorities, errors);
+  read_authorities(section, server.ca, server.authorities, errors);
+}
+
+void complete_signed_server(const SectionTable& section, SignedServer& server, Errors& errors) {
+  complete_web_server(section, server, errors);
+  read_token_file(section, "secret", server.secret_file, server.secret, errors);
 }
 
 void read_token_file(const SectionTable& section, const std::string& key, const std::string& path,

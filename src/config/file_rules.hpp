@@ -11,8 +11,10 @@ void read_authorities(const SectionTable& section, const std::string& path, Shar
                       Errors& errors);
 
 // The same where the key `url` says whether there is TLS.
-void read_authorities_of_url(const SectionTable& section, const std::string& url, const std::string& path,
-                             SharedText& authorities, Errors& errors);
+void complete_web_server(const SectionTable& section, WebServer& server, Errors& errors);
+
+// The same, and what its secret is.
+void complete_signed_server(const SectionTable& section, SignedServer& server, Errors& errors);
 
 // What stands in the file that the key `KEY_file` names, if it is given; it excludes `KEY`.
 void read_token_file(const SectionTable& section, const std::string& key, const std::string& path,

@@ -16,8 +16,8 @@
 namespace sluice::config {
 namespace {
 
-constexpr std::size_t name_size_max = 63;  // of checks, analyses, receivers, presets, pools and classes: a
-                                           // column of `status`, a label of a metric
+constexpr std::size_t name_size_max = 63;  // of checks, analyses, receivers, hooks, presets, pools and
+                                           // classes: a column of `status`, a label of a metric
 
 bool fits_name(std::string_view text) {
   return !text.empty() && text.size() <= name_size_max && std::all_of(text.begin(), text.end(), [](char c) {
@@ -228,6 +228,12 @@ Target Loader::add_target(SectionTable& section) {
       auto* receiver = at_end(config_.receivers);
       receiver->name = section.name;
       return receiver;
+    }
+    case Section::hook: {
+      check_name(section);
+      auto* hook = at_end(config_.hooks);
+      hook->name = section.name;
+      return hook;
     }
     case Section::rollout: {
       check_name(section);

@@ -155,11 +155,10 @@ void complete_analysis_section(const SectionTable& section, Analysis& analysis, 
   complete_analysis(section, analysis, errors);
 }
 
-// --- [notify.NAME] ---
+// --- [notify.NAME], [hook.NAME] ---
 
 void complete_receiver(const SectionTable& section, Receiver& receiver, Errors& errors) {
-  read_authorities_of_url(section, receiver.url, receiver.ca, receiver.authorities, errors);
-  read_token_file(section, "secret", receiver.secret_file, receiver.secret, errors);
+  complete_signed_server(section, receiver, errors);
   if (section.index == receivers_max)
     errors.add(section.name_at, fmt::format("expected at most {} sections [notify.NAME]", receivers_max));
 }
@@ -350,6 +349,9 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
   for (const auto& section : sections)
     if (section.row->section == Section::notify)
       complete_receiver(section, config.receivers[section.index], errors);
+  for (const auto& section : sections)
+    if (section.row->section == Section::hook)
+      complete_signed_server(section, config.hooks[section.index], errors);
   for (const auto& section : sections)
     if (section.row->section == Section::rollout) check_preset(section, errors);
   for (const auto& section : sections)

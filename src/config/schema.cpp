@@ -27,9 +27,10 @@ struct Unwrapped<std::optional<T>> {
   using Type = T;
 };
 
-template <auto member>
+// `Owner`: of the section, when it has the member from a base.
+template <auto member, class Owner = decltype(owner_of(member))>
 void set(Target target, Value&& value, Position) {
-  auto& place = std::get<decltype(owner_of(member))*>(target)->*member;
+  auto& place = std::get<Owner*>(target)->*member;
   using Place = typename Unwrapped<std::remove_reference_t<decltype(place)>>::Type;
   if constexpr (std::is_enum_v<Place>)
     place = static_cast<Place>(std::get<Choice>(value).index);
@@ -40,10 +41,10 @@ void set(Target target, Value&& value, Position) {
 }
 
 // The same for a value whose place in the file is needed later.
-template <auto member, auto position>
+template <auto member, auto position, class Owner = decltype(owner_of(member))>
 void set_with_position(Target target, Value&& value, Position at) {
-  set<member>(target, std::move(value), at);
-  std::get<decltype(owner_of(position))*>(target)->*position = at;
+  set<member, Owner>(target, std::move(value), at);
+  std::get<Owner*>(target)->*position = at;
 }
 
 template <class Owner>
@@ -152,6 +153,9 @@ constexpr auto sections = std::to_array<SectionRow>({
     {Section::notify, "notify", "[notify.NAME]", true, false,
      "Who is told what happens and what was decided: each event is posted as JSON, in order, until it is "
      "answered with 2xx. It may come twice, after a crash or a lost answer; its `id` tells."},
+    {Section::hook, "hook", "[hook.NAME]", true, false,
+     "A web server that does the work of a rolling upgrade: `rolling start --hook-url NAME` posts JSON to it "
+     "for each endpoint. What stands here is looked at when that is done."},
     {Section::rollout, "rollout", "[rollout.NAME]", true, false,
      "A preset: what `canary start` and `bluegreen switch` are given with `--preset NAME`, or for a name "
      "whose "
@@ -194,6 +198,57 @@ constexpr std::array<std::string_view, 1> methods_planned{"balanced"};
 constexpr std::string_view authorities_doc =
     "The authorities that certificates are verified against, and no others: a PEM file. Read again at each "
     "reload.";
+
+// --- keys that several sections have ---
+
+using Types = std::span<const std::string_view>;
+
+template <class Owner>
+constexpr KeyRow headers_row(Section section, Types only_for = {}) {
+  return {.section = section,
+          .key = "headers",
+          .type = Type::headers,
+          .derived = "none but our own",
+          .only_for = only_for,
+          .doc = "Further header fields of the request, such as Authorization.",
+          .set = set<&WebServer::headers, Owner>};
+}
+
+template <class Owner>
+constexpr KeyRow ca_row(Section section, Types only_for = {}) {
+  return {.section = section,
+          .key = "ca",
+          .type = Type::path,
+          .derived = "the authorities that the system trusts",
+          .only_for = only_for,
+          .complaint = not_empty,
+          .doc = authorities_doc,
+          .set = set_with_position<&WebServer::ca, &WebServer::ca_at, Owner>};
+}
+
+template <class Owner>
+constexpr KeyRow secret_row(Section section) {
+  return {.section = section,
+          .key = "secret",
+          .type = Type::token,
+          .derived = "what stands in secret_file, or none: requests are not signed",
+          .doc =
+              "What requests are signed with: the field Sluice-Signature is \"sha256=\" and the HMAC-SHA256 "
+              "of "
+              "the body in hexadecimal digits.",
+          .set = set<&SignedServer::secret, Owner>};
+}
+
+template <class Owner>
+constexpr KeyRow secret_file_row(Section section) {
+  return {.section = section,
+          .key = "secret_file",
+          .type = Type::path,
+          .derived = "none",
+          .complaint = not_empty,
+          .doc = "A file that holds the secret and nothing else.",
+          .set = set_with_position<&SignedServer::secret_file, &SignedServer::secret_file_at, Owner>};
+}
 
 constexpr std::array<std::string_view, 2> fail_open_ways{"others", "all"};
 
@@ -780,22 +835,9 @@ constexpr auto keys = std::to_array<KeyRow>({
      .complaint = web_url,
      .doc = "Where Prometheus is, without its \"/api/v1/query\", or where the webhook is posted to; http or "
             "https. Redirections are not followed.",
-     .set = set<&Analysis::url>},
-    {.section = Section::analysis,
-     .key = "headers",
-     .type = Type::headers,
-     .derived = "none but our own",
-     .only_for = asking_types,
-     .doc = "Further header fields of the request, such as Authorization.",
-     .set = set<&Analysis::headers>},
-    {.section = Section::analysis,
-     .key = "ca",
-     .type = Type::path,
-     .derived = "the authorities that the system trusts",
-     .only_for = asking_types,
-     .complaint = not_empty,
-     .doc = authorities_doc,
-     .set = set_with_position<&Analysis::ca, &Analysis::ca_at>},
+     .set = set<&WebServer::url, Analysis>},
+    headers_row<Analysis>(Section::analysis, asking_types),
+    ca_row<Analysis>(Section::analysis, asking_types),
     {.section = Section::analysis,
      .key = "query",
      .type = Type::text,
@@ -886,34 +928,11 @@ constexpr auto keys = std::to_array<KeyRow>({
      .required = true,
      .complaint = web_url,
      .doc = "Where events are posted to; http or https. Redirections are not followed: they are failures.",
-     .set = set<&Receiver::url>},
-    {.section = Section::notify,
-     .key = "headers",
-     .type = Type::headers,
-     .derived = "none but our own",
-     .doc = "Further header fields of the request, such as Authorization.",
-     .set = set<&Receiver::headers>},
-    {.section = Section::notify,
-     .key = "ca",
-     .type = Type::path,
-     .derived = "the authorities that the system trusts",
-     .complaint = not_empty,
-     .doc = authorities_doc,
-     .set = set_with_position<&Receiver::ca, &Receiver::ca_at>},
-    {.section = Section::notify,
-     .key = "secret",
-     .type = Type::token,
-     .derived = "what stands in secret_file, or none: requests are not signed",
-     .doc = "What requests are signed with: the field Sluice-Signature is \"sha256=\" and the HMAC-SHA256 of "
-            "the body in hexadecimal digits.",
-     .set = set<&Receiver::secret>},
-    {.section = Section::notify,
-     .key = "secret_file",
-     .type = Type::path,
-     .derived = "none",
-     .complaint = not_empty,
-     .doc = "A file that holds the secret and nothing else.",
-     .set = set_with_position<&Receiver::secret_file, &Receiver::secret_file_at>},
+     .set = set<&WebServer::url, Receiver>},
+    headers_row<Receiver>(Section::notify),
+    ca_row<Receiver>(Section::notify),
+    secret_row<Receiver>(Section::notify),
+    secret_file_row<Receiver>(Section::notify),
     {.section = Section::notify,
      .key = "events",
      .type = Type::kinds,
@@ -951,6 +970,19 @@ constexpr auto keys = std::to_array<KeyRow>({
      .unit = "events",
      .doc = "So many events wait; with one more the oldest of them is dropped.",
      .set = set<&Receiver::queue>},
+
+    {.section = Section::hook,
+     .key = "url",
+     .type = Type::text,
+     .required = true,
+     .complaint = web_url,
+     .doc = "Where it is posted to; http or https. Redirections are not followed: they are failures.",
+     .set = set<&WebServer::url, Hook>},
+    headers_row<Hook>(Section::hook),
+    ca_row<Hook>(Section::hook),
+    secret_row<Hook>(Section::hook),
+    secret_file_row<Hook>(Section::hook),
+
     {.section = Section::rollout,
      .key = "steps",
      .type = Type::steps,
@@ -963,7 +995,9 @@ constexpr auto keys = std::to_array<KeyRow>({
      .type = Type::percent,
      .derived = "none",
      .bounds = Bounds{"1%", "100%"},
-     .doc = "Steps that are this much apart.",
+     .doc =
+         "Steps that are this much apart; the last is what is left, with the one before it when less than a "
+         "tenth of a step is: 30,60,90,100, but 33,66,100.",
      .set = set<&Preset::linear>},
     {.section = Section::rollout,
      .key = "exponential",

@@ -27,6 +27,7 @@ enum class Section : std::uint8_t {
   check,
   analysis,
   notify,
+  hook,
   rollout,
   safety,
   pool,
@@ -97,7 +98,7 @@ using Value =
 
 // The struct that the keys of a section go to.
 using Target = std::variant<Server*, Admin*, Cookies*, RateLimit*, Tcp*, Tls*, Zone*, Key*, Check*, Analysis*,
-                            Receiver*, Preset*, Safety*, Pool*, ClientClass*, Steer*>;
+                            Receiver*, Hook*, Preset*, Safety*, Pool*, ClientClass*, Steer*>;
 
 // Both ends are allowed values, written as in the config.
 struct Bounds {

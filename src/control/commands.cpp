@@ -93,7 +93,10 @@ constexpr std::array canary_start_params{
     to_param,
     preset_param,
     Param{"steps", Place::body, ParamType::text, false, "its shares in percent; 1,5,25,50,100 if not given"},
-    Param{"linear", Place::body, ParamType::percent, false, "steps that are this much apart, e.g. 10%"},
+    Param{
+        "linear", Place::body, ParamType::percent, false,
+        "steps that are this much apart, e.g. 10%; the last is what is left, 30,60,90,100, but no sliver of "
+        "less than a tenth of one, 33,66,100"},
     Param{"exponential", Place::body, ParamType::number, false,
           "steps of which each is so many times the last"},
     Param{"hold", Place::body, ParamType::duration, false, "of each step, once it is done; 5m if not given"},
@@ -132,17 +135,18 @@ constexpr std::array rollout_abort_params{
     if_version_param,
 };
 constexpr std::array rollout_undo_params{name_param, reason_param, if_version_param};
-constexpr std::array rollout_history_params{
-    name_param,
-    Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 20 if not given"},
-};
+constexpr Param history_limit_param{"limit", Place::query, ParamType::number, false,
+                                    "at most this many, the newest; 20 if not given"};
+constexpr std::array rollout_history_params{name_param, history_limit_param};
 constexpr Param pool_param{"pool", Place::path, ParamType::text, true, "the pool, e.g. v1"};
 constexpr std::array rolling_start_params{
     pool_param,
     Param{"hook", Place::body, ParamType::text, false,
           "a shell command, run for each endpoint; without it `rolling resume` says that the work is done"},
     Param{"hook-url", Place::body, ParamType::text, false,
-          "in place of a command: posted JSON for each endpoint; 2xx says that the work is done"},
+          "in place of a command: posted JSON for each endpoint; 2xx says that the work is done. A URL, or a "
+          "section "
+          "[hook.NAME] of the config, which can have headers, authorities and a secret of its own"},
     Param{"batch", Place::body, ParamType::text, false, "endpoints at once, e.g. 2 or 25%; 1 if not given"},
     Param{"min-available", Place::body, ParamType::text, false,
           "endpoints, or part of the weight, that have to be left healthy, e.g. 2 or 50%; all others if not "
@@ -162,7 +166,12 @@ constexpr std::array rolling_start_params{
 constexpr std::array rolling_status_params{
     Param{"pool", Place::query, ParamType::text, false, "only that of this pool"},
 };
-constexpr std::array rolling_word_params{pool_param};
+constexpr std::array rolling_history_params{
+    Param{"pool", Place::query, ParamType::text, false, "only those of this pool"},
+    history_limit_param,
+};
+constexpr std::array rolling_pause_params{pool_param};
+constexpr std::array rolling_resume_params{pool_param, override_freeze_param, reason_param};
 constexpr std::array rolling_abort_params{pool_param, reason_param};
 constexpr std::array events_params{
     Param{"after", Place::query, ParamType::number, false, "only events with a greater id"},
@@ -223,12 +232,14 @@ constexpr std::array rows{
     CommandRow{CommandId::rolling_status, "rolling status", "GET", "/v1/rollings", rolling_status_params,
                false, "Show how far rolling upgrades are"},
     CommandRow{CommandId::rolling_pause, "rolling pause", "POST", "/v1/pool/{pool}/rolling/pause",
-               rolling_word_params, true, "Drain no other endpoint, and begin no hook"},
+               rolling_pause_params, true, "Drain no other endpoint, and begin no hook"},
     CommandRow{CommandId::rolling_resume, "rolling resume", "POST", "/v1/pool/{pool}/rolling/resume",
-               rolling_word_params, true,
-               "Go on: after a pause, after a failure, or because the work is done"},
+               rolling_resume_params, true,
+               "Go on: after a pause, after a failure, in a freeze, or because the work is done"},
     CommandRow{CommandId::rolling_abort, "rolling abort", "POST", "/v1/pool/{pool}/rolling/abort",
                rolling_abort_params, true, "End it, and give back what is drained and healthy"},
+    CommandRow{CommandId::rolling_history, "rolling history", "GET", "/v1/rollings/history",
+               rolling_history_params, false, "Show the rolling upgrades that there have been"},
     CommandRow{CommandId::events, "events", "GET", "/v1/events", events_params, false,
                "Show who changed what, and what was decided"},
     CommandRow{CommandId::reload,

@@ -44,6 +44,7 @@ enum class CommandId : std::uint8_t {
   rolling_pause,
   rolling_resume,
   rolling_abort,
+  rolling_history,
   events,
   reload,
   version,

@@ -131,7 +131,8 @@ void Courier::work() {
 void Courier::send(Outbox& outbox) {
   const auto* event = outbox.begin(deciding_now());
   if (event == nullptr) return;
-  auto request = probe::notification_request(outbox.receiver(), boost::json::serialize(notification(*event)));
+  auto request = probe::signed_post(outbox.receiver(), boost::json::serialize(notification(*event)),
+                                    outbox.receiver().timeout);
   post_(std::move(request),
         [this, name = outbox.receiver().name, id = event->id](const Result<probe::WebReply>& reply) {
           auto* sender = find(name);

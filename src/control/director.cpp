@@ -60,6 +60,11 @@ constexpr std::size_t events_by_default = 50;
 constexpr std::size_t history_by_default = 20;
 constexpr Duration wait_max = 60s;
 
+std::size_t history_limit(const Request& request) {
+  return std::min<std::uint64_t>(number_argument(request, "limit").value_or(history_by_default),
+                                 store::rollouts_max);
+}
+
 Error stopping_error() { return {ErrorCode::unavailable, "the daemon is stopping"}; }
 
 std::vector<SocketAddress> listen_of(const std::optional<config::Tls>& tls) {
@@ -182,6 +187,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void arm_expiry();
 
   Reply rollout_history(const Request& request);
+  Reply rolling_history(const Request& request);
 
   Reply take_report(const Request& request);
   void await_reports();
@@ -350,6 +356,8 @@ void Director::Implementation::execute(const Request& request, ReplyHandler hand
       return handler(rollouts_.status(request));
     case CommandId::rollout_history:
       return handler(rollout_history(request));
+    case CommandId::rolling_history:
+      return handler(rolling_history(request));
     case CommandId::rolling_start:
     case CommandId::rolling_pause:
     case CommandId::rolling_resume:
@@ -427,11 +435,17 @@ void Director::Implementation::put_in_force(const Decision& decision) {
 Reply Director::Implementation::rollout_history(const Request& request) {
   const auto steer = find_steer(model_, request);
   if (!steer) return steer.error();
-  const auto limit = std::min<std::uint64_t>(number_argument(request, "limit").value_or(history_by_default),
-                                             store::rollouts_max);
-  const auto records = journal_.rollouts((*steer)->name.text(), limit);
+  const auto records = journal_.rollouts((*steer)->name.text(), history_limit(request));
   if (!records) return records.error();
   return boost::json::value(history_status(*records, wall_now()));
+}
+
+Reply Director::Implementation::rolling_history(const Request& request) {
+  const auto pool = pool_of_history(model_, request);
+  if (!pool) return pool.error();
+  const auto records = journal_.rollings(*pool, history_limit(request));
+  if (!records) return records.error();
+  return boost::json::value(rolling_history_status(*records, wall_now()));
 }
 
 // Lays out what has to be laid out anew. The layouts hold even when they cannot be written yet.

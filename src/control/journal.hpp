@@ -58,6 +58,11 @@ class Journal {
   Result<std::vector<store::RolloutRecord>> rollouts(const std::string& steer, std::size_t limit) {
     return store_.rollouts(steer, limit);
   }
+  // The same of a pool's rolling upgrades, or of all pools'.
+  Result<std::vector<store::RollingRecord>> rollings(const std::optional<std::string>& pool,
+                                                     std::size_t limit) {
+    return store_.rollings(pool, limit);
+  }
 
   // As of the store: without what is not written yet.
   Result<std::vector<store::Event>> oldest_events(std::int64_t after, std::size_t limit) {

@@ -251,7 +251,8 @@ struct HookRun {
   std::string pool, address;
   std::int64_t attempt = 0;
   probe::Program program;
-  std::optional<probe::WebRequest> request{};  // in place of the program
+  // In place of the program; an error when the config does not say where to.
+  std::optional<Result<probe::WebRequest>> request{};
 };
 
 // What a request comes to. With nothing in `changes` the state stays as it is.

@@ -87,7 +87,12 @@ auto RollingRunner::end_of(const HookRun& run) {
 
 void RollingRunner::run_hook(const HookRun& run) {
   hooks_.insert(key_of(run));
-  run.request ? call_hook_(*run.request, end_of(run)) : run_program_(run.program, end_of(run));
+  if (!run.request)
+    run_program_(run.program, end_of(run));
+  else if (*run.request)
+    call_hook_(**run.request, end_of(run));
+  else
+    end_of(run)(Result<probe::WebReply>(run.request->error()));
 }
 
 // When its end cannot be stored it is as good as not seen, and the hook is run again when that can be.

@@ -17,6 +17,7 @@
 #include "control/rollouts.hpp"
 #include "control/safety.hpp"
 #include "control/words.hpp"
+#include "probe/notification.hpp"
 #include "probe/target.hpp"
 #include "rollout/rolling_record.hpp"
 
@@ -115,6 +116,12 @@ Configured see_pool(const Model& model, const Rolling& rolling, const config::Po
   return configured;
 }
 
+// Of all names that it answers for; none when the config has it no more.
+std::vector<config::FreezeWindow> windows_of(const Model& model, const Rolling& rolling) {
+  const auto* pool = model.config().find_pool(rolling.plan.pool);
+  return pool == nullptr ? std::vector<config::FreezeWindow>() : freeze_windows(model.config(), *pool);
+}
+
 // Why the batch may not be taken out now, by the rules of the names that it answers for.
 std::string batch_objection(const Model& model, const config::Pool& pool, const Rolling& rolling, Time now) {
   const auto windows = freeze_windows(model.config(), pool);
@@ -145,18 +152,34 @@ rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight s
 
 // --- what is done ---
 
-probe::WebRequest hook_request(const Rolling& rolling, const std::string& address, std::int64_t attempt) {
-  probe::WebRequest request;
-  request.url = config::parse_url(rolling.plan.hook).value();
-  request.json = json::serialize(json::object{
-      {"address", address}, {"pool", rolling.plan.pool}, {"rollout", rolling.id}, {"attempt", attempt}});
-  request.timeout = rolling.plan.hook_timeout;
-  request.wants_begin = true;
-  return request;
+// A URL, or a section of the config as it is now: what has no "://" is no URL, and no name has it.
+Result<config::Hook> hook_server(const config::Config& config, const std::string& hook) {
+  config::Hook server;
+  server.url = hook;
+  if (config::parse_url(hook)) return server;
+  if (const auto* found = config.find_hook(hook)) return *found;
+  std::vector<std::string> known;
+  for (const auto& each : config.hooks) known.push_back(each.name);
+  return unknown(
+      fmt::format("hook-url: expected a URL such as \"http://127.0.0.1:8080/deploy\", without a user and a "
+                  "fragment, or a section [hook.NAME] of the config, got '{}'",
+                  hook),
+      hook, known);
+}
+
+Result<probe::WebRequest> hook_request(const config::Config& config, const Rolling& rolling,
+                                       const std::string& address, std::int64_t attempt) {
+  const auto server = hook_server(config, rolling.plan.hook);
+  if (!server) return server.error();
+  return probe::signed_post(
+      *server,
+      json::serialize(json::object{
+          {"address", address}, {"pool", rolling.plan.pool}, {"rollout", rolling.id}, {"attempt", attempt}}),
+      rolling.plan.hook_timeout);
 }
 
 // A program has PATH and LANG beside these.
-HookRun hook_of(const Rolling& rolling, const rolling::Effect& effect) {
+HookRun hook_of(const config::Config& config, const Rolling& rolling, const rolling::Effect& effect) {
   auto address = effect.address;
   if (address.ends_with('.')) address.pop_back();  // a host's, which most programs do not expect
   if (rolling.plan.hook_is_url)
@@ -165,7 +188,7 @@ HookRun hook_of(const Rolling& rolling, const rolling::Effect& effect) {
             effect.address,
             effect.attempt,
             {},
-            hook_request(rolling, address, effect.attempt)};
+            hook_request(config, rolling, address, effect.attempt)};
   return {rolling.id,
           rolling.plan.pool,
           effect.address,
@@ -196,7 +219,7 @@ void act(const Model& model, const Rolling& rolling, const rolling::Effect& effe
       break;
     }
     case rolling::Deed::run_hook:
-      decision.hooks.push_back(hook_of(rolling, effect));
+      decision.hooks.push_back(hook_of(model.config(), rolling, effect));
       break;
   }
 }
@@ -262,22 +285,17 @@ rolling::Plan simple_plan(const Request& request, const std::string& pool) {
   return plan;
 }
 
-std::optional<Error> hook_objection(const Request& request, const rolling::Plan& plan) {
+std::optional<Error> hook_objection(const Model& model, const Request& request, const rolling::Plan& plan) {
   if (!plan.hook_is_url) return {};
   if (request.arguments.contains("hook"))
     return Error{ErrorCode::invalid, "hook and hook-url exclude each other"};
-  if (!config::parse_url(plan.hook))
-    return Error{
-        ErrorCode::invalid,
-        fmt::format("hook-url: expected a URL such as \"http://127.0.0.1:8080/deploy\", without a user "
-                    "and a fragment, got '{}'",
-                    plan.hook)};
+  if (const auto server = hook_server(model.config(), plan.hook); !server) return server.error();
   return {};
 }
 
-Result<rolling::Plan> plan_of(const Request& request, const config::Pool& pool) {
+Result<rolling::Plan> plan_of(const Model& model, const Request& request, const config::Pool& pool) {
   auto plan = simple_plan(request, pool.name);
-  if (const auto why = hook_objection(request, plan)) return *why;
+  if (const auto why = hook_objection(model, request, plan)) return *why;
   if (plan.hook_timeout <= 0ms) return Error{ErrorCode::invalid, "a hook needs some time: hook-timeout is 0"};
   const auto attempts = number_argument(request, "attempts").value_or(1);
   if (attempts == 0 || attempts > attempts_max)
@@ -330,7 +348,7 @@ std::optional<Error> safety_objection(const Model& model, const config::Pool& po
 
 Result<Rolling> begun(const Model& model, const Request& request, const config::Pool& pool,
                       std::uint64_t chance, Time now) {
-  auto plan = plan_of(request, pool);
+  auto plan = plan_of(model, request, pool);
   if (!plan) return plan.error();
   const auto endpoints = ordered(pool, text_argument(request, "order"), chance);
   if (!endpoints) return endpoints.error();
@@ -371,11 +389,10 @@ std::optional<rollout::LeaseEnd> end_of_batch(const Model& model, const Rolling&
   return rollout::LeaseEnd{rolling.state.caches_until - rolling.plan.grace, ttl};
 }
 
-json::object to_status(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
+// `shortage`: why its next batch is not taken. `lease`: of the batch that is waited for.
+json::object to_status(const Rolling& rolling, const std::string& shortage,
+                       std::optional<rollout::LeaseEnd> lease) {
   const auto& [id, by, started, plan, state] = rolling;
-  const bool holds = state.phase == rolling::Phase::holding;
-  const auto shortage =
-      holds ? rolling::obstacle(rolling, view_of(model, rolling, sight, now)) : std::nullopt;
   json::array endpoints;
   for (const auto& endpoint : state.endpoints) endpoints.push_back(endpoint_status(endpoint));
   return {{"id", id},
@@ -392,13 +409,19 @@ json::object to_status(const Model& model, const Rolling& rolling, RollingSight 
           {"batch_size", plan.batch},
           {"on_failure", to_text(plan.on_failure)},
           {"caches_until", to_text(state.caches_until)},
-          {"leases", leases_status(end_of_batch(model, rolling))},
+          {"leases", leases_status(lease)},
           {"grace_s", std::chrono::duration<double>(plan.grace).count()},
           {"paused", time_or_null(state.paused)},
           {"ending", state.ending ? json::value(to_text(*state.ending)) : json::value(nullptr)},
-          {"shortage", shortage.value_or("")},
+          {"shortage", shortage},
           {"reason", state.reason},
           {"endpoints", std::move(endpoints)}};
+}
+
+json::object shown(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
+  if (rolling.state.phase != rolling::Phase::holding)
+    return to_status(rolling, "", end_of_batch(model, rolling));
+  return to_status(rolling, rolling::obstacle(rolling, view_of(model, rolling, sight, now)).value_or(""), {});
 }
 
 Result<const Rolling*> find_rolling(const Model& model, const Request& request) {
@@ -519,9 +542,12 @@ Result<Decision> say_to_rolling(const Model& model, const Request& request, roll
   const auto found = find_rolling(model, request);
   if (!found) return found.error();
   const Rolling& rolling = **found;
-  auto turn = rolling::obey(rolling, {word, text_argument(request, "reason")},
+  const auto unfrozen = freeze_override(request, windows_of(model, rolling), now);
+  if (!unfrozen) return unfrozen.error();
+  auto turn = rolling::obey(rolling, {word, text_argument(request, "reason"), unfrozen->until},
                             view_of(model, rolling, sight, now), now);
   if (!turn) return turn.error();
+  turn->notes.front().text += unfrozen->text;
   Decision decision;
   take_turn(model, rolling, *std::move(turn), request.who, now, decision);
   decision.reply = {{"id", rolling.id},
@@ -566,12 +592,28 @@ Result<json::object> rollings_status(const Model& model, const Request& request,
   if (request.arguments.contains("pool")) {
     const auto found = find_rolling(model, request);
     if (!found) return found.error();
-    list.push_back(to_status(model, **found, sight, now));
+    list.push_back(shown(model, **found, sight, now));
   } else {
-    for (const auto& [pool, rolling] : model.rollings())
-      list.push_back(to_status(model, rolling, sight, now));
+    for (const auto& [pool, rolling] : model.rollings()) list.push_back(shown(model, rolling, sight, now));
   }
   return json::object{{"now", to_text(now)}, {"rollings", std::move(list)}};
+}
+
+Result<std::optional<std::string>> pool_of_history(const Model& model, const Request& request) {
+  if (!request.arguments.contains("pool")) return std::optional<std::string>();
+  auto pool = text_argument(request, "pool");
+  if (!model.rollings().contains(pool)) {
+    if (const auto configured = find_pool(model, pool); !configured) return configured.error();
+  }
+  return std::optional(std::move(pool));
+}
+
+json::object rolling_history_status(const std::vector<store::RollingRecord>& records, Time now) {
+  json::array list;
+  for (const auto& record : records)
+    if (const auto rolling = rolling::parse_record(record.record))
+      list.push_back(to_status(*rolling, "", {}));
+  return {{"now", to_text(now)}, {"rollings", std::move(list)}};
 }
 
 }  // namespace sluice::control

@@ -92,4 +92,11 @@ std::optional<Time> next_rolling(const Model& model, Time now);
 Result<boost::json::object> rollings_status(const Model& model, const Request& request, RollingSight sight,
                                             Time now);
 
+// The pool of a request for the past: one that has had rollings, be it gone, or one of the config. None when
+// it names none.
+Result<std::optional<std::string>> pool_of_history(const Model& model, const Request& request);
+
+// What was kept of rollings, in the same form.
+boost::json::object rolling_history_status(const std::vector<store::RollingRecord>& records, Time now);
+
 }  // namespace sluice::control

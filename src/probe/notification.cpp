@@ -20,16 +20,15 @@ std::string signature(std::string_view secret, std::string_view body) {
   return text;
 }
 
-WebRequest notification_request(const config::Receiver& receiver, std::string body) {
+WebRequest signed_post(const config::SignedServer& server, std::string body, Duration timeout) {
   WebRequest request;
-  request.url = config::parse_url(receiver.url).value();
-  request.headers = receiver.headers;
-  if (!receiver.secret.empty())
-    request.headers.push_back({"Sluice-Signature", signature(receiver.secret, body)});
+  request.url = config::parse_url(server.url).value();
+  request.headers = server.headers;
+  if (!server.secret.empty()) request.headers.push_back({"Sluice-Signature", signature(server.secret, body)});
   request.json = std::move(body);
-  request.timeout = receiver.timeout;
-  request.authorities = receiver.authorities;
-  request.wants_begin = true;  // the status is all that is looked at
+  request.timeout = timeout;
+  request.authorities = server.authorities;
+  request.wants_begin = true;
   return request;
 }
 

@@ -1,4 +1,4 @@
-// What is posted to a receiver of events.
+// What is posted to servers of the config: events to receivers, the work of a rolling to its hook.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace sluice::probe {
 // "sha256=" and the HMAC-SHA256 of the body in hexadecimal digits.
 std::string signature(std::string_view secret, std::string_view body);
 
-// `body`: JSON. Signed, if the receiver has a secret.
-WebRequest notification_request(const config::Receiver& receiver, std::string body);
+// `body`: JSON. Signed, if the server has a secret. Of the reply the beginning is enough.
+WebRequest signed_post(const config::SignedServer& server, std::string body, Duration timeout);
 
 }  // namespace sluice::probe

@@ -409,6 +409,10 @@ void resume(Making& making) {
     return making.note("rolling.resume", "goes on");
   }
   if (making.state().phase == Phase::failed) return try_again(making);
+  if (!waits_for_work(making.rolling)) {
+    making.state().told = false;  // it waited for the end of the freeze; it may wait for something else now
+    return making.note("rolling.resume", "goes on");
+  }
   take_work(making);
   making.note("rolling.resume", "the work is done, says the operator");
 }
@@ -433,14 +437,15 @@ Error makes_no_sense(const Rolling& rolling, Word word) {
                                           rolling.plan.pool, to_text(rolling.state.phase), to_text(word))};
 }
 
-bool makes_sense(const Rolling& rolling, Word word) {
+bool makes_sense(const Rolling& rolling, const Command& command) {
   const auto& state = rolling.state;
   if (!is_running(state.phase) || state.ending) return false;
-  switch (word) {
+  switch (command.word) {
     case Word::pause:
       return !state.paused && state.phase != Phase::failed;
     case Word::resume:
-      return state.paused || state.phase == Phase::failed || waits_for_work(rolling);
+      return state.paused || state.phase == Phase::failed || waits_for_work(rolling) ||
+             command.unfrozen_until > state.unfrozen_until;
     case Word::abort:
       return true;
   }
@@ -569,7 +574,7 @@ Turn take(const Rolling& rolling, const HookEnd& end, Time now) {
 }
 
 Result<Turn> obey(const Rolling& rolling, const Command& command, const View& view, Time now) {
-  if (!makes_sense(rolling, command.word)) return makes_no_sense(rolling, command.word);
+  if (!makes_sense(rolling, command)) return makes_no_sense(rolling, command.word);
   Making making{rolling, view, now};
   switch (command.word) {
     case Word::pause:
@@ -578,6 +583,7 @@ Result<Turn> obey(const Rolling& rolling, const Command& command, const View& vi
       break;
     case Word::resume:
       resume(making);
+      making.state().unfrozen_until = std::max(making.state().unfrozen_until, command.unfrozen_until);
       break;
     case Word::abort:
       abort(making, command.reason);

@@ -176,7 +176,8 @@ const char* to_text(Word word);
 
 struct Command {
   Word word = Word::pause;
-  std::string reason;  // abort
+  std::string reason;     // abort
+  Time unfrozen_until{};  // resume: until then it goes before freeze windows
 };
 
 // What the passing of time, and what is seen, have come to: one transition. To be asked again until nothing

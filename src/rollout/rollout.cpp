@@ -26,6 +26,9 @@ constexpr Duration retry = 1s;
 
 constexpr std::size_t steps_max = 100;
 
+// Of a linear step: less is not left for a last step of its own.
+constexpr double sliver = 0.1;
+
 std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
 
 double target(const Rollout& rollout) {
@@ -605,7 +608,7 @@ Result<std::vector<double>> parse_steps(std::string_view text) {
 
 std::vector<double> linear_steps(double before, double by) {
   std::vector<double> steps;
-  for (std::size_t i = 1; before + static_cast<double>(i) * by < 1 && i < steps_max; ++i)
+  for (std::size_t i = 1; before + (static_cast<double>(i) + sliver) * by < 1 && i < steps_max; ++i)
     steps.push_back(before + static_cast<double>(i) * by);
   steps.push_back(1);
   return steps;

@@ -434,13 +434,27 @@ std::vector<RolloutRecord> load_rollouts_of(const Database& database, const std:
   return result;
 }
 
-std::vector<RollingRecord> load_rollings(const Database& database) {
+std::vector<RollingRecord> read_rollings(Statement rows) {
   std::vector<RollingRecord> result;
-  Statement rows(
-      database,
-      "SELECT id, pool, record FROM rollings WHERE id IN (SELECT max(id) FROM rollings GROUP BY pool)");
   while (rows.next()) result.push_back({rows.integer(0), rows.text(1), rows.text(2)});
   return result;
+}
+
+std::vector<RollingRecord> load_rollings(const Database& database) {
+  return read_rollings(Statement(
+      database,
+      "SELECT id, pool, record FROM rollings WHERE id IN (SELECT max(id) FROM rollings GROUP BY pool)"));
+}
+
+std::vector<RollingRecord> load_rollings_of(const Database& database, const std::optional<std::string>& pool,
+                                            std::size_t limit) {
+  const auto most = static_cast<std::int64_t>(limit);
+  if (!pool)
+    return read_rollings(
+        Statement(database, "SELECT id, pool, record FROM rollings ORDER BY id DESC LIMIT ?", most));
+  return read_rollings(
+      Statement(database, "SELECT id, pool, record FROM rollings WHERE pool = ? ORDER BY id DESC LIMIT ?",
+                *pool, most));
 }
 
 std::vector<SteerVersion> load_versions(const Database& database) {
@@ -735,6 +749,15 @@ void Store::checkpoint() {
 Result<std::vector<RolloutRecord>> Store::rollouts(const std::string& steer, std::size_t limit) {
   try {
     return load_rollouts_of(data_->database, steer, limit);
+  } catch (const Failure& failure) {
+    return to_error(failure, data_->path, "read");
+  }
+}
+
+Result<std::vector<RollingRecord>> Store::rollings(const std::optional<std::string>& pool,
+                                                   std::size_t limit) {
+  try {
+    return load_rollings_of(data_->database, pool, limit);
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }

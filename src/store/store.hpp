@@ -197,6 +197,9 @@ class Store {
   // The newest `limit` rollouts of a name, newest first.
   Result<std::vector<RolloutRecord>> rollouts(const std::string& steer, std::size_t limit);
 
+  // The same of the rolling upgrades of a pool; none: of all pools.
+  Result<std::vector<RollingRecord>> rollings(const std::optional<std::string>& pool, std::size_t limit);
+
   // The newest `limit` events with an id above `after`, oldest first.
   Result<std::vector<Event>> events(std::int64_t after, std::size_t limit);
 

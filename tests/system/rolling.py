@@ -1,5 +1,7 @@
 """A rolling upgrade by the real daemon: real web servers are restarted one by one by a hook, and no client notices."""
 
+import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -7,6 +9,7 @@ import threading
 
 from clients import Clients
 from harness import Nginx, Sluice, expect, expect_equal, free_port, poll, test
+from notify import Receiver, make_certificate
 from queries import question
 
 ADDRESSES = ("127.0.1.1", "127.0.1.2", "127.0.1.3")
@@ -180,6 +183,13 @@ def a_failed_hook_is_tried_again_and_lost_ones_do_not_count(sandbox):
     await_phase(sluice, "aborted")
     words_left = [endpoint["word"] for pool in sluice.status()["pools"] for endpoint in pool["endpoints"] if endpoint.get("word")]
     expect_equal("words about endpoints at the end", words_left, [])
+    sluice.ctl("rolling", "start", "v1", "--hook", "true")
+    sluice.ctl("rolling", "abort", "v1")
+    history = json.loads(sluice.ctl("--json", "rolling", "history", "v1"))["rollings"]
+    expect_equal("history", [(one["id"], one["phase"], one["reason"]) for one in history],
+                 [(2, "aborted", ""), (1, "aborted", "enough")])
+    text = sluice.ctl("rolling", "history", "--limit", "1")
+    expect("rolling 2 by" in text and "ended" in text and "rolling 1 by" not in text, text)
 
 
 @test
@@ -207,6 +217,29 @@ def a_rolling_upgrade_by_a_webhook_survives_failures_and_kill_9(sandbox):
     expect_equal("output kept", [endpoint["output"] for endpoint in rolling(sluice)["endpoints"]], ["restarted"] * 3)
     refused = sluice.run_ctl("rolling", "start", "v1", "--hook-url", web.url, "--hook", "true")
     expect("exclude each other" in refused.stderr, refused.stderr)
+
+
+@test
+def a_hook_of_the_config_is_believed_by_its_authority_only_and_signed(sandbox):
+    make_certificate(sandbox)
+    deployer = Receiver(tls=sandbox.path("receiver")).start()
+    hook = f'[hook.deploy]\nurl = "https://127.0.0.1:{deployer.port}/deploy"\nsecret = "hush"\nheaders = {{ Authorization = "Bearer t" }}\n'
+    pool = '[pool.v1]\nendpoints = ["127.0.1.1", "127.0.1.2"]\n'
+    sluice = Sluice(sandbox, hook + pool)
+    sluice.start()
+    sluice.ctl("rolling", "start", "v1", "--hook-url", "deploy")
+    await_phase(sluice, "failed")
+    expect("not one that is trusted" in rolling(sluice)["reason"], rolling(sluice)["reason"])
+    expect_equal("requests that an untrusted server saw", deployer.requests, [])
+    sluice.write_config(hook + 'ca = "receiver.pem"\n' + pool)
+    sluice.ctl("reload")
+    sluice.ctl("rolling", "resume", "v1")
+    await_phase(sluice, "done")
+    path, headers, octets = deployer.requests[0]
+    expect_equal("path and authorization", (path, headers["Authorization"]), ("/deploy", "Bearer t"))
+    expect_equal("signature", headers["Sluice-Signature"], "sha256=" + hmac.new(b"hush", octets, hashlib.sha256).hexdigest())
+    expect("hush" not in sluice.ctl("--json", "rolling", "history") + sluice.process.log(), "the secret is shown")
+    deployer.stop()
 
 
 @test

@@ -90,10 +90,15 @@ bool is_listing(const CommandRow& row) {
          row.id == CommandId::rolling_status;
 }
 
+// What is read may be narrowed to one name or pool: `status NAME`, without a dash.
+bool is_positional(const CommandRow& row, const Param& param) {
+  return param.required || (!row.changes && (param.name == "name" || param.name == "pool"));
+}
+
 Command command_of(const CommandRow& row) {
   Command command{std::string(row.words), std::string(row.help), &row, {}, {}};
   for (const auto& param : row.params) {
-    if (param.required || is_listing(row))  // `status NAME` without a dash, too
+    if (is_positional(row, param))
       command.positionals.push_back(positional_of(param));
     else
       command.options.push_back({std::string(param.name), value_label(param.type), std::string(param.help)});

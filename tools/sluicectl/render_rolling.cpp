@@ -58,15 +58,16 @@ std::string endpoint_line(const json::value& endpoint, bool last, Time now, Styl
 }
 
 std::string rolling_text(const json::value& rolling, Time now, Style style) {
-  const auto title = fmt::format(
-      "{}  {}  batch {} of {}  rolling {} by {}, begun {} ago", text(rolling, "pool"), text(rolling, "phase"),
-      plain_number(number(rolling, "batch")), plain_number(number(rolling, "batches")),
-      plain_number(number(rolling, "id")), text(rolling, "by"), age(rolling, "started", now));
+  auto title = fmt::format("{}  {}  batch {} of {}  rolling {} by {}, begun {} ago", text(rolling, "pool"),
+                           text(rolling, "phase"), plain_number(number(rolling, "batch")),
+                           plain_number(number(rolling, "batches")), plain_number(number(rolling, "id")),
+                           text(rolling, "by"), age(rolling, "started", now));
+  const bool running = flag(rolling, "running");
+  if (!running) title += fmt::format(", ended {} ago", age(rolling, "since", now));
   auto result = paint(title, Colour::strong, style.colours) + "\n";
   const auto& endpoints = list(rolling, "endpoints");
   for (const auto& endpoint : endpoints)
     result += endpoint_line(endpoint, &endpoint == &endpoints.back(), now, style);
-  const bool running = flag(rolling, "running");
   if (const auto waiting = running ? waiting_text(rolling, now) : ""; !waiting.empty())
     result += "  " + waiting + "\n";
   if (const auto leases = leases_text(member(rolling, "leases"), now); !leases.empty())

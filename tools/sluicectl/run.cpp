@@ -254,6 +254,8 @@ ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style)
                         : run_read(invocation, call, style, show_rollings);
     case CommandId::rollout_history:
       return run_read(invocation, call, style, show_rollouts);
+    case CommandId::rolling_history:
+      return run_read(invocation, call, style, show_rollings);
     case CommandId::events:
       if (call.follow) return follow_events(invocation, call, style);
       return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {

@@ -441,7 +441,7 @@ const Case bad_names[] = {
      "5:2: unknown section [chek]; did you mean 'check'?\n"},
     {"unknown section, not near any", "[weather]\n",
      "5:2: unknown section [weather]; known are server, admin, cookies, rate_limit, tcp, tls, zone, key, "
-     "check, analysis, notify, rollout, safety, pool, class, steer\n"},
+     "check, analysis, notify, hook, rollout, safety, pool, class, steer\n"},
     {"a section as an array", "[[admin]]\n", "5:3: admin: expected the section [admin], got an array\n"},
     {"a named section without a name", "[pool]\nendpoints = [\"192.0.2.1\"]\n",
      "6:1: 'endpoints' in [pool]: expected a section [pool.NAME], got an array\n"},

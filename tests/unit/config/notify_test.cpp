@@ -1,4 +1,4 @@
-// Sections [notify.NAME]: what they come to, and what is refused.
+// Sections [notify.NAME] and [hook.NAME]: what they come to, and what is refused.
 #include <doctest/doctest.h>
 
 #include "support.hpp"
@@ -64,6 +64,33 @@ TEST_CASE("defaults of receivers") {
   CHECK(chat.secret == "s");
   CHECK(chat.headers == std::vector<HeaderField>{{"Authorization", "Bearer t"}});
   CHECK(chat.queue == 10);
+}
+
+TEST_CASE("hooks") {
+  const auto result = load_after_head(
+      "[hook.deploy]\nurl = \"https://h/x\"\nsecret = \"s\"\nheaders = { Authorization = \"Bearer t\" }\n"
+      "[hook.plain]\nurl = \"http://h\"\n");
+  REQUIRE(result.config.has_value());
+  const auto* deploy = result.config->find_hook("deploy");
+  REQUIRE(deploy != nullptr);
+  CHECK(deploy->url == "https://h/x");
+  CHECK(deploy->secret == "s");
+  CHECK(deploy->headers == std::vector<HeaderField>{{"Authorization", "Bearer t"}});
+  CHECK(result.config->find_hook("plain")->secret.empty());
+  CHECK(result.config->find_hook("ops") == nullptr);
+  const Case refused[] = {
+      {"no url", "[hook.a]\n", "5:1: [hook.a] has no 'url'; expected a string\n"},
+      {"authorities without TLS", "[hook.a]\nurl = \"http://h\"\nca = \"ca.pem\"\n",
+       "7:6: 'ca' is of no use with a URL that begins with \"http:\"\n"},
+      {"two secrets", "[hook.a]\nurl = \"http://h\"\nsecret = \"hush\"\nsecret_file = \"/nonexistent\"\n",
+       "8:15: 'secret' and 'secret_file' exclude each other\n"},
+      {"a bad name", "[hook.\"a:b\"]\nurl = \"http://h\"\n",
+       "5:7: 'a:b' is no name of a hook: expected 1 to 63 letters, digits, '-', '_' and '.'\n"},
+  };
+  for (const auto& [name, text, errors] : refused) {
+    CAPTURE(name);
+    CHECK(text_of(load_after_head(text).errors) == std::string(errors));
+  }
 }
 
 TEST_CASE("there are no more receivers than there may be") {

@@ -65,6 +65,13 @@ struct RollingWorld {
     settle();
     return decision;
   }
+  Result<Decision> resume(std::string_view arguments) {
+    auto decision = say_to_rolling(*model, request(CommandId::rolling_resume, arguments),
+                                   rolling::Word::resume, sight(), now);
+    if (decision) carry_out(*decision);
+    settle();
+    return decision;
+  }
   void end_hook(const Result<probe::ProgramEnd>& end) { end_with(end); }
   void end_request(const Result<probe::WebReply>& reply) { end_with(reply); }
   void end_with(const auto& end) {
@@ -237,7 +244,8 @@ TEST_CASE("a hook that is a URL is posted to, and how it answers") {
     REQUIRE(world.start(R"({"pool": "v1", "hook-url": "http://deploy.example/x"})").has_value());
     world.pass(31s);
     REQUIRE(world.runs.size() == 1);
-    const auto& request = world.runs[0].request;
+    REQUIRE(world.runs[0].request.has_value());
+    const auto& request = *world.runs[0].request;
     REQUIRE(request.has_value());
     CHECK(request->url.host_field == "deploy.example");
     CHECK(request->timeout == 5min);
@@ -246,13 +254,40 @@ TEST_CASE("a hook that is a URL is posted to, and how it answers") {
     world.restart();
     world.settle();  // its end was not seen
     REQUIRE(world.runs.size() == 2);
-    CHECK(boost::json::parse(*world.runs[1].request->json).at("attempt") == 2);
+    CHECK(boost::json::parse(*world.runs[1].request->value().json).at("attempt") == 2);
     world.end_request(row.reply);
     const auto& endpoint = world.rolling().state.endpoints[0];
     CHECK(std::string(to_text(endpoint.place)) == row.place);
     CHECK(endpoint.output == row.output);
     if (*row.detail != 0) CHECK(endpoint.detail == row.detail);
   }
+}
+
+TEST_CASE(
+    "a hook of the config: it is asked as it stands there then, and fails when it stands there no more") {
+  const std::string hook = "[hook.deploy]\nurl = \"http://deploy.example/x\"\nsecret = \"hush\"\n";
+  RollingWorld world;
+  world.model.emplace(parsed(config_text + hook));
+  world.probe(true);
+  CHECK(world.start(R"({"pool": "v1", "hook-url": "deplyo"})")
+            .error()
+            .message.ends_with("; did you mean 'deploy'?"));
+  REQUIRE(world.start(R"({"pool": "v1", "hook-url": "deploy", "attempts": 2})").has_value());
+  const auto record = std::get<store::RollingRecord>(world.kept.back()).record;
+  CHECK(record.find("hush") == std::string::npos);
+  CHECK(record.find("http") == std::string::npos);
+  world.pass(31s);
+  REQUIRE(world.runs.size() == 1);
+  const auto& request = world.runs[0].request->value();
+  CHECK(request.url.host_field == "deploy.example");
+  REQUIRE(request.headers.size() == 1);
+  CHECK(request.headers[0].name == "Sluice-Signature");
+  world.model.emplace(parsed(config_text));
+  for (const auto& change : world.kept) world.model->apply(change);
+  world.end_request(Error{ErrorCode::unavailable, "refused"});
+  world.pass(60s);
+  REQUIRE(world.runs.size() == 2);
+  CHECK(world.runs[1].request->error().message.find("[hook.NAME]") != std::string::npos);
 }
 
 TEST_CASE("an operator's word about an endpoint wins") {
@@ -303,8 +338,7 @@ TEST_CASE("what cannot be rolled is refused") {
        "hook and hook-url exclude each other"},
       {"a hook that is no URL", R"({"pool": "v1", "hook-url": "deploy"})",
        "hook-url: expected a URL such as \"http://127.0.0.1:8080/deploy\", without a user and a fragment, "
-       "got "
-       "'deploy'"},
+       "or a section [hook.NAME] of the config, got 'deploy'"},
       {"a single endpoint", R"({"pool": "v2"})",
        "without 192.0.2.20 there would be 0 healthy endpoints left, with 0 % of the weight; all others, and "
        "one at least, are wanted"},
@@ -341,6 +375,25 @@ TEST_CASE("the status of rollings") {
         "without 192.0.2.10 there would be 1 healthy endpoint left, with 33.33 % of the weight; all others, "
         "and one at least, are wanted; 192.0.2.11 is down (given)");
   CHECK(rolling.at("endpoints").at(0).at("place") == "waiting");
+}
+
+TEST_CASE("the history of rollings: as they were kept, of a pool or of all") {
+  RollingWorld world;
+  const auto pool = [&](std::string_view arguments) {
+    return pool_of_history(*world.model, request(CommandId::rolling_history, arguments));
+  };
+  CHECK(pool("{}").value() == std::nullopt);
+  CHECK(pool(R"({"pool": "v2"})").value() == "v2");
+  CHECK_FALSE(pool(R"({"pool": "v9"})").has_value());
+  REQUIRE(world.start().has_value());
+  REQUIRE(world.say(rolling::Word::abort).has_value());
+  const auto& kept_last = std::get<store::RollingRecord>(world.kept.back());
+  const auto history = rolling_history_status({kept_last, {9, "v1", "no record"}}, world.now);
+  REQUIRE(history.at("rollings").as_array().size() == 1);
+  const auto& one = history.at("rollings").at(0);
+  CHECK(one.at("phase") == "aborted");
+  CHECK(one.at("hook") == "deploy");
+  CHECK(one.at("running") == false);
 }
 
 // 2027-01-15, a Friday, 08:00 is at(0).
@@ -380,6 +433,31 @@ freeze = ["Fri 08:00 - Fri 09:00"]
               .has_value());
   for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "2001:db8::10"}) upgrade(world, endpoint);
   CHECK(world.rolling().state.phase == rolling::Phase::done);
+}
+
+TEST_CASE("a rolling that waits for the end of a freeze goes on by an operator's word with a reason") {
+  RollingWorld world;
+  world.model.emplace(parsed(config_text + R"(
+[steer."frozen.shop.example"]
+pools = { v1 = 1 }
+freeze = ["Fri 08:01 - Fri 09:00"]
+)"));
+  world.probe(true);
+  REQUIRE(world.start().has_value());
+  CHECK(refusal(world.resume(R"({"pool": "v1", "override-freeze": true, "reason": "too early"})")) ==
+        "rolling 1 of v1 is emptying: there is nothing to resume");
+  world.pass(90s);
+  world.end_hook(good);
+  world.prove("192.0.2.10");
+  REQUIRE(world.state() == "holding waiting");
+  CHECK_FALSE(world.resume(R"({"pool": "v1"})").has_value());
+  CHECK(refusal(world.resume(R"({"pool": "v1", "override-freeze": true})")) ==
+        "--override-freeze needs a --reason");
+  const auto resumed = world.resume(R"({"pool": "v1", "override-freeze": true, "reason": "a hole"})");
+  REQUIRE(resumed.has_value());
+  CHECK(resumed->reply.at("text") ==
+        "v1: goes on; overrides the freeze until 2027-01-15T09:00:00.000Z: a hole");
+  CHECK(world.drained() == "192.0.2.11 by rolling 1");
 }
 
 TEST_CASE("a rolling whose batches leave too little of a name is refused") {

@@ -132,11 +132,10 @@ TEST_CASE("what is posted to a receiver is signed with its secret") {
   config::Receiver receiver;
   receiver.url = "https://ops.shop.example/x";
   receiver.headers = {{"Authorization", "Bearer t"}};
-  receiver.timeout = 3s;
   receiver.authorities = config::SharedText("PEM");
-  CHECK(notification_request(receiver, "{}").headers == receiver.headers);
+  CHECK(signed_post(receiver, "{}", 3s).headers == receiver.headers);
   receiver.secret = "Jefe";
-  const auto request = notification_request(receiver, "{}");
+  const auto request = signed_post(receiver, "{}", 3s);
   CHECK(request.url.tls);
   CHECK(request.json == "{}");
   CHECK(request.timeout == 3s);

@@ -122,6 +122,8 @@ struct World {
   View view(const Moment& moment) const {
     View view;
     view.cached_for = ttl;
+    if (moment.seen.contains("frozen") && start + moment.at >= rolling.state.unfrozen_until)
+      view.forbidden = "there is a freeze";
     const auto is = [&](const char* what, const std::string& address) {
       const auto found = moment.seen.find(what);
       if (found == moment.seen.end()) return false;
@@ -166,7 +168,10 @@ struct World {
   }
   // Whether it was refused.
   bool obey_word(const Moment& moment, Word word) {
-    auto turn = obey(rolling, {word, "asked for"}, view(moment), start + moment.at);
+    Command command{word, "asked for", {}};
+    if (const auto until = moment.seen.find("override"); until != moment.seen.end())
+      command.unfrozen_until = start + parse_duration(until->second).value();
+    auto turn = obey(rolling, command, view(moment), start + moment.at);
     if (turn) carry_out(*std::move(turn));
     return !turn.has_value();
   }

@@ -330,6 +330,12 @@ TEST_CASE("steps by a rule") {
   CHECK(linear_steps(0, 0.25) == std::vector{0.25, 0.5, 0.75, 1.0});
   CHECK(linear_steps(0.5, 0.25) == std::vector{0.75, 1.0});
   CHECK(linear_steps(0, 0.4).size() == 3);
+  CHECK(linear_steps(0, 0.3).size() == 4);
+  CHECK(linear_steps(0, 0.1).size() == 10);
+  CHECK(linear_steps(0, 0.01).size() == 100);
+  CHECK(linear_steps(0, 0.33) == std::vector{0.33, 0.66, 1.0});
+  CHECK(linear_steps(0, 1) == std::vector{1.0});
+  CHECK(linear_steps(0.99, 0.25) == std::vector{1.0});
   CHECK(exponential_steps(0, 10) == std::vector{0.01, 0.1, 1.0});
   CHECK(exponential_steps(0.2, 2) == std::vector{0.4, 0.8, 1.0});
 }

@@ -231,9 +231,8 @@ Words typed(const control::CommandRow& row) {
     from = end + 1;
   }
   for (const auto& param : row.params) {
-    if (!param.required && row.id != control::CommandId::status &&
-        row.id != control::CommandId::rollout_status && row.id != control::CommandId::rolling_status)
-      words.push_back("--" + std::string(param.name));
+    const bool narrows = !row.changes && (param.name == "name" || param.name == "pool");
+    if (!param.required && !narrows) words.push_back("--" + std::string(param.name));
     switch (param.type) {
       case control::ParamType::text:
         words.push_back("a/b %&?=é\"\\");

@@ -341,6 +341,11 @@ TEST_CASE("rolling upgrades") {
   waits for `sluicectl rolling resume v1` or `abort`
   because: 192.0.2.11: hook: exit status 1
 )");
+  CHECK(render_rollings(json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "rollings": [
+    {"id": 6, "pool": "v2", "by": "ana", "started": "2026-01-31T10:00:00.000Z", "running": false, "phase": "aborted",
+     "since": "2026-01-31T11:59:00.000Z", "batch": 1, "batches": 1, "reason": "enough", "endpoints": []}]})"),
+                        {}) ==
+        "v2  aborted  batch 1 of 1  rolling 6 by ana, begun 2h ago, ended 1m ago\n  because: enough\n");
   CHECK(render_rollings(json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "rollings": []})"), {}) ==
         "there is none, and has been none\n");
 }

@@ -542,6 +542,15 @@ TEST_CASE("rollings: the newest of each pool counts, and the oldest go") {
                  {RollingRecord{1, "old", "a"}, RollingRecord{2, "v1", "b"}, RollingRecord{3, "v1", "c"}}));
   REQUIRE(commit(store, {RollingRecord{3, "v1", "d"}}));
   CHECK(show(*store.load()) == "rolling 1 of old: a\nrolling 3 of v1: d\n");
+  const auto history = [&](const std::optional<std::string>& pool, std::size_t limit) {
+    std::string text;
+    for (const auto& record : store.rollings(pool, limit).value()) text += record.record;
+    return text;
+  };
+  CHECK(history("v1", 10) == "db");
+  CHECK(history("v1", 1) == "d");
+  CHECK(history({}, 10) == "dba");
+  CHECK(history("v2", 10).empty());
   REQUIRE(commit(store, {RollingRecord{rollouts_max + 4, "new", "e"}}));
   CHECK(store.load()->rollings.size() == 3);
 }
