@@ -188,6 +188,12 @@ Target Loader::add_target(SectionTable& section) {
     section.index = all.size();
     return &all.emplace_back();
   };
+  const auto named = [&](auto& all) {
+    check_name(section);
+    auto* one = at_end(all);
+    one->name = section.name;
+    return one;
+  };
   switch (section.row->section) {
     case Section::server:
       return &config_.server;
@@ -211,50 +217,22 @@ Target Loader::add_target(SectionTable& section) {
       key->name = read_domain(section);
       return key;
     }
-    case Section::check: {
-      check_name(section);
-      auto* check = at_end(config_.checks);
-      check->name = section.name;
-      return check;
-    }
-    case Section::analysis: {
-      check_name(section);
-      auto* analysis = at_end(config_.analyses);
-      analysis->name = section.name;
-      return analysis;
-    }
-    case Section::notify: {
-      check_name(section);
-      auto* receiver = at_end(config_.receivers);
-      receiver->name = section.name;
-      return receiver;
-    }
-    case Section::hook: {
-      check_name(section);
-      auto* hook = at_end(config_.hooks);
-      hook->name = section.name;
-      return hook;
-    }
-    case Section::rollout: {
-      check_name(section);
-      auto* preset = at_end(config_.presets);
-      preset->name = section.name;
-      return preset;
-    }
+    case Section::check:
+      return named(config_.checks);
+    case Section::analysis:
+      return named(config_.analyses);
+    case Section::notify:
+      return named(config_.receivers);
+    case Section::hook:
+      return named(config_.hooks);
+    case Section::rollout:
+      return named(config_.presets);
     case Section::safety:
       return &config_.safety;
-    case Section::pool: {
-      check_name(section);
-      auto* pool = at_end(config_.pools);
-      pool->name = section.name;
-      return pool;
-    }
-    case Section::client_class: {
-      check_name(section);
-      auto* one = at_end(config_.classes);
-      one->name = section.name;
-      return one;
-    }
+    case Section::pool:
+      return named(config_.pools);
+    case Section::client_class:
+      return named(config_.classes);
     case Section::steer: {
       auto* steer = at_end(config_.steers);
       steer->name = read_domain(section);

@@ -48,13 +48,13 @@ void Courier::set_receivers(const std::vector<config::Receiver>& receivers) {
   forget_others(receivers);
   const auto newest = newest_event();
   for (const auto& receiver : receivers) {
-    if (auto* outbox = find(receiver.name))
-      outbox->set_receiver(receiver);
+    if (auto* queue = find(receiver.name))
+      queue->set_receiver(receiver);
     else
-      outboxes_.push_back(restored(receiver, newest));
+      queues_.push_back(restored(receiver, newest));
   }
   // Now, and not with the next that is told: what was not wanted before is not told later.
-  for (const auto& outbox : outboxes_) keep(outbox);
+  for (const auto& queue : queues_) keep(queue);
   stored_.clear();
   work_soon();
 }
@@ -62,31 +62,31 @@ void Courier::set_receivers(const std::vector<config::Receiver>& receivers) {
 void Courier::forget_others(const std::vector<config::Receiver>& receivers) {
   for (const auto& [name, event] : stored_)
     if (!is_among(receivers, name)) journal_.keep(store::ReceiverCursor{name, {}});
-  std::erase_if(outboxes_, [&](const Outbox& outbox) {
-    if (is_among(receivers, outbox.receiver().name)) return false;
-    journal_.keep(store::ReceiverCursor{outbox.receiver().name, {}});
+  std::erase_if(queues_, [&](const NotificationQueue& queue) {
+    if (is_among(receivers, queue.receiver().name)) return false;
+    journal_.keep(store::ReceiverCursor{queue.receiver().name, {}});
     return true;
   });
 }
 
 // A receiver that was not told anything yet begins behind the newest event.
-Outbox Courier::restored(const config::Receiver& receiver, std::int64_t newest) {
+NotificationQueue Courier::restored(const config::Receiver& receiver, std::int64_t newest) {
   const auto known = std::find_if(stored_.begin(), stored_.end(),
                                   [&](const auto& cursor) { return cursor.receiver == receiver.name; });
   if (known == stored_.end()) return {receiver, newest};
-  Outbox outbox(receiver, known->event.value_or(newest));
-  read_stored(outbox);
-  return outbox;
+  NotificationQueue queue(receiver, known->event.value_or(newest));
+  read_stored(queue);
+  return queue;
 }
 
-void Courier::read_stored(Outbox& outbox) {
-  auto after = outbox.cursor();
+void Courier::read_stored(NotificationQueue& queue) {
+  auto after = queue.cursor();
   for (;;) {
     const auto events = journal_.oldest_events(after, events_at_once);
     if (!events)
-      return logger().warn("receiver {} is not told what happened before: {}", outbox.receiver().name,
+      return logger().warn("receiver {} is not told what happened before: {}", queue.receiver().name,
                            events.error().message);
-    for (const auto& event : *events) outbox.take(event, deciding_now());
+    for (const auto& event : *events) queue.take(event, deciding_now());
     if (events->size() < events_at_once) return;
     after = events->back().id;
   }
@@ -97,21 +97,21 @@ std::int64_t Courier::newest_event() {
   return newest && !newest->empty() ? newest->back().id : 0;
 }
 
-Outbox* Courier::find(const std::string& receiver) {
-  const auto found = std::find_if(outboxes_.begin(), outboxes_.end(),
-                                  [&](const auto& outbox) { return outbox.receiver().name == receiver; });
-  return found == outboxes_.end() ? nullptr : &*found;
+NotificationQueue* Courier::find(const std::string& receiver) {
+  const auto found = std::find_if(queues_.begin(), queues_.end(),
+                                  [&](const auto& queue) { return queue.receiver().name == receiver; });
+  return found == queues_.end() ? nullptr : &*found;
 }
 
 void Courier::take(const std::vector<store::Event>& events) {
-  for (auto& outbox : outboxes_)
-    for (const auto& event : events) outbox.take(event, deciding_now());
+  for (auto& queue : queues_)
+    for (const auto& event : events) queue.take(event, deciding_now());
   work_soon();
 }
 
 // Not at once: the journal is at work.
 void Courier::work_soon() {
-  if (stopped_ || outboxes_.empty() || std::exchange(working_soon_, true)) return;
+  if (stopped_ || queues_.empty() || std::exchange(working_soon_, true)) return;
   boost::asio::post(executor_, [this] {
     working_soon_ = false;
     work();
@@ -120,21 +120,21 @@ void Courier::work_soon() {
 
 void Courier::work() {
   if (stopped_) return;
-  for (auto& outbox : outboxes_) {
-    send(outbox);
-    for (auto& note : outbox.take_notes())
-      journal_.note("sluiced", std::move(note.kind), outbox.receiver().name, std::move(note.text));
+  for (auto& queue : queues_) {
+    send(queue);
+    for (auto& note : queue.take_notes())
+      journal_.note("sluiced", std::move(note.kind), queue.receiver().name, std::move(note.text));
   }
   arm();
 }
 
-void Courier::send(Outbox& outbox) {
-  const auto* event = outbox.begin(deciding_now());
+void Courier::send(NotificationQueue& queue) {
+  const auto* event = queue.begin(deciding_now());
   if (event == nullptr) return;
-  auto request = probe::signed_post(outbox.receiver(), boost::json::serialize(notification(*event)),
-                                    outbox.receiver().timeout);
+  auto request = probe::signed_post(queue.receiver(), boost::json::serialize(notification(*event)),
+                                    queue.receiver().timeout);
   post_(std::move(request),
-        [this, name = outbox.receiver().name, id = event->id](const Result<probe::WebReply>& reply) {
+        [this, name = queue.receiver().name, id = event->id](const Result<probe::WebReply>& reply) {
           auto* sender = find(name);
           if (sender == nullptr || stopped_) return;
           const auto before = sender->cursor();
@@ -144,29 +144,29 @@ void Courier::send(Outbox& outbox) {
         });
 }
 
-void Courier::keep(const Outbox& outbox) {
-  journal_.keep(store::ReceiverCursor{outbox.receiver().name, outbox.cursor()});
+void Courier::keep(const NotificationQueue& queue) {
+  journal_.keep(store::ReceiverCursor{queue.receiver().name, queue.cursor()});
 }
 
 void Courier::arm() {
   std::optional<Time> next;
-  for (const auto& outbox : outboxes_)
-    if (const auto due = outbox.next_due(); due && (!next || *due < *next)) next = due;
+  for (const auto& queue : queues_)
+    if (const auto due = queue.next_due(); due && (!next || *due < *next)) next = due;
   next ? alarm_.set_after(std::max(*next - deciding_now(), Duration::zero())) : alarm_.clear();
 }
 
 std::vector<ReceiverState> Courier::states() const {
   std::vector<ReceiverState> states;
-  for (const auto& outbox : outboxes_) {
-    const auto& [sent, failed, dropped] = outbox.counts();
-    states.push_back({outbox.receiver().name, sent, failed, dropped, outbox.waiting(), outbox.trouble()});
+  for (const auto& queue : queues_) {
+    const auto& [sent, failed, dropped] = queue.counts();
+    states.push_back({queue.receiver().name, sent, failed, dropped, queue.waiting(), queue.trouble()});
   }
   return states;
 }
 
 void Courier::stop() {
   stopped_ = true;
-  for (const auto& outbox : outboxes_) keep(outbox);
+  for (const auto& queue : queues_) keep(queue);
   alarm_.clear();
 }
 

@@ -1,7 +1,8 @@
-// Tells receivers ([notify.NAME]) what happens: what outbox.hpp decides, by a POST for each event.
+// Tells receivers ([notify.NAME]) what happens: what notification_queue.hpp decides, by a POST for each
+// event.
 //
-//   the journal has stored events --take()--> outboxes --begin()--> post(request) --reply--> end()
-//                                                 '--- cursors, and what is told of receivers --> the journal
+//   the journal has stored events --take()--> queues --begin()--> post(request) --reply--> end()
+//                                               '--- cursors, and what is told of receivers --> the journal
 #pragma once
 
 #include <functional>
@@ -14,7 +15,7 @@
 
 #include "control/alarm.hpp"
 #include "control/journal.hpp"
-#include "control/outbox.hpp"
+#include "control/notification_queue.hpp"
 #include "control/status.hpp"
 #include "probe/fetch.hpp"
 
@@ -48,23 +49,23 @@ class Courier {
   void stop();
 
  private:
-  Outbox restored(const config::Receiver& receiver, std::int64_t newest);
-  void read_stored(Outbox& outbox);
+  NotificationQueue restored(const config::Receiver& receiver, std::int64_t newest);
+  void read_stored(NotificationQueue& queue);
   void forget_others(const std::vector<config::Receiver>& receivers);
   std::int64_t newest_event();
-  Outbox* find(const std::string& receiver);
+  NotificationQueue* find(const std::string& receiver);
   void take(const std::vector<store::Event>& events);
   void work_soon();
   void work();
-  void send(Outbox& outbox);
-  void keep(const Outbox& outbox);
+  void send(NotificationQueue& queue);
+  void keep(const NotificationQueue& queue);
   void arm();
 
   boost::asio::any_io_executor executor_;
   Journal& journal_;
   Post post_;
   std::vector<store::ReceiverCursor> stored_;
-  std::list<Outbox> outboxes_;
+  std::list<NotificationQueue> queues_;
   bool working_soon_ = false, stopped_ = false;
   SteadyAlarm alarm_;
 };

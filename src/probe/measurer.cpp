@@ -1,14 +1,8 @@
 #include "probe/measurer.hpp"
 
-#include <exception>
-#include <set>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/channel.hpp>
-
-#include "base/as_result.hpp"
+#include "probe/open_jobs.hpp"
 #include "probe/runner_client.hpp"
 
 namespace sluice::probe {
@@ -22,22 +16,12 @@ using Value = Result<std::optional<double>>;
 
 Finding error_of(std::string text) { return {Verdict::error, {}, {}, std::move(text)}; }
 
-// One question, and what is open for it; also in the measurer's list, to be stopped.
-struct Job {
-  Job(const asio::any_io_executor& executor, const Deadlines& deadlines, Question its_question,
-      OnMeasured its_done)
-      : question(std::move(its_question)), done(std::move(its_done)), open(executor, deadlines) {}
+// One question, and what is open for it.
+struct Job : OpenJob {
+  Job(const asio::any_io_executor& executor, const Deadlines& deadlines, Question its_question)
+      : OpenJob(executor, deadlines), question(std::move(its_question)) {}
 
   const Question question;
-  const OnMeasured done;
-  OpenRequest open;
-  bool stopped = false;
-
-  void stop() {
-    stopped = true;
-    open.timer.cancel();
-    open.connection.close();
-  }
 };
 
 }  // namespace
@@ -45,80 +29,44 @@ struct Job {
 class Measurer::Implementation {
  public:
   explicit Implementation(asio::any_io_executor executor)
-      : executor_(std::move(executor)),
-        deadlines_(executor_),
-        places_(executor_, measurements_open_max),
-        resolver_(executor_) {}
+      : jobs_(std::move(executor), measurements_open_max) {}
 
-  static asio::awaitable<void> run(std::shared_ptr<Implementation> self, std::shared_ptr<Job> job);
   static void measure(const std::shared_ptr<Implementation>& self, Question question, OnMeasured done);
   void set_runner(std::shared_ptr<RunnerClient> runner) { runner_ = std::move(runner); }
-  void stop();
+  void stop() { jobs_.stop(); }
 
  private:
   asio::awaitable<Finding> find(Job& job);
-  asio::awaitable<Finding> find_guarded(Job& job);
   asio::awaitable<Finding> ask_program(Job& job);
   asio::awaitable<Finding> ask_webhook(Job& job);
   asio::awaitable<Finding> ask_prometheus(Job& job);
   asio::awaitable<bool> query(Job& job, std::string text, std::optional<double>& value,
                               Measurement& measurement);
 
-  asio::any_io_executor executor_;
-  Deadlines deadlines_;
-  // A place is a message in the channel: who sends one has it, first come, first served; who receives one
-  // frees it.
-  asio::experimental::channel<void(boost::system::error_code)> places_;
-  Resolver resolver_;
+  OpenJobs jobs_;
   std::shared_ptr<RunnerClient> runner_;
-  std::set<std::shared_ptr<Job>> jobs_;
 };
 
 void Measurer::Implementation::measure(const std::shared_ptr<Implementation>& self, Question question,
                                        OnMeasured done) {
-  auto job = std::make_shared<Job>(self->executor_, self->deadlines_, std::move(question), std::move(done));
-  self->jobs_.insert(job);
-  asio::co_spawn(self->executor_, run(self, std::move(job)), asio::detached);
-}
-
-asio::awaitable<void> Measurer::Implementation::run(std::shared_ptr<Implementation> self,
-                                                    std::shared_ptr<Job> job) {
-  auto finding = co_await self->find(*job);
-  self->jobs_.erase(job);
-  if (!job->stopped) job->done(std::move(finding));
-}
-
-void Measurer::Implementation::stop() {
-  for (const auto& job : std::exchange(jobs_, {})) job->stop();
-  deadlines_.clear();
-  resolver_.forget();
+  const bool is_program = question.analysis.type == config::AnalysisType::exec;
+  const auto job = self->jobs_.make<Job>(std::move(question));
+  self->jobs_.begin(self, job, is_program ? OpenJobs::Place::not_needed : OpenJobs::Place::needed,
+                    self->find(*job), std::move(done), error_of);
 }
 
 asio::awaitable<Finding> Measurer::Implementation::find(Job& job) {
-  if (job.question.analysis.type == config::AnalysisType::exec) co_return co_await find_guarded(job);
-  co_await places_.async_send(boost::system::error_code(), as_result);
-  Finding finding = error_of("stopped");
-  if (!job.stopped) finding = co_await find_guarded(job);
-  places_.try_receive([](boost::system::error_code) {});
-  co_return finding;
-}
-
-asio::awaitable<Finding> Measurer::Implementation::find_guarded(Job& job) {
-  try {
-    switch (job.question.analysis.type) {
-      case config::AnalysisType::prometheus:
-        co_return co_await ask_prometheus(job);
-      case config::AnalysisType::exec:
-        co_return co_await ask_program(job);
-      case config::AnalysisType::webhook:
-        co_return co_await ask_webhook(job);
-      case config::AnalysisType::probes:
-        break;
-    }
-    co_return error_of("probes are not asked for");
-  } catch (const std::exception& failure) {
-    co_return error_of(failure.what());
+  switch (job.question.analysis.type) {
+    case config::AnalysisType::prometheus:
+      co_return co_await ask_prometheus(job);
+    case config::AnalysisType::exec:
+      co_return co_await ask_program(job);
+    case config::AnalysisType::webhook:
+      co_return co_await ask_webhook(job);
+    case config::AnalysisType::probes:
+      break;
   }
+  co_return error_of("probes are not asked for");
 }
 
 asio::awaitable<Finding> Measurer::Implementation::ask_program(Job& job) {
@@ -131,7 +79,7 @@ asio::awaitable<Finding> Measurer::Implementation::ask_program(Job& job) {
 
 asio::awaitable<Finding> Measurer::Implementation::ask_webhook(Job& job) {
   auto request = webhook_request(job.question);
-  const auto reply = co_await fetch(std::move(request), job.open, resolver_);
+  const auto reply = co_await fetch(std::move(request), job.open, jobs_.resolver());
   co_return judge_webhook(reply);
 }
 
@@ -162,7 +110,7 @@ asio::awaitable<bool> Measurer::Implementation::query(Job& job, std::string text
                                                       std::optional<double>& value,
                                                       Measurement& measurement) {
   auto request = prometheus_request(job.question, text);
-  const auto reply = co_await fetch(std::move(request), job.open, resolver_);
+  const auto reply = co_await fetch(std::move(request), job.open, jobs_.resolver());
   const Value read = reply ? read_prometheus(*reply) : Value(reply.error());
   if (read)
     value = *read;

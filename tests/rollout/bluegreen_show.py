@@ -8,7 +8,7 @@ one the preview name is asked, and leads to the other side.
 import urllib.request
 
 import stage
-from harness import Sluice, expect, expect_equal, free_port, poll
+from harness import Sluice, expect, expect_equal, free_port, poll, steering, web_check
 from queries import addresses, ask_many, question
 from stage import NAME, Transcript, Web, say
 
@@ -19,18 +19,9 @@ REQUESTS_BETWEEN = 500  # while one side is stopped
 
 
 def config(options, port):
-    return stage.CHECK.format(port=port) + f"""
-[pool.blue]
-check = "web"
-endpoints = ["{POOLS["blue"]}"]
-[pool.green]
-check = "web"
-endpoints = ["{POOLS["green"]}"]
-[steer."{NAME}"]
-pools = {{ blue = 1, green = 0 }}
-ttl = "{options.ttl}"
-preview = true
-"""
+    weights = {"blue": 1, "green": 0}
+    pools = {pool: (weights[pool], [address]) for pool, address in POOLS.items()}
+    return web_check(port) + steering(NAME, pools, options.ttl, "web") + "preview = true\n"
 
 
 def add_arguments(parser):

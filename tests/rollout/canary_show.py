@@ -11,7 +11,7 @@ import threading
 
 import stage
 from analysis import Page, start_prometheus
-from harness import Sluice, expect, expect_equal, free_port
+from harness import Sluice, expect, expect_equal, free_port, steering, web_check
 from queries import addresses, ask_many, question
 from stage import NAME, Transcript, Web, say
 
@@ -24,16 +24,8 @@ LIMIT_S = 600  # for what takes one to two minutes
 
 
 def config(port, prometheus):
-    return stage.CHECK.format(port=port) + f"""
-[pool.v1]
-check = "web"
-endpoints = ["{POOLS["v1"]}"]
-[pool.v2]
-check = "web"
-endpoints = ["{POOLS["v2"]}"]
-[steer."{NAME}"]
-pools = {{ v1 = 1, v2 = 0 }}
-ttl = "10s"
+    pools = {"v1": (1, [POOLS["v1"]]), "v2": (0, [POOLS["v2"]])}
+    return web_check(port) + steering(NAME, pools, "10s", "web") + f"""
 [analysis.errors]
 type = "prometheus"
 url = "http://127.0.0.1:{prometheus}"

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 import stage
-from harness import Sluice, expect, expect_equal, poll
+from harness import Sluice, expect, expect_equal, poll, steering
 from queries import ask_many, question
 from shares import share_of_v2
 from stage import NAME, say
@@ -21,15 +21,7 @@ from stage import NAME, say
 STEPS = (5, 25, 50, 100)
 QUERIES = 1000  # in one sample
 DEVIATIONS = 6  # which a sample of a right share misses once in 500 million times
-CONFIG = f"""
-[pool.v1]
-endpoints = ["127.0.1.1"]
-[pool.v2]
-endpoints = ["127.0.2.1"]
-[steer."{NAME}"]
-pools = {{ v1 = 1, v2 = 0 }}
-ttl = "1s"
-"""
+CONFIG = steering(NAME, {"v1": (1, ["127.0.1.1"]), "v2": (0, ["127.0.2.1"])}, "1s")
 ABORT_S = 12.0  # a canary that nobody kills takes as long
 LIMIT_S = 60  # for what is left of a canary that is killed no more
 

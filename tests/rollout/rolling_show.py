@@ -8,7 +8,7 @@ as often and at the same distance, but without draining, for comparison.
 import time
 
 import stage
-from harness import Sluice, expect, expect_equal, free_port, poll
+from harness import Sluice, expect, expect_equal, free_port, poll, steering, web_check
 from rolling import Deployer
 from stage import NAME, Release, Transcript, say
 
@@ -19,15 +19,7 @@ SHOWN_FAILURES = 5
 
 
 def config(options, port):
-    endpoints = ", ".join(f'"{address}"' for address in ADDRESSES)
-    return stage.CHECK.format(port=port) + f"""
-[pool.{POOL}]
-check = "web"
-endpoints = [{endpoints}]
-[steer."{NAME}"]
-pools = {{ {POOL} = 1 }}
-ttl = "{options.ttl}"
-"""
+    return web_check(port) + steering(NAME, {POOL: (1, ADDRESSES)}, options.ttl, "web")
 
 
 def add_arguments(parser):

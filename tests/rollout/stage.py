@@ -13,17 +13,6 @@ from queries import question  # pylint: disable=wrong-import-position
 from resolver import start_unbound  # pylint: disable=wrong-import-position
 
 NAME = "www.shop.example"
-CHECK = """
-[check.web]
-type = "http"
-path = "/healthz"
-port = {port}
-interval = "200ms"
-timeout = "150ms"
-rise = 2
-fall = 2
-hold_down = "0s"
-"""
 
 
 def say(text):

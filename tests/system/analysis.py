@@ -7,21 +7,13 @@ import shutil
 import threading
 import urllib.request
 
-from harness import Skip, Sluice, expect, expect_equal, free_port, poll, test
-from notify import Receiver, make_certificate
+from harness import Skip, Sluice, expect, expect_equal, free_port, make_certificate, poll, steering, test
+from notify import Receiver
 from queries import addresses, ask_many, question
 
 NAME = "www.shop.example"
 POOLS = {"v1": "127.0.1.1", "v2": "127.0.2.1"}
-CONFIG = f"""
-[pool.v1]
-endpoints = ["{POOLS["v1"]}"]
-[pool.v2]
-endpoints = ["{POOLS["v2"]}"]
-[steer."{NAME}"]
-pools = {{ v1 = 1, v2 = 0 }}
-ttl = "1s"
-"""
+CONFIG = steering(NAME, {"v1": (1, [POOLS["v1"]]), "v2": (0, [POOLS["v2"]])}, "1s")
 ERRORS = """
 [analysis.errors]
 type = "prometheus"
@@ -245,7 +237,7 @@ interval = "200ms"
 
 @test
 def a_webhook_over_tls_is_believed_by_its_authority_only(sandbox):
-    make_certificate(sandbox)
+    make_certificate(sandbox, "receiver", "127.0.0.1")
     judge = Receiver(tls=sandbox.path("receiver")).start()
 
     def config(ca):

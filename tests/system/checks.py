@@ -4,18 +4,10 @@ import os
 import socketserver
 import threading
 
-from harness import Nginx, Sluice, expect, expect_equal, free_port, poll, run, test
+from harness import Nginx, Sluice, expect, expect_equal, free_port, make_certificate, poll, test
 
 HOST = "www.shop.example"
 ADDRESS = "127.0.1.1"
-
-
-def make_certificate(sandbox, name, host, *arguments):
-    """Self-signed for the host, in the sandbox as NAME.pem and NAME.key."""
-    result = run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                  "-keyout", sandbox.path(f"{name}.key"), "-out", sandbox.path(f"{name}.pem"), "-subj", f"/CN={host}",
-                  "-addext", f"subjectAltName=DNS:{host}", *arguments])
-    expect_equal(f"exit code of openssl\n{result.stderr}", result.returncode, 0)
 
 
 def config(check):

@@ -198,6 +198,38 @@ def run(argv, seconds=60):
     return subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)
 
 
+def make_certificate(sandbox, name, host):
+    """Self-signed for the host, a name or an IPv4 address, in the sandbox as NAME.pem and NAME.key."""
+    kind = "IP" if host.replace(".", "").isdigit() else "DNS"
+    result = run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                  "-keyout", sandbox.path(f"{name}.key"), "-out", sandbox.path(f"{name}.pem"), "-subj", f"/CN={host}",
+                  "-addext", f"subjectAltName={kind}:{host}"])
+    expect_equal(f"exit code of openssl\n{result.stderr}", result.returncode, 0)
+
+
+def web_check(port):
+    """Of a config: the check `web`, which sees in some 500 ms that a web server comes or goes."""
+    return f"""
+[check.web]
+type = "http"
+path = "/healthz"
+port = {port}
+interval = "200ms"
+timeout = "150ms"
+rise = 2
+fall = 2
+hold_down = "0s"
+"""
+
+
+def steering(name, pools, ttl, check=None):
+    """Of a config: pools, as {pool: (weight, addresses)}, and the name that they serve."""
+    check_line = f'check = "{check}"\n' if check else ""
+    text = "".join(f"[pool.{pool}]\n{check_line}endpoints = {json.dumps(list(addresses))}\n" for pool, (_, addresses) in pools.items())
+    weights = ", ".join(f"{pool} = {weight}" for pool, (weight, _) in pools.items())
+    return f'{text}[steer."{name}"]\npools = {{ {weights} }}\nttl = "{ttl}"\n'
+
+
 def read_example_zone():
     with open(os.path.join(REPO, "zones", "shop.example.zone"), encoding="utf-8") as text:
         return text.read()

@@ -7,35 +7,21 @@ import json
 import ssl
 import threading
 
-from harness import Sluice, expect, expect_equal, free_port, poll, run, test
+from harness import Sluice, expect, expect_equal, free_port, make_certificate, poll, steering, test
 
 NAME = "www.shop.example"
-CONFIG = f"""
-[pool.v1]
-endpoints = ["127.0.1.1"]
-[pool.v2]
-endpoints = ["127.0.2.1"]
-[steer."{NAME}"]
-pools = {{ v1 = 1, v2 = 1 }}
-"""
+POOLS = {"v1": (1, ["127.0.1.1"]), "v2": (1, ["127.0.2.1"])}
+CONFIG = steering(NAME, POOLS, "30s")
 
 
-def notify(port, events="weight.*", more="", scheme="http"):
-    return f"""{CONFIG}
+def notify(port, events="weight.*", more="", scheme="http", config=CONFIG):
+    return f"""{config}
 [notify.ops]
 url = "{scheme}://127.0.0.1:{port}/ops"
 events = ["{events}"]
 retry_max = "50ms"
 {more}
 """
-
-
-def make_certificate(sandbox, name="receiver"):
-    """Self-signed for 127.0.0.1, in the sandbox as NAME.pem and NAME.key."""
-    result = run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                  "-keyout", sandbox.path(f"{name}.key"), "-out", sandbox.path(f"{name}.pem"), "-subj", "/CN=receiver",
-                  "-addext", "subjectAltName=IP:127.0.0.1"])
-    expect_equal(f"exit code of openssl\n{result.stderr}", result.returncode, 0)
 
 
 class Receiver:
@@ -227,8 +213,8 @@ def the_oldest_events_are_dropped_and_a_reload_keeps_the_others(sandbox):
 
 @test
 def a_receiver_over_tls_is_verified_and_told_with_a_signature(sandbox):
-    make_certificate(sandbox)
-    make_certificate(sandbox, "other")
+    make_certificate(sandbox, "receiver", "127.0.0.1")
+    make_certificate(sandbox, "other", "127.0.0.1")
     receiver = Receiver(tls=sandbox.path("receiver")).start()
 
     def config(authority):
@@ -250,7 +236,7 @@ def a_receiver_over_tls_is_verified_and_told_with_a_signature(sandbox):
 @test
 def a_receiver_follows_a_canary_step_by_step(sandbox):
     receiver = Receiver().start()
-    sluice = Sluice(sandbox, notify(receiver.port, events="rollout.*").replace("v2 = 1", "v2 = 0").replace("[notify.", 'ttl = "1s"\n[notify.'))
+    sluice = Sluice(sandbox, notify(receiver.port, events="rollout.*", config=steering(NAME, POOLS | {"v2": (0, ["127.0.2.1"])}, "1s")))
     sluice.start()
     sluice.ctl("canary", "start", NAME, "--to", "v2", "--steps", "50,100", "--hold", "0s", "--ttl", "1s", "--gates")
     poll("the gate", lambda: any(event["what"] == "rollout.gate" for event in receiver.told()))

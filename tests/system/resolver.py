@@ -6,7 +6,7 @@ import dns.rcode
 
 from harness import Sluice, expect, expect_equal, free_port, poll, run, test
 from answers import STEERED
-from queries import ask, texts
+from queries import texts
 
 NAMES = [
     ("www.shop.example", "A"), ("www.shop.example", "AAAA"), ("www.shop.example", "TXT"), ("shop.example", "A"),

@@ -8,8 +8,8 @@ import os
 import threading
 
 from clients import Clients
-from harness import Nginx, Sluice, expect, expect_equal, free_port, poll, test
-from notify import Receiver, make_certificate
+from harness import Nginx, Sluice, expect, expect_equal, free_port, make_certificate, poll, steering, test, web_check
+from notify import Receiver
 from queries import question
 
 ADDRESSES = ("127.0.1.1", "127.0.1.2", "127.0.1.3")
@@ -17,23 +17,7 @@ WWW = question("www.shop.example", "A")
 
 
 def config(port):
-    return f"""
-[check.web]
-type = "http"
-path = "/healthz"
-port = {port}
-interval = "200ms"
-timeout = "150ms"
-rise = 2
-fall = 2
-hold_down = "0s"
-[pool.v1]
-check = "web"
-endpoints = ["127.0.1.1", "127.0.1.2", "127.0.1.3"]
-[steer."www.shop.example"]
-pools = {{ v1 = 1 }}
-ttl = "1s"
-"""
+    return web_check(port) + steering("www.shop.example", {"v1": (1, ADDRESSES)}, "1s", "web")
 
 
 class Deployer(threading.Thread):
@@ -221,7 +205,7 @@ def a_rolling_upgrade_by_a_webhook_survives_failures_and_kill_9(sandbox):
 
 @test
 def a_hook_of_the_config_is_believed_by_its_authority_only_and_signed(sandbox):
-    make_certificate(sandbox)
+    make_certificate(sandbox, "receiver", "127.0.0.1")
     deployer = Receiver(tls=sandbox.path("receiver")).start()
     hook = f'[hook.deploy]\nurl = "https://127.0.0.1:{deployer.port}/deploy"\nsecret = "hush"\nheaders = {{ Authorization = "Bearer t" }}\n'
     pool = '[pool.v1]\nendpoints = ["127.0.1.1", "127.0.1.2"]\n'

@@ -9,10 +9,10 @@ import signal
 import socket
 import time
 
-from harness import REPO, Skip, Sluice, expect, expect_equal, free_port, poll, run, test
+from harness import REPO, Skip, Sluice, expect, expect_equal, free_port, make_certificate, poll, run, test
 from queries import Asker, addresses, ask, question, texts
 from shares import CONFIG
-from tls import make_certificate
+from tls import HOST
 
 
 @test
@@ -189,7 +189,7 @@ def the_readmes_config_and_the_example_are_valid(sandbox):
     with open(os.path.join(REPO, "README.md"), encoding="utf-8") as text:
         config = re.search(r"```toml\n(.*?)```", text.read(), re.DOTALL)[1]
     sluice = Sluice(sandbox)
-    make_certificate(sandbox)
+    make_certificate(sandbox, "server", HOST)
     sandbox.write("sluice.toml", config.replace("/etc/sluice/", sandbox.path("")))
     for path in (sluice.config_path, os.path.join(REPO, "zones", "sluice.toml")):
         result = run([sluice.program("sluiced"), "--check", path])

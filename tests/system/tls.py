@@ -6,7 +6,7 @@ import signal
 import socket
 import struct
 
-from harness import Failure, Skip, Sluice, expect, expect_equal, free_port, poll, run, test
+from harness import Failure, Skip, Sluice, expect, expect_equal, free_port, make_certificate, poll, run, test
 from queries import ask, question
 
 CONFIG = """
@@ -16,14 +16,6 @@ endpoints = ["127.0.1.1"]
 pools = { v1 = 1 }
 """
 HOST = "ns1.shop.example"
-
-
-def make_certificate(sandbox, name="server"):
-    """Self-signed, in the sandbox as NAME.pem and NAME.key."""
-    result = run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                  "-keyout", sandbox.path(f"{name}.key"), "-out", sandbox.path(f"{name}.pem"), "-subj", f"/CN={HOST}",
-                  "-addext", f"subjectAltName=DNS:{HOST}"])
-    expect_equal(f"exit code of openssl\n{result.stderr}", result.returncode, 0)
 
 
 def tls_config(port, name="server"):
@@ -36,7 +28,7 @@ key = "{name}.key"
 
 def start(sandbox, **options):
     """(the daemon, its port for TLS)"""
-    make_certificate(sandbox)
+    make_certificate(sandbox, "server", HOST)
     sluice, port = Sluice(sandbox, **options), free_port()
     sluice.write_config(tls_config(port))
     sluice.start()
@@ -98,12 +90,12 @@ def a_certificate_is_renewed_by_a_reload(sandbox):
     sluice, port = start(sandbox)
     first = shown_certificate(port)
     expect_equal("the certificate", first.strip(), read(sandbox.path("server.pem")).strip())
-    make_certificate(sandbox)
+    make_certificate(sandbox, "server", HOST)
     sluice.ctl("reload")
     second = shown_certificate(port)
     expect_equal("the certificate after the reload", second.strip(), read(sandbox.path("server.pem")).strip())
     expect(first != second, "the certificate is the same")
-    make_certificate(sandbox)
+    make_certificate(sandbox, "server", HOST)
     sluice.process.signal(signal.SIGHUP)
     poll("the new certificate", lambda: shown_certificate(port).strip() == read(sandbox.path("server.pem")).strip())
 
@@ -112,7 +104,7 @@ def a_certificate_is_renewed_by_a_reload(sandbox):
 def a_certificate_that_does_not_load_is_refused_with_all_of_the_config(sandbox):
     sluice, port = start(sandbox)
     before = shown_certificate(port)
-    make_certificate(sandbox, "other")
+    make_certificate(sandbox, "other", HOST)
     os.replace(sandbox.path("other.key"), sandbox.path("server.key"))
     sluice.write_config(tls_config(port).replace("v1 = 1", "v1 = -1"))
     result = sluice.run_ctl("reload")
@@ -130,7 +122,7 @@ def a_key_that_the_user_cannot_read_keeps_the_daemon_from_starting(sandbox):
     if os.geteuid() != 0:
         raise Skip("only root can become another user")
     os.chmod(sandbox.folder, 0o755)
-    make_certificate(sandbox)
+    make_certificate(sandbox, "server", HOST)
     os.chmod(sandbox.path("server.key"), 0o600)
     sluice = Sluice(sandbox, server='user = "nobody"')
     sluice.write_config(tls_config(free_port()))
@@ -197,7 +189,7 @@ def idle_connections_cost_little_and_give_way(sandbox):
 
 @test
 def udp_goes_on_and_tcp_recovers_when_descriptors_run_out(sandbox):
-    make_certificate(sandbox)
+    make_certificate(sandbox, "server", HOST)
     sluice, port = Sluice(sandbox), free_port()
     sluice.write_config(tls_config(port))
     sluice.start(preexec_fn=limit_descriptors)

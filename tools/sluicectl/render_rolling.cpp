@@ -8,6 +8,7 @@
 #include <boost/json/array.hpp>
 
 #include "render.hpp"
+#include "render_progress.hpp"
 #include "reply.hpp"
 #include "table.hpp"
 
@@ -20,7 +21,7 @@ namespace json = boost::json;
 constexpr std::size_t place_width = std::string_view("returned").size();
 
 // "what it waits for", of a running one.
-std::string waiting_text(const json::value& rolling, Time now) {
+std::string rolling_waits_for(const json::value& rolling, Time now) {
   const auto phase = text(rolling, "phase"), pool = text(rolling, "pool");
   if (member(rolling, "ending").is_string()) return "ends with this batch";
   if (member(rolling, "paused").is_string()) return "paused " + age(rolling, "paused", now) + " ago";
@@ -68,23 +69,13 @@ std::string rolling_text(const json::value& rolling, Time now, Style style) {
   const auto& endpoints = list(rolling, "endpoints");
   for (const auto& endpoint : endpoints)
     result += endpoint_line(endpoint, &endpoint == &endpoints.back(), now, style);
-  if (const auto waiting = running ? waiting_text(rolling, now) : ""; !waiting.empty())
-    result += "  " + waiting + "\n";
-  if (const auto leases = leases_text(member(rolling, "leases"), now); !leases.empty())
-    result += "  caches that obey the TTL let go: " + leases + "\n";
-  if (const auto reason = text(rolling, "reason"); !reason.empty())
-    result += "  " + paint("because: " + reason, Colour::warning, style.colours) + "\n";
-  return result;
+  return result + waiting_lines(running ? rolling_waits_for(rolling, now) : "", rolling, now, style);
 }
 
 }  // namespace
 
 std::string render_rollings(const json::value& reply, Style style) {
-  const auto now = time(reply, "now").value_or(Time{});
-  std::string result;
-  for (const auto& rolling : list(reply, "rollings"))
-    result += (result.empty() ? "" : "\n") + rolling_text(rolling, now, style);
-  return result.empty() ? "there is none, and has been none\n" : result;
+  return render_each(reply, "rollings", style, rolling_text);
 }
 
 }  // namespace sluice::ctl

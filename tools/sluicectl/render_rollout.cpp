@@ -8,6 +8,7 @@
 #include <boost/json/array.hpp>
 
 #include "render.hpp"
+#include "render_progress.hpp"
 #include "reply.hpp"
 #include "table.hpp"
 
@@ -31,7 +32,7 @@ std::pair<std::string, std::string> held_by(const json::value& rollout) {
 }
 
 // "what it waits for", of a running one.
-std::string waiting_text(const json::value& rollout, Time now) {
+std::string rollout_waits_for(const json::value& rollout, Time now) {
   const auto phase = text(rollout, "phase");
   const auto caches = in_or_ago(time(rollout, "caches_until"), now);
   const auto next = in_or_ago(time(rollout, "next"), now);
@@ -102,24 +103,13 @@ std::string rollout_text(const json::value& rollout, Time now, Style style) {
                         plain_number(number(rollout, "answers")), age(rollout, "since", now));
   for (std::size_t i = 0; i < list(rollout, "steps").size(); ++i) result += step_line(rollout, i, style);
   for (const auto& analysis : list(rollout, "analyses")) result += analysis_line(analysis, now, style);
-  if (const auto waiting = waiting_text(rollout, now); !waiting.empty()) result += "  " + waiting + "\n";
-  if (const auto leases = leases_text(member(rollout, "leases"), now); !leases.empty())
-    result += "  caches that obey the TTL let go: " + leases + "\n";
-  if (const auto forbidden = text(rollout, "forbidden"); !forbidden.empty())
-    result += "  " + paint("the next step is held: " + forbidden, Colour::warning, style.colours) + "\n";
-  if (const auto reason = text(rollout, "reason"); !reason.empty())
-    result += "  " + paint("because: " + reason, Colour::warning, style.colours) + "\n";
-  return result;
+  return result + waiting_lines(rollout_waits_for(rollout, now), rollout, now, style);
 }
 
 }  // namespace
 
 std::string render_rollouts(const json::value& reply, Style style) {
-  const auto now = time(reply, "now").value_or(Time{});
-  std::string result;
-  for (const auto& rollout : list(reply, "rollouts"))
-    result += (result.empty() ? "" : "\n") + rollout_text(rollout, now, style);
-  return result.empty() ? "there is none, and has been none\n" : result;
+  return render_each(reply, "rollouts", style, rollout_text);
 }
 
 }  // namespace sluice::ctl

@@ -52,14 +52,7 @@ const Case bad_analyses[] = {
      "7:16: failures_max: expected 1 to 1000, got 0\n"},
 };
 
-TEST_CASE("analyses that are refused") {
-  for (const auto& [name, text, errors] : bad_analyses) {
-    CAPTURE(name);
-    const auto result = load_after_head(text);
-    CHECK_FALSE(result.config.has_value());
-    CHECK(text_of(result.errors) == std::string(errors));
-  }
-}
+TEST_CASE("analyses that are refused") { check_errors(bad_analyses); }
 
 TEST_CASE("defaults of analyses") {
   const auto result = load_after_head(

@@ -28,13 +28,6 @@ TEST_CASE("hosts are read in either form, in lower case and with the final dot")
   CHECK_FALSE(config.steers[2].to_hosts);
 }
 
-void check(std::span<const Case> cases) {
-  for (const auto& [name, text, errors] : cases) {
-    CAPTURE(name);
-    CHECK(text_of(load_after_head(text).errors) == std::string(errors));
-  }
-}
-
 TEST_CASE("endpoints that are refused") {
   const Case cases[] = {
       {"an address behind host", "[pool.v1]\nendpoints = [{ host = \"192.0.2.1\" }]\n",
@@ -73,7 +66,7 @@ TEST_CASE("endpoints that are refused") {
       {"a weight", "[pool.v1]\nendpoints = [{ host = \"edge.example\", weight = -1 }]\n",
        "6:48: the weight of edge.example. has to be 0 or more, got -1\n"},
   };
-  check(cases);
+  check_errors(cases);
 }
 
 TEST_CASE("steers that are refused") {
@@ -121,7 +114,7 @@ TEST_CASE("steers that are refused") {
        "such as "
        "\"edge.cdn.example.\", got \"web\"\n10:28: there is no pool 'v2'; did you mean 'v1'?\n"},
   };
-  check(cases);
+  check_errors(cases);
 }
 
 TEST_CASE("a long chain of names is walked without trouble") {

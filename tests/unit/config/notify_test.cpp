@@ -35,14 +35,7 @@ const Case bad_receivers[] = {
      "5:9: 'a,b' is no name of a receiver: expected 1 to 63 letters, digits, '-', '_' and '.'\n"},
 };
 
-TEST_CASE("receivers that are refused") {
-  for (const auto& [name, text, errors] : bad_receivers) {
-    CAPTURE(name);
-    const auto result = load_after_head(text);
-    CHECK_FALSE(result.config.has_value());
-    CHECK(text_of(result.errors) == std::string(errors));
-  }
-}
+TEST_CASE("receivers that are refused") { check_errors(bad_receivers); }
 
 TEST_CASE("defaults of receivers") {
   const auto result = load_after_head(
@@ -87,10 +80,7 @@ TEST_CASE("hooks") {
       {"a bad name", "[hook.\"a:b\"]\nurl = \"http://h\"\n",
        "5:7: 'a:b' is no name of a hook: expected 1 to 63 letters, digits, '-', '_' and '.'\n"},
   };
-  for (const auto& [name, text, errors] : refused) {
-    CAPTURE(name);
-    CHECK(text_of(load_after_head(text).errors) == std::string(errors));
-  }
+  check_errors(refused);
 }
 
 TEST_CASE("there are no more receivers than there may be") {

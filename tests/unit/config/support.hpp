@@ -1,9 +1,11 @@
 // Shared by the tests of config: the shortest valid beginning of a file, and errors as text to compare.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "config/config.hpp"
@@ -35,5 +37,14 @@ struct Case {
   const char* text;    // stands after `head`, so it begins at line 5
   const char* errors;  // as text_of() gives them
 };
+
+inline void check_errors(std::span<const Case> cases) {
+  for (const auto& [name, text, errors] : cases) {
+    CAPTURE(std::string(name));
+    const auto result = load_after_head(text);
+    CHECK(result.config.has_value() == std::string_view(errors).empty());
+    CHECK(text_of(result.errors) == std::string(errors));
+  }
+}
 
 }  // namespace sluice::config

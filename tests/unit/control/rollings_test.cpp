@@ -15,7 +15,10 @@ using namespace std::chrono_literals;
 
 // A director without its thread.
 struct RollingWorld {
-  RollingWorld() { probe(true); }
+  // `more`: of the config.
+  explicit RollingWorld(const std::string& more = "") : model(Model(parsed(config_text + more))) {
+    probe(true);
+  }
 
   void probe(const std::string& endpoint, bool healthy) {
     for (const auto& pool : model->config().pools)
@@ -105,7 +108,7 @@ struct RollingWorld {
   }
 
   Time now = at(0);
-  std::optional<Model> model{Model(parsed(config_text))};
+  std::optional<Model> model;
   Proofs proofs;
   Hooks hooks;
   std::vector<HookRun> runs;
@@ -266,9 +269,7 @@ TEST_CASE("a hook that is a URL is posted to, and how it answers") {
 TEST_CASE(
     "a hook of the config: it is asked as it stands there then, and fails when it stands there no more") {
   const std::string hook = "[hook.deploy]\nurl = \"http://deploy.example/x\"\nsecret = \"hush\"\n";
-  RollingWorld world;
-  world.model.emplace(parsed(config_text + hook));
-  world.probe(true);
+  RollingWorld world(hook);
   CHECK(world.start(R"({"pool": "v1", "hook-url": "deplyo"})")
             .error()
             .message.ends_with("; did you mean 'deploy'?"));
@@ -396,15 +397,13 @@ TEST_CASE("the history of rollings: as they were kept, of a pool or of all") {
   CHECK(one.at("running") == false);
 }
 
-// 2027-01-15, a Friday, 08:00 is at(0).
+// Of a name that v1 answers for. 2027-01-15, a Friday, 08:00 is at(0).
+std::string freeze_section(std::string_view window) {
+  return fmt::format("[steer.\"frozen.shop.example\"]\npools = {{ v1 = 1 }}\nfreeze = [\"{}\"]\n", window);
+}
+
 TEST_CASE("no batch is taken in a freeze, and one that was taken goes on") {
-  RollingWorld world;
-  world.model.emplace(parsed(config_text + R"(
-[steer."frozen.shop.example"]
-pools = { v1 = 1 }
-freeze = ["Fri 08:01 - Fri 09:00"]
-)"));
-  world.probe(true);
+  RollingWorld world(freeze_section("Fri 08:01 - Fri 09:00"));
   REQUIRE(world.start().has_value());
   world.pass(90s);
   world.end_hook(good);
@@ -421,13 +420,7 @@ freeze = ["Fri 08:01 - Fri 09:00"]
 }
 
 TEST_CASE("a rolling begins in a freeze by an operator's word only, and goes on in it") {
-  RollingWorld world;
-  world.model.emplace(parsed(config_text + R"(
-[steer."frozen.shop.example"]
-pools = { v1 = 1 }
-freeze = ["Fri 08:00 - Fri 09:00"]
-)"));
-  world.probe(true);
+  RollingWorld world(freeze_section("Fri 08:00 - Fri 09:00"));
   CHECK(refusal(world.start()).starts_with("batch 1 of 3: changes are frozen until"));
   REQUIRE(world.start(R"({"pool": "v1", "hook": "deploy", "override-freeze": true, "reason": "a hole"})")
               .has_value());
@@ -436,13 +429,7 @@ freeze = ["Fri 08:00 - Fri 09:00"]
 }
 
 TEST_CASE("a rolling that waits for the end of a freeze goes on by an operator's word with a reason") {
-  RollingWorld world;
-  world.model.emplace(parsed(config_text + R"(
-[steer."frozen.shop.example"]
-pools = { v1 = 1 }
-freeze = ["Fri 08:01 - Fri 09:00"]
-)"));
-  world.probe(true);
+  RollingWorld world(freeze_section("Fri 08:01 - Fri 09:00"));
   REQUIRE(world.start().has_value());
   CHECK(refusal(world.resume(R"({"pool": "v1", "override-freeze": true, "reason": "too early"})")) ==
         "rolling 1 of v1 is emptying: there is nothing to resume");
@@ -461,13 +448,11 @@ freeze = ["Fri 08:01 - Fri 09:00"]
 }
 
 TEST_CASE("a rolling whose batches leave too little of a name is refused") {
-  RollingWorld world;
-  world.model.emplace(parsed(config_text + R"(
+  RollingWorld world(R"(
 [steer."safe.shop.example"]
 pools = { v1 = 1 }
 endpoints_min = 3
-)"));
-  world.probe(true);
+)");
   CHECK(refusal(world.start()) ==
         "batch 1 of 3: safe.shop.example.: 2 healthy endpoints would be left; endpoints_min is 3");
 }

@@ -1,4 +1,4 @@
-#include "control/outbox.hpp"
+#include "control/notification_queue.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -26,16 +26,16 @@ Duration pause_after(unsigned failures, Duration longest) {
   return std::min(first_pause * (1 << std::min(failures - 1, doublings_max)), longest);
 }
 
-Outbox::Outbox(config::Receiver receiver, std::int64_t cursor)
+NotificationQueue::NotificationQueue(config::Receiver receiver, std::int64_t cursor)
     : receiver_(std::move(receiver)), seen_(cursor) {}
 
-void Outbox::set_receiver(config::Receiver receiver) {
+void NotificationQueue::set_receiver(config::Receiver receiver) {
   receiver_ = std::move(receiver);
   due_ = {};  // it may be another place now
   make_room();
 }
 
-void Outbox::take(const store::Event& event, Time now) {
+void NotificationQueue::take(const store::Event& event, Time now) {
   if (event.id <= seen_) return;
   seen_ = event.id;
   if (!is_wanted(receiver_.events, event.kind)) return;
@@ -44,12 +44,12 @@ void Outbox::take(const store::Event& event, Time now) {
 }
 
 // What is on its way may have arrived: the others go first.
-void Outbox::make_room() {
+void NotificationQueue::make_room() {
   while (queue_.size() > receiver_.queue && queue_.size() > (on_its_way_ ? 1U : 0U))
     drop(on_its_way_ ? 1 : 0, fmt::format("more than {} events wait", receiver_.queue));
 }
 
-void Outbox::drop(std::size_t position, const std::string& why) {
+void NotificationQueue::drop(std::size_t position, const std::string& why) {
   const auto at = queue_.begin() + static_cast<std::ptrdiff_t>(position);
   ++counts_.dropped;
   if (dropped_since_++ == 0)
@@ -61,20 +61,20 @@ void Outbox::drop(std::size_t position, const std::string& why) {
   queue_.erase(at);
 }
 
-const store::Event* Outbox::begin(Time now) {
+const store::Event* NotificationQueue::begin(Time now) {
   if (on_its_way_ || queue_.empty() || now < due_) return nullptr;
   on_its_way_ = true;
   return &queue_.front().event;
 }
 
-void Outbox::end(std::int64_t event, const std::optional<std::string>& failure, Time now) {
+void NotificationQueue::end(std::int64_t event, const std::optional<std::string>& failure, Time now) {
   if (!on_its_way_ || queue_.front().event.id != event) return;
   on_its_way_ = false;
   failure ? fail(*failure, now) : succeed();
   make_room();
 }
 
-void Outbox::succeed() {
+void NotificationQueue::succeed() {
   ++counts_.sent;
   queue_.pop_front();
   failures_ = 0;
@@ -88,7 +88,7 @@ void Outbox::succeed() {
                    dropped == 0 ? "" : fmt::format("; {} events were dropped meanwhile", dropped))});
 }
 
-void Outbox::fail(const std::string& why, Time now) {
+void NotificationQueue::fail(const std::string& why, Time now) {
   ++counts_.failed;
   ++failures_;
   trouble_ = why;
@@ -103,13 +103,15 @@ void Outbox::fail(const std::string& why, Time now) {
     drop(0, fmt::format("it has waited for longer than {}", to_text(receiver_.retry_for)));
 }
 
-std::optional<Time> Outbox::next_due() const {
+std::optional<Time> NotificationQueue::next_due() const {
   if (on_its_way_ || queue_.empty()) return std::nullopt;
   return due_;
 }
 
-std::vector<OutboxNote> Outbox::take_notes() { return std::exchange(notes_, {}); }
+std::vector<ReceiverNote> NotificationQueue::take_notes() { return std::exchange(notes_, {}); }
 
-std::int64_t Outbox::cursor() const { return queue_.empty() ? seen_ : queue_.front().event.id - 1; }
+std::int64_t NotificationQueue::cursor() const {
+  return queue_.empty() ? seen_ : queue_.front().event.id - 1;
+}
 
 }  // namespace sluice::control

@@ -1,5 +1,5 @@
 // What a receiver of events is told, when, and what is dropped: with a clock of our own.
-#include "control/outbox.hpp"
+#include "control/notification_queue.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -11,8 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct OutboxWorld {
-  explicit OutboxWorld(unsigned queue = 10, std::int64_t cursor = 0) : box(receiver(queue), cursor) {}
+struct NotifiedWorld {
+  explicit NotifiedWorld(unsigned queue = 10, std::int64_t cursor = 0) : box(receiver(queue), cursor) {}
 
   static config::Receiver receiver(unsigned queue) {
     config::Receiver receiver;
@@ -52,7 +52,7 @@ struct OutboxWorld {
   }
 
   Time now = at(0);
-  Outbox box;
+  NotificationQueue box;
 };
 
 TEST_CASE("which kinds are wanted") {
@@ -84,7 +84,7 @@ TEST_CASE("pauses grow up to the longest") {
 }
 
 TEST_CASE("events are told one after the other, in order") {
-  OutboxWorld world;
+  NotifiedWorld world;
   world.take(1);
   world.take(2, "weight.set");
   world.take(3, "endpoint.down");
@@ -105,14 +105,14 @@ TEST_CASE("events are told one after the other, in order") {
 }
 
 TEST_CASE("what was taken before is not taken again") {
-  OutboxWorld world(10, 5);
+  NotifiedWorld world(10, 5);
   world.take_all(4, 6);
   world.take_all(4, 6);
   CHECK(world.drain() == "6 ");
 }
 
 TEST_CASE("what fails is tried again after growing pauses, before what comes later") {
-  OutboxWorld world;
+  NotifiedWorld world;
   world.take_all(1, 2);
   for (const auto pause : {1s, 2s, 4s, 4s}) {
     REQUIRE(world.send() == 1);
@@ -140,7 +140,7 @@ TEST_CASE("what fails is tried again after growing pauses, before what comes lat
 }
 
 TEST_CASE("the oldest are dropped when too many wait, and that is told once") {
-  OutboxWorld world(3);
+  NotifiedWorld world(3);
   world.take_all(1, 3);
   REQUIRE(world.send() == 1);
   world.take_all(4, 6);  // the first is on its way: it stays
@@ -160,7 +160,7 @@ TEST_CASE("the oldest are dropped when too many wait, and that is told once") {
 }
 
 TEST_CASE("an event that has waited for too long is dropped with its next failure, and not without one") {
-  OutboxWorld world;
+  NotifiedWorld world;
   world.take_all(1, 2);
   world.now += 2h;
   REQUIRE(world.send() == 1);
@@ -175,11 +175,11 @@ TEST_CASE("an event that has waited for too long is dropped with its next failur
 }
 
 TEST_CASE("another address by the same name is told what waits, at once") {
-  OutboxWorld world;
+  NotifiedWorld world;
   world.take_all(1, 4);
   REQUIRE(world.send() == 1);
   world.fail(1);
-  auto other = OutboxWorld::receiver(3);
+  auto other = NotifiedWorld::receiver(3);
   other.url = "http://other";
   world.box.set_receiver(other);
   CHECK(world.box.counts().dropped == 1);

@@ -32,18 +32,18 @@ Duration pause_after(unsigned failures, Duration longest);
 inline constexpr unsigned failures_to_tell = 3;
 
 // Something to be put among the events: "receiver.dropped", a sentence.
-struct OutboxNote {
+struct ReceiverNote {
   std::string kind, text;
 };
 
-class Outbox {
+class NotificationQueue {
  public:
   struct Counts {
     std::uint64_t sent = 0, failed = 0, dropped = 0;  // events, attempts, events
   };
 
   // Nothing up to the event `cursor` is to be told.
-  Outbox(config::Receiver receiver, std::int64_t cursor);
+  NotificationQueue(config::Receiver receiver, std::int64_t cursor);
 
   const config::Receiver& receiver() const { return receiver_; }
   // By the same name: what waits goes on waiting, as far as there is still room.
@@ -62,7 +62,7 @@ class Outbox {
   std::optional<Time> next_due() const;
 
   // What is to be told of this receiver; each once.
-  std::vector<OutboxNote> take_notes();
+  std::vector<ReceiverNote> take_notes();
 
   std::int64_t cursor() const;
   std::size_t waiting() const { return queue_.size(); }
@@ -88,7 +88,7 @@ class Outbox {
   std::string trouble_;
   std::uint64_t dropped_since_ = 0;  // since it answered last
   bool failing_told_ = false;
-  std::vector<OutboxNote> notes_;
+  std::vector<ReceiverNote> notes_;
   Counts counts_;
 };
 
