@@ -1,6 +1,7 @@
 #include "config/config.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -42,7 +43,9 @@ void Config::index() {
   presets_by_name_ = ordered_by(presets, &Preset::name);
   pools_by_name_ = ordered_by(pools, &Pool::name);
   classes_by_name_ = ordered_by(classes, &ClientClass::name);
-  steers_by_name_ = ordered_by(steers, &Steer::name);
+  steers_by_hash_.assign(std::bit_ceil(2 * steers.size() + 1), no_steer);
+  for (std::uint32_t i = 0; i < steers.size(); ++i)
+    if (auto& slot = steers_by_hash_[slot_of(steers[i].name)]; slot == no_steer) slot = i;
   zones_by_apex_ = ordered_by(zones, &Zone::apex);
   endpoints_by_destination_.clear();
   for (std::uint32_t pool = 0; pool < pools.size(); ++pool)
@@ -72,7 +75,17 @@ const ClientClass* Config::find_class(std::string_view name) const {
   return find_by(classes, classes_by_name_, name, &ClientClass::name);
 }
 const Steer* Config::find_steer(const wire::Name& name) const {
-  return find_by(steers, steers_by_name_, name, &Steer::name);
+  if (steers_by_hash_.empty()) return nullptr;
+  const auto at = steers_by_hash_[slot_of(name)];
+  return at == no_steer ? nullptr : &steers[at];
+}
+
+std::size_t Config::slot_of(const wire::Name& name) const {
+  const auto mask = steers_by_hash_.size() - 1;
+  auto slot = wire::hash_name(name.wire()) & mask;
+  while (steers_by_hash_[slot] != no_steer && steers[steers_by_hash_[slot]].name != name)
+    slot = (slot + 1) & mask;
+  return slot;
 }
 const Steer* Config::find_preview(const Steer& steer) const {
   if (!steer.preview) return nullptr;

@@ -360,6 +360,8 @@ struct Config {
  private:
   // Positions in the vectors, in the order of what they are looked up by: there may be 100,000 steers.
   using Order = std::vector<std::uint32_t>;
+  static constexpr std::uint32_t no_steer = 0xFFFF'FFFF;
+  std::size_t slot_of(const wire::Name& name) const;  // its own, or the empty one where it would stand
   struct PoolPlace {
     std::uint32_t pool, endpoint;
   };
@@ -367,7 +369,9 @@ struct Config {
     return pools[place.pool].endpoints[place.endpoint].destination;
   }
   Order checks_by_name_, analyses_by_name_, hooks_by_name_, presets_by_name_, pools_by_name_,
-      classes_by_name_, steers_by_name_, zones_by_apex_;
+      classes_by_name_, zones_by_apex_;
+  // Positions in `steers` by the hash of their names, and `no_steer`: open addressing, at most half full.
+  Order steers_by_hash_;
   std::vector<PoolPlace> endpoints_by_destination_;  // and then by pool
 };
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,8 @@ struct Steering {
   std::map<std::string, store::RouteOverride> routes;  // set at run time, by class
   std::optional<store::SteerVersion> version;          // none: never changed
 };
+
+using Steerings = std::unordered_map<wire::Name, Steering, wire::NameHash>;
 
 // Where a name leads a class of clients, or could.
 struct Routing {
@@ -108,7 +111,7 @@ class Model {
   Model& operator=(Model&&) = delete;
 
   const config::Config& config() const { return config_; }
-  const std::map<wire::Name, Steering>& steerings() const { return steerings_; }
+  const Steerings& steerings() const { return steerings_; }
   // The running one of each name, or the last.
   const std::map<wire::Name, rollout::Rollout>& rollouts() const { return rollouts_; }
   const std::set<wire::Name>& running_rollouts() const { return running_rollouts_; }
@@ -225,7 +228,7 @@ class Model {
   void watch_sides(const std::map<HealthKey, Watched>& before, Seen& seen);
 
   config::Config config_;
-  std::map<wire::Name, Steering> steerings_;
+  Steerings steerings_;
   std::map<wire::Name, rollout::Rollout> rollouts_;
   std::set<wire::Name> running_rollouts_;
   std::int64_t rollout_id_max_ = 0;

@@ -609,18 +609,26 @@ void write(const Database& database, const SteerVersion& change) {
           change.steer, change.version, change.by, to_number(change.at), change.text);
 }
 
+// By ids alone, so that it does not matter who has written the ones before.
+bool is_prune_due(std::int64_t last_id, std::size_t added) {
+  return last_id / events_pruned_at_once !=
+         (last_id - static_cast<std::int64_t>(added)) / events_pruned_at_once;
+}
+
 void append(const Database& database, const std::vector<Event>& events) {
   for (const auto& event : events) {
     execute(database, "INSERT INTO events (at, who, kind, subject, text, details) VALUES (?, ?, ?, ?, ?, ?)",
             to_number(event.at), event.who, event.kind, event.subject, event.text, event.details);
   }
+  const std::int64_t last_id = sqlite3_last_insert_rowid(database.get());
+  if (!is_prune_due(last_id, events.size())) return;
   // Ids are without gaps: the oldest ones are a range at the start of the table.
-  execute(database, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", events_max);
+  execute(database, "DELETE FROM events WHERE id <= ?", last_id - events_max);
   // By the index, which has the oldest of health at its start: before them may be many of others.
   execute(database,
           "DELETE FROM events INDEXED BY health_events"
-          " WHERE who = 'health' AND id <= (SELECT max(id) FROM events) - ?",
-          health_events_max);
+          " WHERE who = 'health' AND id <= ?",
+          last_id - health_events_max);
 }
 
 // Ends a transaction that failed. When it was the sync that failed, the log may hold all of it already, and

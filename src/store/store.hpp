@@ -147,6 +147,8 @@ struct Event {
   std::string details{};
 };
 inline constexpr std::int64_t events_max = 100'000, health_events_max = 10'000;
+// The others are deleted by so many ids at once, so that there may be nearly as many more of either.
+inline constexpr std::int64_t events_pruned_at_once = 64;
 inline constexpr char who_health[] = "health";  // of the events of health; stands in the schema, too
 
 using Change = std::variant<WeightOverride, WeightReset, RouteOverride, RouteReset, LayoutChange,

@@ -88,4 +88,9 @@ class LookupName {
 // Of a name in lower-case wire form: what every table of names in this process is keyed by.
 inline std::uint64_t hash_name(Bytes lower_case_wire) { return fast_hash(lower_case_wire); }
 
+// For std::unordered_map: of 100,000 names, where their order is of no use.
+struct NameHash {
+  std::size_t operator()(const Name& name) const { return hash_name(name.wire()); }
+};
+
 }  // namespace sluice::wire
