@@ -38,7 +38,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr Duration kill_pause = 2ms;          // between two rounds of killing
+constexpr Duration kill_pause = 2ms;  // between two rounds of killing
+// What a supervisor may be late by, beside the time for killing, until it is taken for stopped.
+constexpr Duration supervisor_grace = 1000ms;
 constexpr std::size_t tree_size_max = 32768;  // processes that one round of killing looks at
 constexpr rlim_t program_descriptors = 1024;  // more break programs that use select()
 constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -98,6 +100,15 @@ std::string read_proc(const std::string& path) {
     text.append(part.data(), static_cast<std::size_t>(size));
   close(file);
   return text;
+}
+
+// By a signal or by a tracer. proc(5): the state follows the name, which may hold anything.
+bool is_stopped(pid_t process) {
+  const auto text = read_proc(fmt::format("/proc/{}/stat", process));
+  const auto name_end = text.rfind(") ");
+  if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
+  const char state = text[name_end + 2];
+  return state == 'T' || state == 't';
 }
 
 // proc(5): the processes that this thread has forked or adopted, and a space after each.
@@ -345,21 +356,32 @@ class Runner {
   void run();  // until the daemon, or the keeper, is gone
 
  private:
+  // What we know of one supervisor.
+  struct Supervised {
+    std::uint64_t id = 0;  // of its request
+    Duration timeout{};
+    Clock::time_point due{};  // it has ended by then, unless it was stopped
+    bool was_stopped = false;
+  };
+
   void start(const RunRequest& request);
   void reap();
+  void kill_stopped();
+  int wait_max() const;
 
   const int socket_;
   const pid_t keeper_;
   const int signals_;
-  std::map<pid_t, std::uint64_t> supervisors_;  // and the ids of their requests
+  std::map<pid_t, Supervised> supervisors_;
 };
 
 void Runner::run() {
   bool open = send_message(socket_, Started{});
   while (open && getppid() == keeper_) {
     reap();
+    kill_stopped();
     pollfd entries[] = {{socket_, POLLIN, 0}, {signals_, POLLIN, 0}};
-    poll(entries, 2, -1);
+    poll(entries, 2, wait_max());
     forget_signals(signals_);
     if (entries[0].revents == 0) continue;
     const auto received = receive_message(socket_);
@@ -384,7 +406,8 @@ void Runner::start(const RunRequest& request) {
   if (supervisor < 0) {
     send_message(socket_, RunReply{request.id, {Ending::not_started, errno, {}, {}}});
   } else {
-    supervisors_.emplace(supervisor, request.id);
+    const auto due = Clock::now() + request.program.timeout + kill_time_max + supervisor_grace;
+    supervisors_[supervisor] = {request.id, request.program.timeout, due, false};
   }
 }
 
@@ -394,11 +417,40 @@ void Runner::reap() {
   for (pid_t child = 0; (child = waitpid(-1, &status, WNOHANG)) > 0;) {
     const auto found = supervisors_.find(child);
     if (found == supervisors_.end()) continue;  // what a supervisor could not kill in time
-    if (status != 0) send_message(socket_, RunReply{found->second, {}});
+    const auto& [id, timeout, due, was_stopped] = found->second;
+    // What has stopped the one that watches it has had its time like any other.
+    const auto end = was_stopped ? ProgramEnd{Ending::timed_out, 0, {}, timeout} : ProgramEnd{};
+    if (status != 0) send_message(socket_, RunReply{id, end});
     lost = lost || status != 0;
     supervisors_.erase(found);
   }
   if (lost) end_children(supervisors_);
+}
+
+// A program runs as the same user as its supervisor, and may stop it (SIGSTOP). SIGKILL reaches it all the
+// same; what is below it is killed with it, or by reap(). One that is late and not stopped waits for the
+// daemon, most likely, which does not take its reply.
+void Runner::kill_stopped() {
+  const auto now = Clock::now();
+  for (auto& [supervisor, supervised] : supervisors_) {
+    if (supervised.due > now) continue;
+    supervised.due = now + supervisor_grace;  // to look again
+    if (!is_stopped(supervisor)) continue;
+    supervised.was_stopped = true;
+    kill_trees({supervisor});
+  }
+}
+
+// In ms, for poll(); -1: as long as nothing comes.
+int Runner::wait_max() const {
+  if (supervisors_.empty()) return -1;
+  const auto next =
+      std::min_element(supervisors_.begin(), supervisors_.end(), [](const auto& a, const auto& b) {
+        return a.second.due < b.second.due;
+      })->second.due;
+  const auto left = std::chrono::ceil<Duration>(next - Clock::now());
+  constexpr Duration longest = 1h;
+  return static_cast<int>(std::clamp(left, Duration::zero(), longest).count());
 }
 
 // ---- The keeper
@@ -432,6 +484,17 @@ int leave_daemon(int socket) {
   _exit(0);
 }
 
+// Or until somebody stops it: it is killed then, as it would answer nobody.
+void await_end(pid_t runner) {
+  int status = 0;
+  for (;;) {
+    const pid_t changed = waitpid(runner, &status, WUNTRACED);
+    if (changed < 0 && errno == EINTR) continue;
+    if (changed != runner || !WIFSTOPPED(status)) return;
+    kill(runner, SIGKILL);
+  }
+}
+
 [[noreturn]] void keep_runner(int socket) {
   adopt_orphans("sluice-keeper");
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -442,9 +505,7 @@ int leave_daemon(int socket) {
   do {
     const pid_t self = getpid(), runner = fork();
     if (runner == 0) run_runner(socket, self);
-    int status = 0;
-    while (runner > 0 && waitpid(runner, &status, 0) < 0 && errno == EINTR) {
-    }
+    if (runner > 0) await_end(runner);
     end_children();
   } while (!is_closed_within(socket, restart_pause));
   _exit(0);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <map>
 #include <optional>
 #include <string>
@@ -158,6 +159,8 @@ asio::awaitable<Result<ProgramEnd>> RunnerClient::State::exchange(Program progra
   const auto [cancelled] = co_await timer.async_wait(as_result);
   waiters_.erase(request.id);
   if (waiter.result) co_return std::move(*waiter.result);
+  // The keeper starts a runner anew that was stopped, unless it was stopped itself.
+  if (!cancelled) ::kill(keeper_, SIGCONT);
   co_return unavailable(cancelled ? "stopped" : "the runner of exec checks does not answer");
 }
 

@@ -157,3 +157,21 @@ def verdicts_hold_while_the_runner_of_programs_is_killed(sandbox):
     sandbox.write("bad", "")
     expect_equal("addresses without a runner", given(sluice), {"127.0.1.1", "127.0.1.2"})
     expect_equal("exit code", sluice.process.terminate(), 0)
+
+
+@test
+def a_program_that_stops_its_supervisor_fails_at_its_deadline(sandbox):
+    path = sandbox.write("stopping", f"""#!/bin/sh
+[ "$SLUICE_ADDRESS" = 127.0.1.1 ] && [ -e {sandbox.path("bad")} ] || exit 0
+kill -STOP $PPID
+exec sleep 1000
+""")
+    os.chmod(path, 0o755)
+    sluice = Sluice(sandbox, config(path))
+    sluice.start()
+    poll("both up", lambda: given(sluice) == {"127.0.1.1", "127.0.1.2"})
+    sandbox.write("bad", "")
+    poll("127.0.1.1 down", lambda: sluice.endpoint("127.0.1.1")["health"] == "down")
+    expect("127.0.1.1 is down by check file (2 failures): timeout after 500ms" in sluice.ctl("events"), sluice.ctl("events"))
+    os.remove(sandbox.path("bad"))
+    poll("127.0.1.1 back", lambda: sluice.endpoint("127.0.1.1")["health"] == "up")

@@ -401,6 +401,46 @@ TEST_CASE("a supervisor that was killed loses its program, and no other") {
   CHECK(other->value().code == 7);
 }
 
+TEST_CASE("a program that stops its supervisor has its deadline like any other") {
+  const Folder folder;
+  World world;
+  auto program = shell("echo $$ >$F; kill -STOP $PPID; exec sleep 1000", short_timeout);
+  program.environment.push_back("F=" + folder.path("process"));
+  const auto end = world.run(program);
+  REQUIRE(end.has_value());
+  CHECK(end->ending == Ending::timed_out);
+  CHECK(end->took == short_timeout);
+  CHECK(Watched(folder.process_in("process")).ends());
+  CHECK(wait_until([runner = world.runner()] {
+    pid_t below = 0;
+    std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", runner));
+    return !(in >> below);
+  }));
+  const auto next = world.run(shell("exit 6"));
+  REQUIRE(next.has_value());
+  CHECK(next->code == 6);
+}
+
+TEST_CASE("a runner that was stopped is started anew, and its programs are gone") {
+  const Folder folder;
+  World world;
+  auto program = shell("echo $$ >$F; exec sleep 1000");
+  program.environment.push_back("F=" + folder.path("process"));
+  std::optional<Result<ProgramEnd>> end;
+  world.start(program, [&](Result<ProgramEnd> its_end) { end = std::move(its_end); });
+  world.io.restart();
+  world.io.poll();
+  const Watched process(folder.process_in("process"));
+  REQUIRE(kill(world.runner(), SIGSTOP) == 0);
+  world.run_until([&] { return end.has_value(); });
+  REQUIRE((*end).has_error());
+  CHECK(end->error().code == ErrorCode::unavailable);
+  CHECK(process.ends());
+  const auto next = world.run(shell("exit 6"));
+  REQUIRE(next.has_value());
+  CHECK(next->code == 6);
+}
+
 TEST_CASE("without a runner a program cannot be run, and nobody hangs") {
   const Folder folder;
   World world;
