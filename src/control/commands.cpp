@@ -28,8 +28,9 @@ constexpr Param in_query(Param param) {
 constexpr Param at_of_delete_param = in_query(at_param);
 constexpr Param reason_param{"reason", Place::body, ParamType::text, false,
                              "why; kept and shown in status and events"};
-constexpr Param for_param{"for", Place::body, ParamType::duration, false,
-                          "how long from then on, e.g. 10m; without it until taken back"};
+constexpr Param for_param{
+    "for", Place::body, ParamType::duration, false,
+    "how long from then on, e.g. 10m, and then what was said for longer; without it until taken back"};
 
 constexpr Param if_version_param{"if-version", Place::body, ParamType::number, false,
                                  "refuse it unless the name is at this version, as status shows it"};

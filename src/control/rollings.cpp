@@ -33,7 +33,10 @@ constexpr Duration health_timeout_default = 5min;
 constexpr std::uint64_t attempts_max = 100;
 constexpr std::size_t hook_body_max = 4096;  // looked at for what is kept
 
-std::string person(const Rolling& rolling) { return fmt::format("rolling {}", rolling.id); }
+// No user has a blank in the name.
+constexpr std::string_view person_prefix = "rolling ";
+
+std::string person(const Rolling& rolling) { return fmt::format("{}{}", person_prefix, rolling.id); }
 
 wire::Destination destination_of(const std::string& address) {
   return wire::parse_destination(address).value();
@@ -493,6 +496,8 @@ std::optional<rollout::LeaseEnd> leased_out(const LeasedOut& of_one,
   }
   return end;
 }
+
+bool is_by_rolling(const store::EndpointWord& word) { return word.by.starts_with(person_prefix); }
 
 const Proofs::Watch& Proofs::watch(const Whose& whose, const HealthKey& key, Time since, Time now) {
   auto& watch = watches_[whose];

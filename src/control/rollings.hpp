@@ -23,6 +23,9 @@
 
 namespace sluice::control {
 
+// Whether a rolling upgrade has said it, and will take it back itself.
+bool is_by_rolling(const store::EndpointWord& word);
+
 // What probes have shown of endpoints that have to prove themselves, since each of them had to. Not kept over
 // a restart: it is then shown again.
 class Proofs {

@@ -143,13 +143,22 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
   return result;
 }
 
+json::object word_status(const store::EndpointWord& word) {
+  return {{"word", store::to_text(word.word)},
+          {"by", word.by},
+          {"reason", word.reason},
+          {"since", to_text(word.since)},
+          {"until", word.until ? json::value(to_text(*word.until)) : json::value(nullptr)}};
+}
+
+// With what holds again after it.
 json::value word_status(const store::EndpointWord* word) {
   if (word == nullptr) return nullptr;
-  return {{"word", store::to_text(word->word)},
-          {"by", word->by},
-          {"reason", word->reason},
-          {"since", to_text(word->since)},
-          {"until", word->until ? json::value(to_text(*word->until)) : json::value(nullptr)}};
+  auto shown = word_status(*word);
+  json::array then;
+  for (const auto& one : word->beneath) then.push_back(word_status(one));
+  shown["then"] = std::move(then);
+  return shown;
 }
 
 json::array schedule_status(const Schedule& schedule) {

@@ -14,7 +14,9 @@
 
 #include "base/text.hpp"
 #include "control/arguments.hpp"
+#include "control/rollings.hpp"
 #include "control/safety.hpp"
+#include "control/word_layers.hpp"
 #include "rollout/rollout.hpp"
 
 namespace sluice::control {
@@ -108,10 +110,6 @@ const char* kind_of(std::optional<store::Word> word) {
       return "endpoint.down";
   }
   return "";
-}
-
-std::string in_brackets(const std::string& reason) {
-  return reason.empty() ? "" : fmt::format(" ({})", reason);
 }
 
 std::string counted(std::size_t count, std::string_view noun) {
@@ -217,6 +215,14 @@ std::string change_of_word(const Model& model, const wire::Destination& endpoint
 
 // --- at a later time ---
 
+// None: until it is taken back.
+Result<std::optional<Duration>> length_of(const Request& request) {
+  const auto length = duration_argument(request, "for");
+  if (length && *length < word_length_min)
+    return Error{ErrorCode::invalid, fmt::format("'for' has to be at least {}", to_text(word_length_min))};
+  return length;
+}
+
 // None: at once.
 Result<std::optional<Time>> moment_of(const Request& request, Time now) {
   const auto text = text_argument(request, "at");
@@ -239,6 +245,24 @@ std::string scheduled_text(const store::ScheduledWord& scheduled) {
   return text + in_brackets(scheduled.reason);
 }
 
+// How it goes together with what is in force, and scheduled, now.
+std::string company_of(const Model& model, const store::ScheduledWord& scheduled) {
+  std::string text;
+  const auto& others = model.scheduled(scheduled.destination);
+  if (const auto other = others.find(scheduled.at); other != others.end())
+    text = fmt::format("; it takes the place of '{}'{}, which {} had scheduled for then",
+                       store::to_text(other->second), in_brackets(other->second.reason), other->second.by);
+  const auto* present = model.word(scheduled.destination);
+  if (present == nullptr || !scheduled.word || !scheduled.length) return text;
+  const auto until = std::optional(scheduled.at + *scheduled.length);
+  const auto left = left_beneath(present, *scheduled.word, until);
+  if (!left.empty())
+    return text + fmt::format("; then {} again{}", past_tense(left.front().word), with_end(left.front()));
+  if (!outlasts(*present, until) || is_by_rolling(*present)) return text;
+  return text +
+         fmt::format("; it is {}{} already, and stays so", past_tense(present->word), with_end(*present));
+}
+
 bool has_room(const Model& model, const wire::Destination& endpoint, Time at) {
   const auto& scheduled = model.scheduled(endpoint);
   return scheduled.size() < scheduled_max || scheduled.contains(at);
@@ -246,6 +270,8 @@ bool has_room(const Model& model, const wire::Destination& endpoint, Time at) {
 
 Result<Decision> schedule(const Model& model, const Request& request, const Addressed& addressed,
                           std::optional<store::Word> word, bool only_drain, Time at, Time now) {
+  const auto length = length_of(request);
+  if (!length) return length.error();
   const auto note = takes_out(word) ? emptied_pools(model, addressed.endpoints) : "";
   Decision decision;
   std::vector<Outcome> outcomes;
@@ -255,15 +281,9 @@ Result<Decision> schedule(const Model& model, const Request& request, const Addr
                    fmt::format("{} has {} scheduled words already, and no more are kept; `endpoint "
                                "auto` takes all of them back",
                                to_text(endpoint), scheduled_max)};
-    store::ScheduledWord scheduled{endpoint,
-                                   at,
-                                   word,
-                                   request.who,
-                                   text_argument(request, "reason"),
-                                   now,
-                                   duration_argument(request, "for"),
-                                   only_drain};
-    outcomes.push_back({endpoint, true, scheduled_text(scheduled)});
+    store::ScheduledWord scheduled{
+        endpoint, at, word, request.who, text_argument(request, "reason"), now, *length, only_drain};
+    outcomes.push_back({endpoint, true, scheduled_text(scheduled) + company_of(model, scheduled)});
     decision.events.push_back(
         event_of(request, outcomes.back(), "endpoint.schedule", addressed.several ? "" : note, now));
     decision.changes.emplace_back(std::move(scheduled));
@@ -275,15 +295,32 @@ Result<Decision> schedule(const Model& model, const Request& request, const Addr
 
 // --- taking back ---
 
-// What `auto` does, or `undrain` when there is a word `only`.
-Outcome take_back(const Model& model, const wire::Destination& endpoint, std::optional<store::Word> only,
+// What `undrain` does. What it takes back may lie beneath another word, or over one.
+Outcome take_only(const Model& model, const wire::Destination& endpoint, store::Word only,
                   Decision& decision) {
   const auto* said = model.word(endpoint);
-  if (only && (said == nullptr || said->word != *only))
-    return {endpoint, false, fmt::format("is not {}", past_tense(*only))};
-  const auto scheduled = only ? 0 : model.scheduled(endpoint).size();
+  if (said == nullptr || !has(*said, only))
+    return {endpoint, false, fmt::format("is not {}", past_tense(only))};
+  auto left = without(*said, only);
+  if (!left) {
+    decision.changes.emplace_back(store::EndpointWordTaken{endpoint});
+    return {endpoint, true, "is left to its check again"};
+  }
+  const auto text = said->word == only ? fmt::format("is {} again{}", past_tense(left->word), with_end(*left))
+                                       : fmt::format("stays {}, and is not {} after it",
+                                                     past_tense(left->word), past_tense(only));
+  decision.changes.emplace_back(*std::move(left));
+  return {endpoint, true, text};
+}
+
+// What `auto` does.
+Outcome take_all(const Model& model, const wire::Destination& endpoint, Decision& decision) {
+  const auto* said = model.word(endpoint);
+  const auto scheduled = model.scheduled(endpoint).size();
   std::string text = said == nullptr ? "is left to its check already" : "is left to its check again";
   if (said != nullptr) decision.changes.emplace_back(store::EndpointWordTaken{endpoint});
+  if (said != nullptr && !said->beneath.empty())
+    text += fmt::format("; {} beneath the one in force taken back", counted(said->beneath.size(), "word"));
   if (scheduled > 0) {
     decision.changes.emplace_back(store::ScheduleTaken{endpoint});
     text += fmt::format("; {} taken back", counted(scheduled, "scheduled word"));
@@ -294,14 +331,15 @@ Outcome take_back(const Model& model, const wire::Destination& endpoint, std::op
 // --- what is due ---
 
 std::string over_text(store::Word word) {
-  return fmt::format("is left to its check again: the time for which it was {} is over", past_tense(word));
+  return fmt::format("the time for which it was {} is over", past_tense(word));
 }
 
 // One endpoint's words as time goes by. What was due several times over comes to one change.
 class Passing {
  public:
-  Passing(const Model& model, const wire::Destination& endpoint, Time now, Time started)
-      : endpoint_(endpoint), now_(now), started_(started) {
+  // `taken`: what has been taken out so far, of all endpoints.
+  Passing(const Model& model, const wire::Destination& endpoint, Endpoints& taken, Time now, Time started)
+      : model_(model), endpoint_(endpoint), taken_(taken), now_(now), started_(started) {
     if (const auto* said = model.word(endpoint)) before_ = after_ = *said;
   }
 
@@ -309,14 +347,22 @@ class Passing {
     decision.changes.emplace_back(store::ScheduledWordDone{endpoint_, due.at});
     // A word that was said after it was due, while the store could not be written.
     if (after_ && after_->since > due.at) return keep_present(due, decision);
-    if (outlasts(due)) return keep_present(due, decision);
     end_by(due.at, decision);
-    if (due.only_drain && (!after_ || after_->word != store::Word::drain)) return take_nothing(due, decision);
-    add_event(due, decision);
-    after_.reset();
-    if (!due.word) return;
+    if (due.only_drain) return take_drain(due, decision);
+    if (!due.word) {
+      after_.reset();
+      return add_event(due, "is left to its check again", decision);
+    }
     const auto until = due.length ? std::optional(due.at + *due.length) : std::nullopt;
-    after_ = store::EndpointWord{endpoint_, *due.word, due.by, due.reason, due.at, until};
+    const auto* present = after_ ? &*after_ : nullptr;
+    store::EndpointWord said{
+        endpoint_, *due.word, due.by, due.reason, due.at, until, left_beneath(present, *due.word, until)};
+    const bool changes_nothing =
+        present != nullptr && present->word == said.word && outlasts(*present, until);
+    if ((changes_nothing && !is_by_rolling(*present)) || said.beneath.size() > beneath_max)
+      return keep_present(due, decision);
+    add_event(due, past_tense(*due.word) + with_end(said) + fate_of(present, said), decision);
+    after_ = std::move(said);
   }
 
   // It is due, and the rules do not allow it.
@@ -329,22 +375,27 @@ class Passing {
 
   void finish(Decision& decision) {
     end_by(now_, decision);
-    if (after_ && (!before_ || before_->since != after_->since || before_->word != after_->word))
+    if (after_ && (!before_ || before_->since != after_->since || before_->word != after_->word ||
+                   before_->beneath.size() != after_->beneath.size()))
       decision.changes.emplace_back(*after_);
     if (before_ && !after_) decision.changes.emplace_back(store::EndpointWordTaken{endpoint_});
   }
 
  private:
-  // A word for some time does not end one that holds for longer.
-  bool outlasts(const store::ScheduledWord& due) const {
-    return after_ && due.word && due.length && (!after_->until || *after_->until > due.at + *due.length);
-  }
-
   void keep_present(const store::ScheduledWord& due, Decision& decision) {
     decision.events.push_back(
         {0, now_, due.by, "endpoint.schedule", to_text(endpoint_),
          fmt::format("{} stays {}, as {} said: what was scheduled for {} does not take its place",
                      to_text(endpoint_), past_tense(after_->word), after_->by, to_text(due.at))});
+  }
+
+  void take_drain(const store::ScheduledWord& due, Decision& decision) {
+    if (!after_ || !has(*after_, store::Word::drain)) return take_nothing(due, decision);
+    after_ = without(*after_, store::Word::drain);
+    add_event(due,
+              after_ ? fmt::format("is {}, and not drained", past_tense(after_->word))
+                     : "is left to its check again",
+              decision);
   }
 
   void take_nothing(const store::ScheduledWord& due, Decision& decision) const {
@@ -354,19 +405,46 @@ class Passing {
   }
 
   void end_by(Time time, Decision& decision) {
-    if (!after_ || !after_->until || *after_->until > time) return;
-    const auto address = to_text(endpoint_);
-    decision.events.push_back(
-        {0, now_, after_->by, kind_of({}), address, fmt::format("{} {}", address, over_text(after_->word))});
-    after_.reset();
+    const auto is_over = [&](const store::EndpointWord& word) { return word.until && *word.until <= time; };
+    if (!after_ || !is_over(*after_)) return;
+    auto over = *std::move(after_);
+    std::erase_if(over.beneath, is_over);
+    after_ = first_over_rest(over.beneath);
+    if (after_)
+      resume(over, decision);
+    else
+      add_end(over, over.by, "is left to its check again: " + over_text(over.word), decision);
   }
 
-  void add_event(const store::ScheduledWord& due, Decision& decision) const {
+  // What has lain beneath `over`, as far as the rules allow it now.
+  void resume(const store::EndpointWord& over, Decision& decision) {
+    const bool takes = takes_out(after_->word);
+    if (takes) taken_.push_back(endpoint_);
+    const auto why = takes ? rules_against(model_, taken_, after_->word) : std::nullopt;
+    if (!why)
+      return add_end(
+          over, after_->by,
+          fmt::format("is {} again{}: {}", past_tense(after_->word), with_end(*after_), over_text(over.word)),
+          decision);
+    taken_.pop_back();
+    const auto by = std::exchange(after_, std::nullopt)->by;
+    add_end(over, by,
+            fmt::format("is left to its check again: {}, and {}", over_text(over.word), why->message),
+            decision);
+  }
+
+  // After the end of `over`.
+  void add_end(const store::EndpointWord& over, const std::string& by, const std::string& text,
+               Decision& decision) const {
+    const auto address = to_text(over.destination);
+    const auto word = after_ ? std::optional(after_->word) : std::nullopt;
+    decision.events.push_back({0, now_, by, kind_of(word), address, fmt::format("{} {}", address, text)});
+  }
+
+  void add_event(const store::ScheduledWord& due, const std::string& what, Decision& decision) const {
     const auto address = to_text(endpoint_);
-    auto text =
-        fmt::format("{} {}", address, due.word ? past_tense(*due.word) : "is left to its check again");
-    if (due.length) text += fmt::format(" until {}", to_text(due.at + *due.length));
-    text += in_brackets(due.reason);
+    auto text = fmt::format("{} {}", address, what);
+    if (!due.word) text += in_brackets(due.reason);
     text += fmt::format(", as was said at {}", to_text(due.since));
     if (due.at < started_)
       text += fmt::format("; it was due at {}, when sluiced did not run", to_text(due.at));
@@ -374,7 +452,9 @@ class Passing {
     decision.events.push_back({0, now_, due.by, kind, address, std::move(text)});
   }
 
+  const Model& model_;
   const wire::Destination& endpoint_;
+  Endpoints& taken_;
   const Time now_, started_;
   std::optional<store::EndpointWord> before_, after_;
 };
@@ -419,22 +499,24 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
   if (*at) return schedule(model, request, *addressed, word, false, **at, now);
   if (auto why = rules_against(model, addressed->endpoints, word)) return *std::move(why);
 
-  const auto length = duration_argument(request, "for");
-  const auto until = length ? std::optional(now + *length) : std::nullopt;
+  const auto length = length_of(request);
+  if (!length) return length.error();
+  const auto until = *length ? std::optional(now + **length) : std::nullopt;
   const auto reason = text_argument(request, "reason");
   const auto note = takes_out(word) ? emptied_pools(model, addressed->endpoints) : "";
-  auto text = std::string(past_tense(word));
-  if (until) text += fmt::format(" until {}", to_text(*until));
-  text += in_brackets(reason);
 
   Decision decision;
   std::vector<Outcome> outcomes;
   for (const auto& endpoint : addressed->endpoints) {
-    outcomes.push_back({endpoint, true, text});
+    const auto* present = model.word(endpoint);
+    store::EndpointWord said{
+        endpoint, word, request.who, reason, now, until, left_beneath(present, word, until)};
+    if (said.beneath.size() > beneath_max) return too_deep(endpoint);
+    outcomes.push_back({endpoint, true, past_tense(word) + with_end(said) + fate_of(present, said)});
     decision.events.push_back(
         event_of(request, outcomes.back(), kind_of(word), addressed->several ? "" : note, now));
     decision.events.back().details = change_of_word(model, endpoint, to_text(word));
-    decision.changes.emplace_back(store::EndpointWord{endpoint, word, request.who, reason, now, until});
+    decision.changes.emplace_back(std::move(said));
   }
   decision.reply = reply_of(model, *addressed, outcomes, note);
   if (takes_out(word)) {
@@ -455,10 +537,13 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
   Decision decision;
   std::vector<Outcome> outcomes;
   for (const auto& endpoint : addressed->endpoints) {
-    outcomes.push_back(take_back(model, endpoint, only, decision));
+    outcomes.push_back(only ? take_only(model, endpoint, *only, decision)
+                            : take_all(model, endpoint, decision));
     if (!outcomes.back().changed) continue;
     decision.events.push_back(event_of(request, outcomes.back(), only ? kind_undrain : kind_of({}), "", now));
-    decision.events.back().details = change_of_word(model, endpoint, no_word);
+    const auto* left = std::get_if<store::EndpointWord>(&decision.changes.back());
+    decision.events.back().details =
+        change_of_word(model, endpoint, left == nullptr ? no_word : to_text(left->word));
   }
   if (only && decision.changes.empty()) {
     const auto what = addressed->several ? fmt::format("none of what '{}' stands for", addressed->text)
@@ -473,8 +558,9 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
 Decision due_words(const Model& model, Time now, Time started) {
   std::vector<const store::ScheduledWord*> due;
   std::map<wire::Destination, Passing> passing;
+  Endpoints taken;  // each of them alone might be bearable
   auto of = [&](const wire::Destination& endpoint) -> Passing& {
-    return passing.try_emplace(endpoint, model, endpoint, now, started).first->second;
+    return passing.try_emplace(endpoint, model, endpoint, taken, now, started).first->second;
   };
   for (const auto& [endpoint, scheduled] : model.schedule())
     for (const auto& [at, word] : scheduled)
@@ -482,7 +568,6 @@ Decision due_words(const Model& model, Time now, Time started) {
   std::stable_sort(due.begin(), due.end(), [](const auto* a, const auto* b) { return a->at < b->at; });
 
   Decision decision;
-  Endpoints taken;  // each of them alone might be bearable
   for (const auto* word : due) {
     auto& endpoint = of(word->destination);
     if (takes_out(word->word)) taken.push_back(word->destination);

@@ -5,7 +5,8 @@
 //                  192.0.2.*, *.cdn.example        a pattern of fnmatch(3), by the endpoints' texts
 //                  pool:v1                         all of a pool
 //
-// What is said about several is said about all of them or about none.
+// What is said about several is said about all of them or about none. What is said for some time lies over
+// what was said for longer, which holds again after it.
 #pragma once
 
 #include <optional>
@@ -20,6 +21,12 @@ namespace sluice::control {
 
 // Words that are scheduled for one endpoint.
 inline constexpr std::size_t scheduled_max = 8;
+
+// Words that lie beneath the one in force.
+inline constexpr std::size_t beneath_max = 4;
+
+// A word for less would be over before it is in effect everywhere.
+inline constexpr Duration word_length_min{1000};
 
 // How far ahead they may be.
 inline constexpr Duration schedule_ahead_max = std::chrono::hours(24) * 3653;

@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 8;
+constexpr std::int64_t schema_version = 9;
 
 // When the log is copied into the database, and what is the most that it takes of the disk. While it is
 // copied, commits wait for the disk some milliseconds: four times as seldom as by SQLite's own 1,000, and 16
@@ -86,6 +86,11 @@ constexpr SchemaStep schema[] = {
     {8,
      "CREATE TABLE routes (steer TEXT NOT NULL, class TEXT NOT NULL, pool TEXT NOT NULL, who TEXT NOT NULL,"
      " since INTEGER NOT NULL, PRIMARY KEY (steer, class)) STRICT, WITHOUT ROWID"},
+    {9,
+     "CREATE TABLE beneath (address TEXT NOT NULL, position INTEGER NOT NULL, word TEXT NOT NULL, who TEXT "
+     "NOT NULL,"
+     " reason TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER, PRIMARY KEY (address, position)) STRICT, "
+     "WITHOUT ROWID"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -339,13 +344,29 @@ std::vector<LayoutChange> load_layouts(const Database& database) {
   return layouts;
 }
 
+EndpointWord read_word(const Statement& row) {
+  const auto until = row.optional_integer(5);
+  return {to_destination(row.text(0)),
+          to_word(row.text(1)),
+          row.text(2),
+          row.text(3),
+          to_time(row.integer(4)),
+          until ? std::optional(to_time(*until)) : std::nullopt};
+}
+
 std::vector<EndpointWord> load_words(const Database& database) {
   std::vector<EndpointWord> words;
   Statement row(database, "SELECT address, word, who, reason, since, until FROM words ORDER BY address");
-  while (row.next()) {
-    const auto until = row.optional_integer(5);
-    words.push_back({to_destination(row.text(0)), to_word(row.text(1)), row.text(2), row.text(3),
-                     to_time(row.integer(4)), until ? std::optional(to_time(*until)) : std::nullopt});
+  while (row.next()) words.push_back(read_word(row));
+  // In the same order; nothing lies beneath no word.
+  Statement below(database,
+                  "SELECT address, word, who, reason, since, until FROM beneath ORDER BY address, position");
+  for (auto over = words.begin(); below.next();) {
+    auto word = read_word(below);
+    over = std::find_if(over, words.end(),
+                        [&](const EndpointWord& one) { return one.destination == word.destination; });
+    if (over == words.end()) throw Failure{SQLITE_CORRUPT, "a word lies beneath none"};
+    over->beneath.push_back(std::move(word));
   }
   return words;
 }
@@ -526,14 +547,24 @@ void write(const Database& database, const LayoutChange& change) {
   execute(database, "REPLACE INTO layouts (steer, layout) VALUES (?, ?)", change.steer, change.layout);
 }
 
-void write(const Database& database, const EndpointWord& change) {
-  execute(database, "REPLACE INTO words (address, word, who, reason, since, until) VALUES (?, ?, ?, ?, ?, ?)",
-          wire::to_text(change.destination), std::string_view(to_text(change.word)), change.by, change.reason,
-          to_number(change.since), to_number(change.until));
+void write(const Database& database, const EndpointWordTaken& change) {
+  for (const auto* statement :
+       {"DELETE FROM words WHERE address = ?", "DELETE FROM beneath WHERE address = ?"})
+    execute(database, statement, wire::to_text(change.destination));
 }
 
-void write(const Database& database, const EndpointWordTaken& change) {
-  execute(database, "DELETE FROM words WHERE address = ?", wire::to_text(change.destination));
+void write(const Database& database, const EndpointWord& change) {
+  write(database, EndpointWordTaken{change.destination});
+  execute(database, "INSERT INTO words (address, word, who, reason, since, until) VALUES (?, ?, ?, ?, ?, ?)",
+          wire::to_text(change.destination), std::string_view(to_text(change.word)), change.by, change.reason,
+          to_number(change.since), to_number(change.until));
+  std::int64_t position = 0;
+  for (const auto& word : change.beneath)
+    execute(database,
+            "INSERT INTO beneath (address, position, word, who, reason, since, until) VALUES (?, ?, ?, ?, ?, "
+            "?, ?)",
+            wire::to_text(change.destination), position++, std::string_view(to_text(word.word)), word.by,
+            word.reason, to_number(word.since), to_number(word.until));
 }
 
 void write(const Database& database, const HealthSeen& seen) {

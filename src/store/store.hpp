@@ -71,6 +71,8 @@ struct EndpointWord {
   std::string by, reason;
   Time since{};
   std::optional<Time> until;  // none: until it is taken back
+  // What holds again then, the next one first: each for longer than the one before, and with none of its own.
+  std::vector<EndpointWord> beneath{};
 };
 struct EndpointWordTaken {
   wire::Destination destination;

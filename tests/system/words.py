@@ -110,3 +110,22 @@ def a_check_is_run_once_and_now(sandbox):
     expect(probe["success"] is False or probe["error"], f"a port that nobody listens on: {probe}")
     refused = sluice.run_ctl("check", "run", "127.0.2.1")
     expect("there is nothing to run" in refused.stderr, refused.stderr)
+
+
+@test
+def a_word_for_some_time_gives_way_to_the_longer_one_again(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    sluice.start()
+    sluice.ctl("endpoint", "drain", "127.0.1.1", "--reason", "disk")
+    said = sluice.ctl("endpoint", "up", "127.0.1.1", "--for", "1h")
+    expect("then drained again (disk)" in said, said)
+    expect("127.0.1.1" in given(sluice), "an address that is held up was not given")
+    sluice.process.kill()
+    sluice.start()
+    expect_equal("the word after a restart", word(sluice, "127.0.1.1"), "up")
+    expect("then drained: by root: disk" in sluice.ctl("status"), "status does not show what holds again")
+    sluice.ctl("endpoint", "up", "127.0.1.1", "--for", "1s")
+    poll("the drain", lambda: word(sluice, "127.0.1.1") == "drain")
+    expect("127.0.1.1" not in given(sluice), "a drained address was given")
+    refused = sluice.run_ctl("endpoint", "down", "127.0.1.1", "--for", "0s")
+    expect("'for' has to be at least 1s" in refused.stderr, refused.stderr)

@@ -79,6 +79,11 @@ std::string word_text(const json::value& word, Time now) {
   return result;
 }
 
+std::string next_word_text(const json::value& word, Time now) {
+  const auto kind = text(word, "word");
+  return fmt::format("then {}: {}", kind == "drain" ? "drained" : "held " + kind, word_text(word, now));
+}
+
 std::string scheduled_text(const json::value& scheduled) {
   auto result = fmt::format("{} at {} UTC", text(scheduled, "word"), date_text(scheduled, "at"));
   if (const auto length = text(scheduled, "for"); !length.empty()) result += ", for " + length;

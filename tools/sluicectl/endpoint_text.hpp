@@ -19,6 +19,9 @@ std::string last_check_text(const boost::json::value& endpoint, bool checked, Ti
 // "by root, 5m left: kernel upgrade"
 std::string word_text(const boost::json::value& word, Time now);
 
+// "then held down: by root, 5m left: kernel upgrade": what holds again after the word in force
+std::string next_word_text(const boost::json::value& word, Time now);
+
 // "drain at 2026-12-01 02:00:00 UTC, for 10m, by root: kernel upgrade"
 std::string scheduled_text(const boost::json::value& scheduled);
 

@@ -125,7 +125,10 @@ void add_endpoint(Table& table, const Cell& pool, const json::value& endpoint, b
   const auto since = word.is_object() ? age(word, "since", now) : age(endpoint, "since", now);
   table.add({pool, {address}, state_cell(endpoint), {since}, {last_check_text(endpoint, checked, now)}});
   auto add_line = [&](std::string line) { table.add({{""}, {""}, {""}, {""}, {std::move(line)}}); };
-  if (word.is_object()) add_line(word_text(word, now));
+  if (word.is_object()) {
+    add_line(word_text(word, now));
+    for (const auto& next : list(word, "then")) add_line(next_word_text(next, now));
+  }
   if (const auto leases = leases_text(member(endpoint, "leases"), now); !leases.empty())
     add_line("caches: " + leases);
   for (const auto& scheduled : list(endpoint, "scheduled")) add_line(scheduled_text(scheduled));

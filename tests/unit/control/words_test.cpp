@@ -358,18 +358,225 @@ TEST_CASE("a scheduled word takes the place of the one in force") {
   CHECK_FALSE(model.word(address("192.0.2.10"))->until.has_value());
 }
 
-TEST_CASE("a scheduled word for some time does not end one that holds for longer") {
-  Model model(parsed(config_text));
-  take(model, drain(model, about("192.0.2.10", R"(, "at": "+10m", "for": "5m")")).value());
-  take(model, say_word(model, request(CommandId::endpoint_down, about("192.0.2.10", R"(, "reason": "disk")")),
-                       store::Word::down, at(60))
-                  .value());
-  const auto due = due_words(model, at(600), at(0));
-  REQUIRE(due.events.size() == 1);
-  CHECK(due.events[0].text.find("192.0.2.10 stays held down, as root said") == 0);
+// --- words over words ---
+
+// One word about 192.0.2.10, and what the reply says of it.
+std::string say_so(Model& model, CommandId command, const char* more, int second) {
+  const auto word = command == CommandId::endpoint_drain ? store::Word::drain
+                    : command == CommandId::endpoint_up  ? store::Word::up
+                                                         : store::Word::down;
+  const auto decision = say_word(model, request(command, about("192.0.2.10", more)), word, at(second));
+  if (!decision) return decision.error().message;
+  take(model, *decision);
+  return std::string(decision->reply.at("text").as_string());
+}
+
+std::string pass_to(Model& model, int second) {
+  const auto due = due_words(model, at(second), at(0));
   take(model, due);
-  CHECK(model.word(address("192.0.2.10"))->word == store::Word::down);
-  CHECK(due_words(model, at(900), at(0)).changes.empty());
+  std::string text;
+  for (const auto& event : due.events) text += fmt::format("{}: {}\n", event.kind, event.text);
+  return text;
+}
+
+TEST_CASE("what is said for some time holds so long, and then what was said for longer holds again") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, R"(, "reason": "disk")", 0);
+  CHECK(say_so(model, CommandId::endpoint_down, R"(, "for": "1h")", 1) ==
+        "192.0.2.10 held down until 2027-01-15T09:00:01.000Z; then drained again (disk)");
+  CHECK(say_so(model, CommandId::endpoint_up, R"(, "for": "10m", "reason": "look")", 2) ==
+        "192.0.2.10 held up until 2027-01-15T08:10:02.000Z (look); then held down again until "
+        "2027-01-15T09:00:01.000Z");
+  CHECK(words_of(model) == "192.0.2.10 up");
+  CHECK(model.next_expiry() == at(602));
+  CHECK(pass_to(model, 602) ==
+        "endpoint.down: 192.0.2.10 is held down again until 2027-01-15T09:00:01.000Z: the time for which it "
+        "was "
+        "held up is over\n");
+  CHECK(words_of(model) == "192.0.2.10 down");
+  CHECK(pass_to(model, 3601) ==
+        "endpoint.drain: 192.0.2.10 is drained again (disk): the time for which it was held down is over\n");
+  CHECK(words_of(model) == "192.0.2.10 drain");
+  CHECK_FALSE(model.next_expiry().has_value());
+  CHECK(model.word(address("192.0.2.10"))->since == at(0));
+}
+
+TEST_CASE("what has ended beneath another word does not hold again") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, "", 0);
+  say_so(model, CommandId::endpoint_down, R"(, "for": "1m")", 1);
+  CHECK(say_so(model, CommandId::endpoint_up, R"(, "for": "1h")", 2) ==
+        "192.0.2.10 held up until 2027-01-15T09:00:02.000Z; then drained again");
+  CHECK(say_so(model, CommandId::endpoint_down, "", 3) == "192.0.2.10 held down");
+  CHECK(model.word(address("192.0.2.10"))->beneath.empty());
+  CHECK(pass_to(model, 7200).empty());
+}
+
+TEST_CASE("several words that ended while nothing ran come to the one beneath all") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, "", 0);
+  say_so(model, CommandId::endpoint_down, R"(, "for": "1h")", 1);
+  say_so(model, CommandId::endpoint_up, R"(, "for": "1m")", 2);
+  pass_to(model, 7200);
+  CHECK(words_of(model) == "192.0.2.10 drain");
+  CHECK(model.word(address("192.0.2.10"))->beneath.empty());
+}
+
+TEST_CASE("a word of the same kind corrects the one in force, and says so") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, R"(, "reason": "disk")", 0);
+  CHECK(say_so(model, CommandId::endpoint_drain, R"(, "for": "10m")", 1) ==
+        "192.0.2.10 drained until 2027-01-15T08:10:01.000Z; not drained without end (disk) any more");
+  pass_to(model, 601);
+  CHECK(words_of(model).empty());
+}
+
+TEST_CASE("a rolling upgrade's drain does not hold again: it may be over by then") {
+  Model model(parsed(unchecked_config()));
+  model.apply(
+      store::EndpointWord{address("192.0.2.10"), store::Word::drain, "rolling 3", "batch 1 of 2", at(0), {}});
+  CHECK(say_so(model, CommandId::endpoint_up, R"(, "for": "10m")", 1) ==
+        "192.0.2.10 held up until 2027-01-15T08:10:01.000Z; not drained without end (batch 1 of 2) any more");
+}
+
+TEST_CASE("words that lie beneath one another are bounded") {
+  Model model(parsed(unchecked_config()));
+  const char* lengths[] = {"", R"(, "for": "50m")", R"(, "for": "40m")", R"(, "for": "30m")",
+                           R"(, "for": "20m")"};
+  int second = 0;
+  for (const char* length : lengths) {
+    const auto command = second % 2 == 0 ? CommandId::endpoint_drain : CommandId::endpoint_down;
+    CHECK(say_so(model, command, length, second++).starts_with("192.0.2.10 "));
+  }
+  CHECK(model.word(address("192.0.2.10"))->beneath.size() == beneath_max);
+  CHECK(say_so(model, CommandId::endpoint_down, R"(, "for": "10m")", 5) ==
+        "192.0.2.10 has 4 words already that hold again one after the other, and no more are kept; `endpoint "
+        "auto` takes all of them back");
+}
+
+TEST_CASE("auto and undrain reach what lies beneath") {
+  const auto undrain = [](const Model& model) {
+    return take_word(model, request(CommandId::endpoint_undrain, about("192.0.2.10")), store::Word::drain,
+                     at(9));
+  };
+  Model model(parsed(unchecked_config()));
+  SUBCASE("auto takes all") {
+    say_so(model, CommandId::endpoint_drain, "", 0);
+    say_so(model, CommandId::endpoint_down, R"(, "for": "1h")", 1);
+    const auto decision = leave(model, about("192.0.2.10")).value();
+    CHECK(decision.reply.at("text") ==
+          "192.0.2.10 is left to its check again; 1 word beneath the one in force taken back");
+    take(model, decision);
+    CHECK(words_of(model).empty());
+  }
+  SUBCASE("undrain takes the drain beneath") {
+    say_so(model, CommandId::endpoint_drain, "", 0);
+    say_so(model, CommandId::endpoint_down, R"(, "for": "1h")", 1);
+    const auto decision = undrain(model).value();
+    CHECK(decision.reply.at("text") == "192.0.2.10 stays held down, and is not drained after it");
+    take(model, decision);
+    CHECK(words_of(model) == "192.0.2.10 down");
+    CHECK(undrain(model).error().message == "192.0.2.10 is not drained");
+    pass_to(model, 3601);
+    CHECK(words_of(model).empty());
+  }
+  SUBCASE("undrain takes the drain in force, and leaves what it lies over") {
+    say_so(model, CommandId::endpoint_down, R"(, "reason": "disk")", 0);
+    say_so(model, CommandId::endpoint_drain, R"(, "for": "1h")", 1);
+    const auto decision = undrain(model).value();
+    CHECK(decision.reply.at("text") == "192.0.2.10 is held down again (disk)");
+    take(model, decision);
+    CHECK(words_of(model) == "192.0.2.10 down");
+  }
+  SUBCASE("so does an undrain for later") {
+    say_so(model, CommandId::endpoint_drain, "", 0);
+    say_so(model, CommandId::endpoint_down, R"(, "for": "1h")", 1);
+    take(model,
+         take_word(model, request(CommandId::endpoint_undrain, about("192.0.2.10", R"(, "at": "+1m")")),
+                   store::Word::drain, at(2))
+             .value());
+    CHECK(pass_to(model, 62) ==
+          "endpoint.undrain: 192.0.2.10 is held down, and not drained, as was said at "
+          "2027-01-15T08:00:02.000Z\n");
+    CHECK(model.word(address("192.0.2.10"))->beneath.empty());
+  }
+}
+
+TEST_CASE("a scheduled word for some time is said over one that holds for longer") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_up, R"(, "reason": "hold")", 0);
+  CHECK(say_so(model, CommandId::endpoint_down, R"(, "at": "+10m", "for": "5m")", 0) ==
+        "192.0.2.10 will be held down at 2027-01-15T08:10:00.000Z for 5m; then held up again (hold)");
+  CHECK(
+      pass_to(model, 600) ==
+      "endpoint.down: 192.0.2.10 held down until 2027-01-15T08:15:00.000Z; then held up again (hold), as was "
+      "said at 2027-01-15T08:00:00.000Z\n");
+  CHECK(words_of(model) == "192.0.2.10 down");
+  pass_to(model, 900);
+  CHECK(words_of(model) == "192.0.2.10 up");
+}
+
+TEST_CASE("a scheduled word for some time changes nothing when the same holds for longer") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, R"(, "reason": "disk")", 0);
+  CHECK(say_so(model, CommandId::endpoint_drain, R"(, "at": "+10m", "for": "5m")", 0) ==
+        "192.0.2.10 will be drained at 2027-01-15T08:10:00.000Z for 5m; it is drained (disk) already, and "
+        "stays so");
+  CHECK(pass_to(model, 600).find("192.0.2.10 stays drained, as root said") != std::string::npos);
+  CHECK(pass_to(model, 900).empty());
+  CHECK(words_of(model) == "192.0.2.10 drain");
+}
+
+TEST_CASE("a word for the moment of another one takes its place, and says so") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, R"(, "at": "2027-01-15T09:00:00Z", "reason": "disk")", 0);
+  CHECK(say_so(model, CommandId::endpoint_up, R"(, "at": "2027-01-15T09:00:00Z")", 1) ==
+        "192.0.2.10 will be held up at 2027-01-15T09:00:00.000Z; it takes the place of 'drain' (disk), which "
+        "root had scheduled for then");
+}
+
+TEST_CASE("a word for less than a second is refused") {
+  Model model(parsed(unchecked_config()));
+  CHECK(say_so(model, CommandId::endpoint_down, R"(, "for": "0s")", 0) == "'for' has to be at least 1s");
+  CHECK(say_so(model, CommandId::endpoint_down, R"(, "for": "999ms", "at": "+1m")", 0) ==
+        "'for' has to be at least 1s");
+  CHECK(say_so(model, CommandId::endpoint_down, R"(, "for": "1s")", 0) ==
+        "192.0.2.10 held down until 2027-01-15T08:00:01.000Z");
+}
+
+TEST_CASE("what lies beneath does not hold again against the rules") {
+  auto text = unchecked_config();
+  text += R"(
+[pool.pair]
+endpoints = ["192.0.2.40", "192.0.2.41"]
+[steer."pair.shop.example"]
+pools = { pair = 1 }
+endpoints_min = 1
+)";
+  Model model(parsed(text));
+  const auto tell = [&](const char* endpoint, store::Word word, const char* more, int second) {
+    const auto command = word == store::Word::up ? CommandId::endpoint_up : CommandId::endpoint_drain;
+    const auto decision = say_word(model, request(command, about(endpoint, more)), word, at(second));
+    REQUIRE(decision.has_value());
+    take(model, *decision);
+  };
+  tell("192.0.2.40", store::Word::drain, "", 0);
+  tell("192.0.2.40", store::Word::up, R"(, "for": "1m")", 1);
+  tell("192.0.2.41", store::Word::drain, "", 2);
+  CHECK(pass_to(model, 61).starts_with(
+      "endpoint.auto: 192.0.2.40 is left to its check again: the time for which it was held up is over, and "
+      "192.0.2.40 must not be drained: pair.shop.example.: "));
+  CHECK(words_of(model) == "192.0.2.41 drain");
+}
+
+TEST_CASE("status shows what holds again") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, R"(, "reason": "disk")", 0);
+  say_so(model, CommandId::endpoint_down, R"(, "for": "1h")", 1);
+  const auto status = status_of(model);
+  const auto& word = status.at("pools").at(0).at("endpoints").at(0).at("word");
+  CHECK(boost::json::serialize(word.at("then")) ==
+        R"([{"word":"drain","by":"root","reason":"disk","since":"2027-01-15T08:00:00.000Z","until":null}])");
 }
 
 TEST_CASE("status shows scheduled words") {

@@ -151,6 +151,19 @@ TEST_CASE("scheduled words stand below their endpoint") {
             "                             auto at 2026-02-02 02:00:00 UTC, by root\n") != std::string::npos);
 }
 
+TEST_CASE("what holds again stands below the word in force") {
+  const auto text = render_status(json::parse(R"({"now": "2026-01-31T12:00:00.000Z", "pools": [{"pool": "p",
+    "check": null, "endpoints": [{"address": "a", "weight": 1, "serving": true, "health": "up", "word":
+      {"word": "up", "by": "root", "reason": "", "since": "2026-01-31T11:00:00.000Z", "until": "2026-01-31T12:05:00.000Z",
+       "then": [{"word": "down", "by": "root", "reason": "", "since": null, "until": "2026-01-31T13:00:00.000Z"},
+                {"word": "drain", "by": "alice", "reason": "disk", "since": null, "until": null}]}}]}]})"),
+                                  {});
+  CHECK(text.find(
+            "by root, 5m left\n"
+            "                             then held down: by root, 1h left\n"
+            "                             then drained: by alice: disk\n") != std::string::npos);
+}
+
 TEST_CASE("status in colour says the same") {
   auto text = render_status(json::parse(status_reply), {true, 100});
   CHECK(text.find("\x1b[31mdown\x1b[0m") != std::string::npos);

@@ -94,9 +94,12 @@ std::string show(const Saved& saved) {
     text +=
         fmt::format("route {} {} -> '{}' by {} since {}\n", steer, client_class, pool, by, to_text(since));
   for (const auto& [steer, layout] : saved.layouts) text += fmt::format("layout {}: {}\n", steer, layout);
-  for (const auto& [where, word, by, reason, since, until] : saved.words) {
+  for (const auto& [where, word, by, reason, since, until, beneath] : saved.words) {
     text += fmt::format("word {} {} by {} ({}) since {} until {}\n", to_text(where), to_text(word), by,
                         reason, to_text(since), until ? to_text(*until) : "taken back");
+    for (const auto& one : beneath)
+      text += fmt::format("  then {} by {} ({}) since {} until {}\n", to_text(one.word), one.by, one.reason,
+                          to_text(one.since), one.until ? to_text(*one.until) : "taken back");
   }
   for (const auto& one : saved.scheduled) {
     text += fmt::format("at {} {} {} for {} by {} ({}) since {}\n", to_text(one.at), to_text(one.destination),
@@ -218,6 +221,33 @@ TEST_CASE("words about hosts are kept beside those about addresses, and taken ba
   CHECK(words[1].word == Word::drain);
   REQUIRE(commit(store, {EndpointWordTaken{host}}));
   CHECK(store.load()->words.size() == 1);
+}
+
+TEST_CASE("words that lie beneath another are kept in their order, and go with it") {
+  const Folder folder;
+  const EndpointWord drained{address("192.0.2.10"), Word::drain, "ana", "disk", at_second(1), std::nullopt};
+  const EndpointWord down{address("192.0.2.10"), Word::down, "root", "", at_second(2), at_second(90)};
+  EndpointWord up{address("192.0.2.10"), Word::up,      "root",         "look",
+                  at_second(3),          at_second(20), {down, drained}};
+  const EndpointWord other{address("192.0.2.11"), Word::up, "", "", at_second(4), at_second(9), {drained}};
+  const std::string of_other =
+      "word 192.0.2.11 up by  () since 2027-01-15T08:00:04.000Z until 2027-01-15T08:00:09.000Z\n"
+      "  then drain by ana (disk) since 2027-01-15T08:00:01.000Z until taken back\n";
+  {
+    auto store = open_store(folder.state());
+    REQUIRE(commit(store, {up, other}));
+  }
+  auto store = open_store(folder.state());
+  CHECK(show(*store.load()) ==
+        "word 192.0.2.10 up by root (look) since 2027-01-15T08:00:03.000Z until 2027-01-15T08:00:20.000Z\n"
+        "  then down by root () since 2027-01-15T08:00:02.000Z until 2027-01-15T08:01:30.000Z\n"
+        "  then drain by ana (disk) since 2027-01-15T08:00:01.000Z until taken back\n" +
+            of_other);
+  up.beneath.erase(up.beneath.begin());
+  REQUIRE(commit(store, {up}));
+  CHECK(store.load()->words[0].beneath.size() == 1);
+  REQUIRE(commit(store, {EndpointWordTaken{address("192.0.2.10")}}));
+  CHECK(show(*store.load()) == of_other);
 }
 
 TEST_CASE("a change replaces or takes back what was there") {
@@ -481,7 +511,8 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
     before = show(store);
   }
   alter(folder.file("sluice.db"),
-        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings; DROP TABLE routes;"
+        "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings; DROP TABLE "
+        "routes; DROP TABLE beneath;"
         "DROP INDEX health_events; DROP TABLE receivers; DROP TABLE versions; ALTER TABLE events DROP COLUMN "
         "details;"
         "PRAGMA user_version = 1");
@@ -521,7 +552,7 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
   }
   alter(folder.file("sluice.db"),
         "DROP INDEX health_events; DROP TABLE rollings; DROP TABLE receivers; DROP TABLE versions;"
-        "DROP TABLE routes;"
+        "DROP TABLE routes; DROP TABLE beneath;"
         "ALTER TABLE events DROP COLUMN details; PRAGMA user_version = 3");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
@@ -531,7 +562,8 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
 TEST_CASE("versions: the last of each name, in a database of the sixth version, too") {
   const Folder folder;
   open_store(folder.state());
-  alter(folder.file("sluice.db"), "DROP TABLE versions; DROP TABLE routes; PRAGMA user_version = 6");
+  alter(folder.file("sluice.db"),
+        "DROP TABLE versions; DROP TABLE routes; DROP TABLE beneath; PRAGMA user_version = 6");
   auto store = open_store(folder.state());
   REQUIRE(commit(store, {SteerVersion{"www.", 1, "ana", at_second(1), "a"},
                          SteerVersion{"www.", 2, "bob", at_second(2), "b"}}));
