@@ -622,11 +622,11 @@ void Director::Implementation::note_taken_back(const HealthKey& key) {
 
 // Its verdict, and how it came to it.
 void Director::Implementation::note_endpoint(const HealthKey& key, const std::string& how) {
-  const auto state = health::shifted(model_.health().at(key).state, clock_shift());
-  const auto* verdict = health::to_text(state.verdict);
-  const auto address = to_text(key.destination);
-  journal_.note(store::who_health, fmt::format("endpoint.{}", verdict), address,
-                fmt::format("{} is {} {}", address, verdict, how), change_of_health(model_.health().at(key)));
+  const auto& watched = model_.health().at(key);
+  const auto state = health::shifted(watched.state, clock_shift());
+  const auto kind = fmt::format("endpoint.{}", health::to_text(state.verdict));
+  for (auto& [subject, text] : health_sentences(key, watched, how))
+    journal_.note(store::who_health, kind, std::move(subject), std::move(text), change_of_health(watched));
   journal_.keep(store::HealthSeen{key.destination, key.port, key.host, key.check, state});
 }
 

@@ -625,9 +625,21 @@ bool Model::restore_health(const store::HealthSeen& seen, Time now) {
   return true;
 }
 
+namespace {
+
+void add_endpoint(Watched& target, const wire::Destination& endpoint) {
+  if (target.endpoints.size() < watched_endpoints_max)
+    target.endpoints.push_back(endpoint);
+  else
+    ++target.endpoints_more;
+}
+
+}  // namespace
+
 // Keeps what is known of targets that stay, and forgets the others.
 void Model::watch_targets(Time now, Seen& seen) {
   std::map<HealthKey, Watched> watched;
+  std::set<std::pair<const Watched*, wire::Destination>> known;
   targets_.clear();
   watched_.assign(config_.pools.size(), {});
   for (std::size_t i = 0; i < config_.pools.size(); ++i) {
@@ -648,6 +660,7 @@ void Model::watch_targets(Time now, Seen& seen) {
         targets_.push_back(&key);
       }
       if (target.pools.empty() || target.pools.back() != &pool) target.pools.push_back(&pool);
+      if (known.emplace(&target, endpoint.destination).second) add_endpoint(target, endpoint.destination);
     }
   }
   const auto stays = [&](const HealthKey& key) { return watched.contains(key); };

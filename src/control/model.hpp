@@ -73,7 +73,12 @@ struct Watched {
   health::Suspicion::Id id = 0;
   const config::Endpoint* endpoint = nullptr;  // of one of them
   std::vector<const config::Pool*> pools;
+  std::vector<wire::Destination> endpoints;  // that are answered by its health, each once; the first of them
+  std::size_t endpoints_more = 0;            // behind the first watched_endpoints_max
 };
+
+// An event of health tells of so many endpoints that share a target, and counts the others.
+inline constexpr std::size_t watched_endpoints_max = 8;
 
 // Whether our network is well, asked of others before silent targets of the same side fall; and again and
 // again while it is suspected.

@@ -383,6 +383,21 @@ std::string change_of_health(const Watched& watched) {
                                       {"to", health::to_text(watched.state.verdict)}});
 }
 
+std::vector<HealthSentence> health_sentences(const HealthKey& key, const Watched& watched,
+                                             const std::string& how) {
+  std::vector<HealthSentence> sentences;
+  for (const auto& endpoint : watched.endpoints) {
+    const auto address = to_text(endpoint);
+    auto text = fmt::format("{} is {} {}", address, health::to_text(watched.state.verdict), how);
+    if (endpoint != key.destination) text += fmt::format("; it asks {}", to_text(key.destination));
+    sentences.push_back({address, std::move(text)});
+  }
+  if (watched.endpoints_more > 0)
+    sentences.back().text += fmt::format("; so it is with {} more endpoint{}", watched.endpoints_more,
+                                         watched.endpoints_more == 1 ? "" : "s");
+  return sentences;
+}
+
 json::object details_of(const store::Event& event) {
   json::error_code failure;
   auto value = json::parse(event.details.empty() ? "{}" : event.details, failure);

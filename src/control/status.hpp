@@ -52,6 +52,15 @@ boost::json::object to_json(const store::Event& event);
 // What programs want to know of a change of health.
 std::string change_of_health(const Watched& watched);
 
+// What an event says of each endpoint that is answered by the health of a target.
+struct HealthSentence {
+  std::string subject, text;
+};
+
+// `how`: "by check web (3 failures): timeout"
+std::vector<HealthSentence> health_sentences(const HealthKey& key, const Watched& watched,
+                                             const std::string& how);
+
 // Those of an event, as values; empty when it has none.
 boost::json::object details_of(const store::Event& event);
 

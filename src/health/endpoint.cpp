@@ -181,7 +181,7 @@ Step step(const State& state, const Rules& rules, const ProbeResult& result, Tim
   Step step{state, false, {}};
   State& next = step.state;
   count(next, rules, result);
-  next.share = result.success ? result.share : state.share;
+  next.share = result.success && !result.keeps_share ? result.share : state.share;
   next.last = result;
   next.last_at = now;
   for (const auto& cause : causes(next, rules, result, now)) {

@@ -57,7 +57,8 @@ struct ProbeResult {
   double share = 1;  // of its weight, as the endpoint says; above 0
   // Something has come back from the target, or from its machine: a status, a reset. Each success is one.
   bool answered = false;
-  Duration late{};  // the probe began so much after it was due
+  Duration late{};           // the probe began so much after it was due
+  bool keeps_share = false;  // it says nothing of `share`: what it said last stands
 };
 
 // Nothing has come back: the one failure that our own network brings, too.

@@ -115,6 +115,7 @@ health::ProbeResult judge_agent(std::string_view line, Duration took) {
   result.detail = fmt::format("the agent says {}{}", printable(said.text, agent_size_max),
                               remark.empty() ? "" : fmt::format(" ({})", remark));
   result.success = !said.down;
+  result.keeps_share = !said.percent;  // as with HAProxy, where what a line does not name is not changed
   if (said.down)
     result.word = health::Word::down;
   else if (said.drain || said.percent == 0U)

@@ -264,3 +264,13 @@ def health_is_kept_over_a_restart(sandbox):
     poll("127.0.1.2 up", lambda: sluice.endpoint("127.0.1.2")["health"] == "up")
     ups = [event for event in sluice.events() if event["kind"] == "endpoint.up" and event["subject"] == "127.0.1.2"]
     expect("2 successes in a row" in ups[-1]["text"], f"came up by {ups[-1]['text']}")
+
+
+@test
+def events_name_the_endpoint_and_not_only_what_is_asked(sandbox):
+    sluice = Sluice(sandbox, config(1, "tcp").replace('"127.0.1.1", ', '{ address = "127.0.1.1", check_address = "127.0.0.12" }, '))
+    sluice.start()
+    poll("an event", lambda: [event for event in sluice.events() if event["subject"] == "127.0.1.1"])
+    event = [event for event in sluice.events() if event["subject"] == "127.0.1.1"][0]
+    expect(event["text"].startswith("127.0.1.1 is down by check web") and "; it asks 127.0.0.12" in event["text"], event["text"])
+    expect_equal("events about what is asked", [event for event in sluice.events() if event["subject"] == "127.0.0.12"], [])

@@ -153,6 +153,12 @@ const Case bad_values[] = {
     {"check: timeout is not held against a bad interval",
      "[check.web]\ntype = \"http\"\ntimeout = \"1m\"\ninterval = \"1ms\"\n",
      "8:12: interval: expected 100ms to 1h, got \"1ms\"\n"},
+    {"check: a status that no response ends with", "[check.web]\ntype = \"http\"\nexpect = 101\n",
+     "7:10: expect: expected a status such as 200 or a range such as \"200-399\" within 200 to 599, got "
+     "101\n"},
+    {"check: a range that begins with some", "[check.web]\ntype = \"http\"\nexpect = [\"100-299\"]\n",
+     "7:11: expect: expected a status such as 200 or a range such as \"200-399\" within 200 to 599, got "
+     "\"100-299\"\n"},
     {"check: rise 0", "[check.web]\ntype = \"http\"\nrise = 0\n", "7:8: rise: expected 1 to 100, got 0\n"},
     {"check: rise 101", "[check.web]\ntype = \"http\"\nrise = 101\n",
      "7:8: rise: expected 1 to 100, got 101\n"},

@@ -654,6 +654,46 @@ TEST_CASE("slow starts of many climb in the order of their steps, and the next o
   CHECK(processor_time() - before < std::chrono::milliseconds(250));
 }
 
+TEST_CASE("an event of health names the endpoints that are answered, and what is asked in their stead") {
+  std::string many;
+  for (int i = 1; i <= 11; ++i) many += fmt::format("\"192.0.2.{}\", ", 100 + i);
+  Model model(parsed(server_and_zone + R"(
+[check.web]
+type = "tcp"
+port = 80
+[check.shared]
+type = "tcp"
+port = 80
+address = "127.0.0.13"
+[pool.v1]
+check = "web"
+endpoints = ["192.0.2.10", { address = "192.0.2.99", check_address = "127.0.0.12" }]
+[pool.v2]
+check = "web"
+endpoints = [{ address = "192.0.2.99", check_address = "127.0.0.12" }, { address = "192.0.2.98", check_address = "127.0.0.12" }]
+[pool.many]
+check = "shared"
+endpoints = [)" + many +
+                     "]\n"));
+  const auto sentences = [&](const char* target) {
+    std::string text;
+    for (const auto& [asked, watched] : model.health())
+      if (asked.destination == address(target))
+        for (const auto& [subject, sentence] : health_sentences(asked, watched, "by check web"))
+          text += subject + ": " + sentence + "\n";
+    return text;
+  };
+  CHECK(sentences("192.0.2.10") == "192.0.2.10: 192.0.2.10 is unknown by check web\n");
+  CHECK(sentences("127.0.0.12") ==
+        "192.0.2.99: 192.0.2.99 is unknown by check web; it asks 127.0.0.12\n"
+        "192.0.2.98: 192.0.2.98 is unknown by check web; it asks 127.0.0.12\n");
+  const auto shared = sentences("127.0.0.13");
+  CHECK(std::count(shared.begin(), shared.end(), '\n') == 8);
+  CHECK(
+      shared.ends_with("192.0.2.108: 192.0.2.108 is unknown by check web; it asks 127.0.0.13; so it is with "
+                       "3 more endpoints\n"));
+}
+
 TEST_CASE("health comes back from the store, and goes on from there") {
   Model before(parsed(health_config));
   all(before, true, 0);

@@ -257,6 +257,26 @@ TEST_CASE("share of the degraded, and of what an agent says") {
   CHECK(share({}, rules, at_second(2)) == 0);
 }
 
+TEST_CASE("what an agent has said of its share stands until it says another one") {
+  Rules rules;
+  rules.rise = rules.fall = 1;
+  ProbeResult half{true, "50%", {}}, bare{true, "up", {}}, failed{false, "timeout", {}};
+  half.share = 0.5;
+  bare.keeps_share = true;
+  State state;
+  const auto after = [&](const ProbeResult& result, int second) {
+    state = step(state, rules, result, at_second(second)).state;
+    return share(state, rules, at_second(second));
+  };
+  CHECK(after(bare, 0) == 1);
+  CHECK(after(half, 1) == 0.5);
+  CHECK(after(bare, 2) == 0.5);
+  CHECK(after(failed, 3) == 0);
+  CHECK(after(bare, 4) == 0.5);
+  half.share = 1;
+  CHECK(after(half, 5) == 1);
+}
+
 TEST_CASE("the least time to a change, where there are signs of one") {
   struct {
     std::string name, probes;

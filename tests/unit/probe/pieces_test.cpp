@@ -66,6 +66,8 @@ TEST_CASE("what an agent says") {
     CHECK(result.success == row.success);
     CHECK(result.word == row.word);
     CHECK(result.share == doctest::Approx(row.share));
+    if (result.success)
+      CHECK(result.keeps_share == (row.line.substr(0, row.line.find('#')).find('%') == std::string::npos));
     CHECK(result.detail == row.detail);
     CHECK(result.took == 5ms);
   }
