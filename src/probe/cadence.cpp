@@ -33,10 +33,7 @@ Duration first_delay(const Target& target, std::size_t count) {
   return phase_of(target) * first_window(target).count() / target.check.interval.count();
 }
 
-Duration second_delay(const Target& target, Duration first) {
-  const auto phase = phase_of(target);
-  return phase > first ? phase : phase + target.check.interval;
-}
+Duration second_delay(const Target& target) { return phase_of(target) + target.check.interval; }
 
 Duration first_round_time(const std::vector<Target>& targets) {
   struct Queue {

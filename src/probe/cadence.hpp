@@ -3,7 +3,7 @@
 //
 //   start  phase      phase + interval   phase + 2 intervals
 //     |------|---------------|---------------------|----->        0 <= phase < interval
-//   first  second          third
+//   first                  second                third            the first: at the phase at the latest
 //
 // When many start together, their first probes are spread over `first_window_max`, in the order of their
 // phases. Those that are due within a few milliseconds begin together: one wake-up, and what follows from it,
@@ -32,8 +32,9 @@ inline constexpr Duration first_window_max{2000};
 // From the start to the target's first probe, when it is one of `count` new ones.
 Duration first_delay(const Target& target, std::size_t count);
 
-// From the start to the second one: on the grid, and after the first.
-Duration second_delay(const Target& target, Duration first);
+// From the start to the second one: on the grid, and an interval after the first at least, so that `fall`
+// failures take their time from the first probe on.
+Duration second_delay(const Target& target);
 
 // By when each of these, which begin together, has its first result, even if all of them time out.
 Duration first_round_time(const std::vector<Target>& targets);

@@ -201,7 +201,7 @@ void Prober::Implementation::start(const Jobs& before) {
     if (job->stopped) continue;  // by a callback, as probes may end at once
     const auto target = job->target();
     const auto delay = first_delay(target, fresh.size());
-    job->due = now + second_delay(target, delay) - target.check.interval;
+    job->due = now + second_delay(target) - target.check.interval;
     if (delay > Duration::zero()) {
       await_begin(job, now + delay);
     } else {
@@ -240,7 +240,7 @@ asio::awaitable<void> Prober::Implementation::run(std::shared_ptr<Implementation
                                                   std::shared_ptr<Job> job) {
   co_await self->probe_once(*job);
   if (job->stopped) co_return;
-  // In the past when the first probe took longer than the phase: then the second one follows at once.
+  // In the past when a probe took longer than the interval: then the next one follows at once.
   job->due = next_due(job->due, job->check->interval, Clock::now());
   self->await_begin(job, job->due);
 }
