@@ -47,6 +47,9 @@ using namespace std::chrono_literals;
 // Health that was seen longer ago than this says nothing any more.
 constexpr Duration health_age_max = 10min;
 
+// By so much the wall clock may have been set back over a restart: then what was seen last is taken for new.
+constexpr Duration health_ahead_max = 1min;
+
 // By less the wall clock is slewed, or read at another moment; it is not set.
 constexpr Duration clock_step_least = 1s;
 
@@ -201,6 +204,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void await_first_round();
   void first_publication();
   void restore_health(const store::Saved& saved);
+  void keep_only_watched();
   void keep_health();
   void beat();
   bool is_watched(const probe::Target& target) const;
@@ -476,15 +480,20 @@ void Director::Implementation::arm_expiry() {
 
 void Director::Implementation::restore_health(const store::Saved& saved) {
   const Time now = wall_now();
-  // Of the future: by a clock that has been set back since.
-  if (saved.health_until > now || now - saved.health_until > health_age_max)
+  // Of the future: by a clock that has been set back since. Then it is as old as can be.
+  const Duration ahead = std::max(saved.health_until - now, Duration{});
+  if (ahead > health_ahead_max || now - saved.health_until > health_age_max)
     return journal_.keep(store::HealthForgotten{});
   bool all_known = true;
   for (auto seen : saved.health) {
-    seen.state = health::shifted(std::move(seen.state), -clock_shift());
+    seen.state = health::shifted(std::move(seen.state), -clock_shift() - ahead);
     all_known = model_.restore_health(seen, deciding_now()) && all_known;
   }
-  if (all_known) return;
+  if (!all_known) keep_only_watched();
+}
+
+// What is known of others would be of any age when they come back.
+void Director::Implementation::keep_only_watched() {
   journal_.keep(store::HealthForgotten{});
   keep_health();
 }
@@ -535,9 +544,7 @@ void Director::Implementation::await_no_more(const HealthKey& key) {
 
 void Director::Implementation::take_trouble(const probe::Target& target, const std::string& reason) {
   if (stopped_) return;
-  take_seen(model_.apply_trouble(fmt::format("check '{}' of {} could not be run: {}", target.check.name,
-                                             to_text(target.destination), reason),
-                                 deciding_now()));
+  take_seen(model_.apply_trouble(health_key(target), reason, deciding_now()));
   await_no_more(health_key(target));
 }
 
@@ -807,6 +814,7 @@ Reply Director::Implementation::take_over(Reloader::Prepared prepared, const Req
     if (!restart.empty()) warnings_ = {text};
     journal_.note(request.who, "config.loaded", model_.config().file, text);
     courier_.set_receivers(model_.config().receivers);
+    if (seen.left) keep_only_watched();
     take_seen(seen);
     settle();
     start_probing();

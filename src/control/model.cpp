@@ -1,6 +1,7 @@
 #include "control/model.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -42,6 +43,15 @@ bool is_loopback(const Address& address) {
 health::Evidence evidence_of(const health::ProbeResult& result) {
   if (result.success) return health::Evidence::success;
   return is_silence(result) ? health::Evidence::silence : health::Evidence::answer;
+}
+
+// How many whole seconds an answer may live while the state is about to change; none: it is not.
+std::optional<std::uint32_t> ttl_max(const health::State& state, const config::Check& check) {
+  const auto least = health::least_time_to_change(state, rules_of(check), check.interval);
+  if (!least) return {};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*least).count();
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(seconds, 0, std::numeric_limits<std::uint32_t>::max()));
 }
 
 std::vector<std::string> pool_names(const config::Steer& steer) {
@@ -254,11 +264,8 @@ steer::PoolRules Model::pool_rules(const config::Pool& pool) const {
   const auto& check = *config_.find_check(*pool.check);
   for (const auto& endpoint : pool.endpoints) {
     if (word(endpoint.destination) != nullptr) continue;
-    const auto least =
-        health::least_time_to_change(watched(endpoint, pool)->state, rules_of(check), check.interval);
-    if (!least) continue;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*least).count();
-    rules.ttl_max = static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds, 0, rules.ttl_max));
+    if (const auto its = ttl_max(watched(endpoint, pool)->state, check))
+      rules.ttl_max = std::min(rules.ttl_max, *its);
   }
   return rules;
 }
@@ -364,8 +371,7 @@ namespace {
 // What of a state can be seen in answers.
 auto visible(const health::State& state, const config::Check& check, Time now) {
   const auto rules = rules_of(check);
-  return std::tuple(state.verdict, health::share(state, rules, now),
-                    health::least_time_to_change(state, rules, check.interval));
+  return std::tuple(state.verdict, health::share(state, rules, now), ttl_max(state, check));
 }
 
 }  // namespace
@@ -375,7 +381,8 @@ Model::Seen Model::apply_probe(const HealthKey& key, const health::ProbeResult& 
   if (found == health_.end()) return {};
   Watched& watched = found->second;
   Seen seen;
-  seen.trouble = trouble_.over(now);
+  set_trouble(watched, {});
+  if (in_trouble_ == 0) seen.trouble = trouble_.over(now);
   const auto& check = *config_.find_check(key.check);
   seen.lateness = lateness_.note(result.late, check.interval, now);
   const bool held = suspect(key, watched, result, now, seen);
@@ -428,6 +435,9 @@ bool Model::suspect(const HealthKey& key, Watched& watched, const health::ProbeR
   const auto& suspicion = suspicion_of(*side);
   const bool silent = is_silence(result);
   if (silent && suspicion.is_late(now - result.took, now)) return true;
+  // It may have answered before our network went away.
+  const auto since = suspicion.suspected_since();
+  if (since && result.quiet > Duration{} && now - result.quiet < *since) return true;
   take_evidence(*side, key, watched, evidence_of(result), now, seen);
   return silent && suspicion.suspected_since();
 }
@@ -597,10 +607,20 @@ void Model::restore_failed(Side side, Time now, Seen& seen) {
   }
 }
 
-Model::Seen Model::apply_trouble(const std::string& reason, Time now) {
+Model::Seen Model::apply_trouble(const HealthKey& key, const std::string& reason, Time now) {
   Seen seen;
-  seen.trouble = trouble_.met(reason, now);
+  const auto found = health_.find(key);
+  if (found == health_.end()) return seen;
+  set_trouble(found->second, reason);
+  seen.trouble = trouble_.met(
+      fmt::format("check '{}' of {} could not be run: {}", key.check, to_text(key.destination), reason), now);
   return seen;
+}
+
+void Model::set_trouble(Watched& watched, std::string reason) {
+  if (!watched.trouble.empty()) --in_trouble_;
+  watched.trouble = std::move(reason);
+  if (!watched.trouble.empty()) ++in_trouble_;
 }
 
 std::vector<HealthKey> Model::warmed(Time now) {
@@ -642,6 +662,7 @@ void Model::watch_targets(Time now, Seen& seen) {
   std::set<std::pair<const Watched*, wire::Destination>> known;
   targets_.clear();
   watched_.assign(config_.pools.size(), {});
+  in_trouble_ = 0;
   for (std::size_t i = 0; i < config_.pools.size(); ++i) {
     const auto& pool = config_.pools[i];
     if (!pool.check) continue;
@@ -654,6 +675,7 @@ void Model::watch_targets(Time now, Seen& seen) {
         if (const auto before = health_.find(key); before != health_.end()) {
           target.state = before->second.state;
           target.before = before->second.before;
+          set_trouble(target, before->second.trouble);
         }
         target.id = static_cast<health::Suspicion::Id>(targets_.size());
         target.endpoint = &endpoint;
@@ -669,6 +691,8 @@ void Model::watch_targets(Time now, Seen& seen) {
   std::swap(health_, watched);
   warming_.clear();
   for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
+  seen.left = std::any_of(watched.begin(), watched.end(),
+                          [&](const auto& entry) { return !health_.contains(entry.first); });
   watch_sides(watched, seen);
   keep_questions(now);
 }
@@ -750,10 +774,8 @@ Model::Seen Model::replace_config(config::Config config, Time now) {
   Seen seen;
   config_ = std::move(config);
   watch_targets(now, seen);
-  if (!probes_any()) {
-    seen.trouble = trouble_.end();
-    seen.lateness = lateness_.end();
-  }
+  if (in_trouble_ == 0) seen.trouble = trouble_.end();
+  if (!probes_any()) seen.lateness = lateness_.end();
   const auto ended = health::Turn::ended;
   seen.idle = seen.suspicion == ended || seen.trouble == ended || seen.lateness == ended;
   return seen;

@@ -70,6 +70,7 @@ struct Watched {
   double share = 0;                // of the weight, at the last result or step of a slow start
   std::optional<Time> next_share;  // when a slow start climbs its next step
   health::State before;            // its first silence since any target answered last
+  std::string trouble;             // why its last probe could not be run; empty: it could
   health::Suspicion::Id id = 0;
   const config::Endpoint* endpoint = nullptr;  // of one of them
   std::vector<const config::Pool*> pools;
@@ -175,10 +176,12 @@ class Model {
     health::Turn trouble{};
     health::Turn lateness{};
     bool idle = false;  // turns have ended because nothing is probed any more that they were about
+    bool left = false;  // some targets are watched no more
   };
   // A result of something that is not watched changes nothing.
   Seen apply_probe(const HealthKey& key, const health::ProbeResult& result, Time now);
-  Seen apply_trouble(const std::string& reason, Time now);
+  // The target's probe could not be run.
+  Seen apply_trouble(const HealthKey& key, const std::string& reason, Time now);
 
   // What became of a probe out of to_ask; an error: it could not be run. It is evidence for or against our
   // network, and changes nothing else about the one who was asked.
@@ -208,6 +211,7 @@ class Model {
   void take_rolling(const store::RollingRecord& record);
   void watch_targets(Time now, Seen& seen);
   bool probes_any() const;
+  void set_trouble(Watched& watched, std::string reason);
   health::State inherited_state(const HealthKey& key,
                                 const std::function<bool(const HealthKey&)>& stays) const;
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
@@ -250,6 +254,7 @@ class Model {
   std::array<Question, 2> questions_;                 // by Side
   std::array<Duration, 2> shortest_intervals_{};      // by Side
   health::Trouble trouble_;
+  std::size_t in_trouble_ = 0;  // targets
   health::Lateness lateness_;
 };
 

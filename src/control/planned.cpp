@@ -16,6 +16,16 @@ void take_earlier(std::optional<PlannedChange>& first, Time at, Time now, const 
   if (at > now && (!first || at < first->at)) first = PlannedChange{at, what};
 }
 
+// The operator's words that are to be said, and the end of the one that holds.
+void take_words(std::optional<PlannedChange>& first, const Model& model, const wire::Destination& destination,
+                Time now) {
+  for (const auto& [at, scheduled] : model.scheduled(destination))
+    take_earlier(first, at, now, fmt::format("{} of {}", store::to_text(scheduled), to_text(destination)));
+  if (const auto* said = model.word(destination); said != nullptr && said->until)
+    take_earlier(first, *said->until, now,
+                 fmt::format("the end of {} of {}", store::to_text(said->word), to_text(destination)));
+}
+
 // The greatest power of two that is not more.
 Duration coarsely(Duration left) {
   const auto whole = std::chrono::floor<std::chrono::seconds>(left).count();
@@ -36,12 +46,10 @@ std::optional<PlannedChange> planned_change(const Model& model, const config::St
     if (const auto at = rollout::next_step_at(rollout))
       take_earlier(first, *at, now, fmt::format("the next step of rollout {}", rollout.id));
   }
-  if (model.schedule().empty()) return first;
+  if (model.schedule().empty() && model.words().empty()) return first;
   for (const auto& part : steer.pools)
     for (const auto& endpoint : model.config().find_pool(part.pool)->endpoints)
-      for (const auto& [at, scheduled] : model.scheduled(endpoint.destination))
-        take_earlier(first, at, now,
-                     fmt::format("{} of {}", store::to_text(scheduled), to_text(endpoint.destination)));
+      take_words(first, model, endpoint.destination, now);
   return first;
 }
 
@@ -64,8 +72,12 @@ std::optional<Time> next_ttl(const Model& model, const config::Steer& steer, Tim
 std::set<wire::Name> names_with_plans(const Model& model) {
   auto names = model.running_rollouts();
   std::set<std::string_view> pools;
-  for (const auto& [endpoint, scheduled] : model.schedule())
+  const auto take_pools = [&](const wire::Destination& endpoint) {
     for (const auto* pool : model.config().pools_with(endpoint)) pools.insert(pool->name);
+  };
+  for (const auto& [endpoint, scheduled] : model.schedule()) take_pools(endpoint);
+  for (const auto& [endpoint, said] : model.words())
+    if (said.until) take_pools(endpoint);
   if (pools.empty()) return names;
   for (const auto& steer : model.config().steers)
     if (std::any_of(steer.pools.begin(), steer.pools.end(),

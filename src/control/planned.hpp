@@ -1,5 +1,6 @@
-// Changes of what a name answers that are known in advance: a rollout's next step, and an operator's words
-// that are scheduled. The TTL falls towards them, so that caches let go of the old answer in time. Pure.
+// Changes of what a name answers that are known in advance: a rollout's next step, an operator's words that
+// are scheduled, and the end of those that hold for a time. The TTL falls towards them, so that caches let go
+// of the old answer in time. Pure.
 //
 //   TTL   30 30 30 ... 30 | 16 ... 16 | 8 ... 8 | 4 .. 4 | 2 2 | 1        by powers of two: few publications
 //         ----------------+-----------+---------+--------+-----+--+-->

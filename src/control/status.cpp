@@ -91,6 +91,20 @@ std::set<wire::Destination> serving(const std::vector<steer::Candidate>& candida
   return endpoints;
 }
 
+// The least that answers carry: those of a pool whose endpoint is about to change live shorter, and so do
+// those that another pool gives in its stead.
+Duration answered_ttl(const Model& model, const config::Steer& steer, const std::vector<steer::Rated>& set,
+                      const std::vector<double>& shares, Time now) {
+  const Duration whole = ttl_at(model, steer, now);
+  Duration least = whole;
+  for (std::size_t i = 0; i < steer.pools.size(); ++i)
+    if (set[i].share > 0 || shares[i] > 0) {
+      const auto rules = model.pool_rules(*model.config().find_pool(steer.pools[i].pool));
+      least = std::min<Duration>(least, std::chrono::seconds(rules.ttl_max));
+    }
+  return std::max(least, std::min(whole, steer.ttl_min));
+}
+
 json::object steer_status(const Model& model, const Surroundings& around, const config::Steer& steer) {
   const auto weights = model.weights(steer);
   const bool is_preview = steer.preview_of.has_value();
@@ -102,6 +116,7 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
     answers.push_back(around.answers_since_change(steer.name, part.pool));
   }
   const auto now = present(model, steer);
+  const auto ttl = answered_ttl(model, steer, set, now.shares, around.now);
   const auto answered = std::accumulate(answers.begin(), answers.end(), std::uint64_t{0});
 
   json::array pools;
@@ -121,19 +136,18 @@ json::object steer_status(const Model& model, const Surroundings& around, const 
                      {"up", up},
                      {"total", candidates[i].size()}});
   }
-  json::object result{
-      {"name", steer.name.text()},
-      {"method", method_text(steer.method)},
-      {"ttl_s", std::chrono::duration_cast<std::chrono::seconds>(ttl_at(model, steer, around.now)).count()},
-      {"answers", steer.answers},
-      {"version", version_of(model, steer.name)},
-      {"overridden", false},
-      {"by", nullptr},
-      {"since", nullptr},
-      {"rule", now.rule},
-      {"preview", preview_status(model, steer)},
-      {"pools", std::move(pools)},
-      {"classes", routes_status(model, steer, around.answers_by_class)}};
+  json::object result{{"name", steer.name.text()},
+                      {"method", method_text(steer.method)},
+                      {"ttl_s", std::chrono::duration_cast<std::chrono::seconds>(ttl).count()},
+                      {"answers", steer.answers},
+                      {"version", version_of(model, steer.name)},
+                      {"overridden", false},
+                      {"by", nullptr},
+                      {"since", nullptr},
+                      {"rule", now.rule},
+                      {"preview", preview_status(model, steer)},
+                      {"pools", std::move(pools)},
+                      {"classes", routes_status(model, steer, around.answers_by_class)}};
   const auto found = model.steerings().find(steer.name);
   if (found != model.steerings().end() && found->second.weights) {
     result["overridden"] = true;
@@ -180,6 +194,12 @@ json::value last_probe_status(const health::State& state) {
           {"detail", state.last.detail},
           {"took_ms", state.last.took.count()},
           {"at", to_text(state.last_at)}};
+}
+
+// Why its check could not be run the last time.
+json::value trouble_status(const Watched* watched) {
+  if (watched == nullptr || watched->trouble.empty()) return nullptr;
+  return json::value(watched->trouble);
 }
 
 Duration greatest_lateness(const Model& model, const Surroundings& around) {
@@ -259,6 +279,7 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
                          {"leases", leases_status(end_of_word(model, around, candidate.destination))},
                          {"scheduled", schedule_status(model.scheduled(candidate.destination))},
                          {"last", last_probe_status(state)},
+                         {"trouble", trouble_status(watched)},
                          {"successes", state.successes},
                          {"failures", state.failures},
                          {"held_until", time_or_null(state.held_until)},

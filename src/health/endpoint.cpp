@@ -212,15 +212,19 @@ std::optional<Time> next_share(const State& state, const Rules& rules, Time now)
 }
 
 std::optional<Duration> least_time_to_change(const State& state, const Rules& rules, Duration interval) {
+  // The next probes are due on the grid of the last one, which was due before it could begin and end.
+  const auto until_result = [&](unsigned missing) {
+    return std::max(interval * missing - state.last.late - state.last.took, Duration{});
+  };
   // A reload may have lowered `fall` below what has been counted.
   if (serves(state.verdict) && state.failures > 0)
-    return interval * (rules.fall > state.failures ? rules.fall - state.failures : 1);
+    return until_result(rules.fall > state.failures ? rules.fall - state.failures : 1);
   if (state.verdict != down || state.successes == 0) return {};
   const auto held = is_held(state, rules, state.last_at)
                         ? std::chrono::duration_cast<Duration>(state.held_until - state.last_at)
                         : Duration{};
   const unsigned missing = state.successes < rules.rise ? rules.rise - state.successes : 1;
-  return std::max(interval * missing, held);
+  return std::max(until_result(missing), held);
 }
 
 std::span<const Transition> transitions() { return table; }

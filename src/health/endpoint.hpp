@@ -55,10 +55,12 @@ struct ProbeResult {
   Duration took{};
   Word word = Word::none;
   double share = 1;  // of its weight, as the endpoint says; above 0
-  // Something has come back from the target, or from its machine: a status, a reset. Each success is one.
+  // Something has come back from the target, or from its machine: a status, a reset, or that it took the
+  // connection. Each success is one.
   bool answered = false;
   Duration late{};           // the probe began so much after it was due
   bool keeps_share = false;  // it says nothing of `share`: what it said last stands
+  Duration quiet{};          // it has answered, but may have said nothing for so long when its time was over
 };
 
 // Nothing has come back: the one failure that our own network brings, too.
@@ -102,7 +104,7 @@ double share(const State& state, const Rules& rules, Time now);
 std::optional<Time> next_share(const State& state, const Rules& rules, Time now);
 
 // The least time, from the last result on, in which the verdict could change, where there are signs that it
-// will: failures while up, successes while down. Results come every `interval`.
+// will: failures while up, successes while down. Probes are due every `interval`, and may end at once.
 std::optional<Duration> least_time_to_change(const State& state, const Rules& rules, Duration interval);
 
 // --- the table of transitions, for who wants to check it ---

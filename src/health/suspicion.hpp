@@ -1,7 +1,9 @@
 // When all that was well falls silent at once, it is the checker that is the suspect: its network is gone,
 // most likely. Verdicts are then held as they were, until a target answers.
 //
-//   silence    a failure with nothing received; a refusal or a bad answer is none: our network carried it
+//   silence    a failure with nothing received; a refusal, a bad answer or a connection that was taken is
+//   none:
+//              our network carried it
 //   sound      targets that were well, and have not been silent while others answered
 //   failed     those of them that have been silent since any target answered last
 //   suspected  all sound targets, of two pools or more, have failed; or all that were asked (whom_to_ask)
@@ -11,8 +13,8 @@
 // asked before it falls: one answer, and it is dead by itself. That some have said nothing for long is no
 // silence: they may be probed seldom.
 //
-// Trouble is what keeps this machine from running a probe at all (no descriptors, no route). It says nothing
-// about endpoints, so that there is nothing to hold, and is only told of.
+// Trouble is what keeps this machine from running some target's probe at all (no descriptors, no route). It
+// says nothing about endpoints, so that there is nothing to hold, and is only told of.
 #pragma once
 
 #include <cstddef>
@@ -96,7 +98,7 @@ class Suspicion {
   Time ended_{};  // the latest suspicion
 };
 
-// Trouble is over when a result has come and there was none for so long.
+// Trouble is over when no target is left in it, and there was none for so long.
 inline constexpr Duration trouble_quiet = std::chrono::seconds(10);
 
 // Pure, too.
@@ -104,9 +106,9 @@ class Trouble {
  public:
   // A probe could not be run.
   Turn met(std::string reason, Time now);
-  // After each result: whether it is over.
+  // After each result, while no target's last probe has met any: whether it is over.
   Turn over(Time now);
-  // Nothing is probed any more.
+  // Who was in trouble is probed no more.
   Turn end();
 
   std::optional<Time> since() const { return since_; }

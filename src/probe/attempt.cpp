@@ -162,6 +162,9 @@ std::string timeout_text(const config::Check& check, Stage stage) {
   return fmt::format("timeout after {} while {}", to_text(limit), doing(stage));
 }
 
+// Ours; the kernel's says that what we sent was not even acknowledged.
+bool is_timeout(const Attempt& attempt) { return attempt.failure == beast::error::timeout; }
+
 bool is_end(const error_code& failure) {
   return failure == http::error::end_of_stream || failure == http::error::partial_message ||
          failure == asio::error::eof || failure == asio::error::connection_reset ||
@@ -206,7 +209,7 @@ std::string connect_failure_text(const error_code& failure) {
 }
 
 std::string failure_text(const config::Check& check, const Attempt& attempt) {
-  if (attempt.failure == beast::error::timeout || attempt.failure == asio::error::timed_out)
+  if (is_timeout(attempt) || attempt.failure == asio::error::timed_out)
     return timeout_text(check, attempt.stage);
   switch (attempt.stage) {
     case Stage::connecting:
@@ -225,18 +228,19 @@ std::string failure_text(const config::Check& check, const Attempt& attempt) {
   return {};
 }
 
-// Whether the failure came from the target or its machine, so that the network between us is well. Timeouts
-// and what routers say of unreachable hosts are no answers.
+// Whether the failure came from the target or its machine, so that the network between us is well. Who has
+// taken the connection and says nothing hangs by itself: the network has carried its handshake. Timeouts
+// before that, and what routers say of unreachable hosts, are no answers.
 bool is_answer(const Attempt& attempt) {
   const auto& failure = attempt.failure;
   if (attempt.received || failure == asio::error::connection_refused ||
       failure == asio::error::connection_reset)
     return true;
+  if (is_timeout(attempt)) return attempt.stage != Stage::connecting;
   constexpr asio::error::basic_errors silences[] = {asio::error::timed_out, asio::error::host_unreachable,
                                                     asio::error::network_unreachable,
                                                     asio::error::network_down};
-  const bool silent = failure == beast::error::timeout ||
-                      std::any_of(std::begin(silences), std::end(silences),
+  const bool silent = std::any_of(std::begin(silences), std::end(silences),
                                   [&](asio::error::basic_errors code) { return failure == code; });
   return !silent && attempt.stage != Stage::connecting;
 }
@@ -317,14 +321,18 @@ Result<health::ProbeResult> judge(const config::Check& check, const Attempt& att
                                    ? health::ProbeResult{false, failure_text(check, attempt), attempt.took}
                                    : judge_answer(check, attempt);
   result.answered = !attempt.failure || is_answer(attempt);
+  if (result.answered && is_timeout(attempt)) result.quiet = attempt.took;
   return result;
 }
 
 Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration took) {
   Result<health::ProbeResult> verdict = Error{ErrorCode::unavailable, "no address was tried"};
-  bool answered = false;
+  bool answered = false, hangs = true;
   for (const auto& [address, result] : tried) {
-    answered = answered || (result && result->answered);
+    if (result && result->answered) {
+      answered = true;
+      hangs = hangs && result->quiet > Duration{};
+    }
     if (!result && verdict) continue;  // what this machine lacks says less than what came of another address
     verdict = result;
     if (verdict) verdict->detail = fmt::format("{}: {}", to_text(address), result->detail);
@@ -334,6 +342,7 @@ Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration
     verdict->detail = fmt::format("none of {} addresses; {}", tried.size(), verdict->detail);
   verdict->took = took;
   verdict->answered = answered;
+  verdict->quiet = answered && hangs ? took : Duration{};
   return verdict;
 }
 

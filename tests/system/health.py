@@ -227,11 +227,72 @@ def a_server_that_accepts_and_says_nothing_is_dead(sandbox):
     finally:
         silent.close()
 
+
+class Listener:
+    """Takes connections at once. When it is silent, a SYN gets no reply, as if the network had dropped it."""
+
+    def __init__(self, address, port):
+        self.socket = socket.create_server((address, port), backlog=1)
+        self.open = threading.Event()
+        self.open.set()
+        self.kept = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        try:
+            while True:
+                self.open.wait()
+                self.socket.accept()[0].close()
+        except OSError:
+            pass
+
+    def fall_silent(self):
+        """The queue of those who wait to be accepted is filled."""
+        self.open.clear()
+        try:
+            while True:
+                self.kept.append(socket.create_connection(self.socket.getsockname(), timeout=1))
+        except TimeoutError:
+            pass
+
+    def speak(self):
+        for connection in self.kept:
+            connection.close()
+        self.open.set()
+
+
 @test
-def when_all_fails_at_once_nothing_is_pruned(sandbox):
-    sluice, servers = start(sandbox)
+def when_all_hang_the_standby_takes_over(sandbox):
+    """They take connections and say nothing: that is no silence of the checker's own network."""
+    port = free_port(("127.0.0.1",) + ADDRESSES)
+    servers = {address: Nginx(sandbox, address, port) for address in ADDRESSES}
+    for server in servers.values():
+        server.start()
+    more = '[pool.standby]\nendpoints = ["192.0.2.1"]\n[steer."www.shop.example"]\nstandby = ["standby"]\n'
+    sluice = Sluice(sandbox, config(port).replace('[steer."www.shop.example"]\n', more))
+    sluice.start()
     for server in servers.values():
         server.process.signal(signal.SIGSTOP)
+    try:
+        poll("all down", lambda: {sluice.endpoint(address)["health"] for address in ADDRESSES} == {"down"})
+        given = {address for reply in ask_many(sluice.port, [WWW] * 200) for address in addresses(reply)}
+        expect_equal("addresses", given, {"192.0.2.1"})
+        expect("checker.suspected" not in [event["kind"] for event in sluice.events()], "the checker was suspected")
+    finally:
+        for server in servers.values():
+            server.process.signal(signal.SIGCONT)
+
+
+@test
+def when_all_fails_at_once_nothing_is_pruned(sandbox):
+    port = free_port(("127.0.0.1",) + ADDRESSES)
+    servers = [Listener(address, port) for address in ADDRESSES]
+    sluice = Sluice(sandbox, config(port, "tcp"))
+    sluice.start()
+    poll("all up", lambda: {sluice.endpoint(address)["health"] for address in ADDRESSES} == {"up"})
+    together = [threading.Thread(target=server.fall_silent) for server in servers]
+    for one in together:
+        one.start()
     try:
         poll("the checker is suspected", lambda: sluice.status()["checker"]["suspected_since"])
         for _ in range(2 * FALL):
@@ -240,8 +301,10 @@ def when_all_fails_at_once_nothing_is_pruned(sandbox):
         expect_equal("verdicts", {sluice.endpoint(address)["health"] for address in ADDRESSES}, {"up"})
         expect("suspect" in sluice.status()["warnings"][0], "status has no warning")
     finally:
-        for server in servers.values():
-            server.process.signal(signal.SIGCONT)
+        for one in together:
+            one.join()
+        for server in servers:
+            server.speak()
     poll("it is trusted again", lambda: not sluice.status()["checker"]["suspected_since"])
     kinds = [event["kind"] for event in sluice.events()]
     expect("checker.suspected" in kinds and "checker.trusted" in kinds, f"events: {kinds}")

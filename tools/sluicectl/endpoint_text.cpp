@@ -64,7 +64,9 @@ Cell state_cell(const json::value& endpoint) {
 std::string last_check_text(const json::value& endpoint, bool checked, Time now) {
   if (!checked) return "not checked";
   const auto& last = member(endpoint, "last");
-  if (!last.is_object()) return "no check has ended yet";
+  const auto trouble = text(endpoint, "trouble");
+  if (!last.is_object() && trouble.empty()) return "no check has ended yet";
+  if (!trouble.empty()) return fmt::format("its check cannot be run: {}", trouble);
   auto result = fmt::format("{}, {}ms, {} ago", text(last, "detail"), plain_number(number(last, "took_ms")),
                             age(last, "at", now));
   if (const auto progress = progress_text(endpoint, now); !progress.empty()) result += ", " + progress;

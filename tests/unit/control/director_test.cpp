@@ -215,6 +215,50 @@ TEST_CASE("a target whose health the store has kept is not waited for") {
   for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") != 0);
 }
 
+TEST_CASE("what was known of an endpoint that a reload has dropped does not come back") {
+  const Files files;
+  const auto without_10 = [] {
+    auto text = config_text;
+    return text.erase(text.find("\"192.0.2.10\", "), 14);
+  };
+  {
+    Life life(files);
+    life.start();
+    files.write("sluice.toml", without_10());
+    CHECK(life.ask(CommandId::reload).has_value());
+  }
+  files.write("sluice.toml", config_text);
+  Life life(files);
+  life.director().start();
+  life.on_control([] {});
+  const auto pools = life.ask(CommandId::status).value().at("pools");
+  CHECK(pools.at(0).at("endpoints").at(0).at("health") == "unknown");
+  CHECK(pools.at(0).at("endpoints").at(1).at("health") == "up");
+}
+
+TEST_CASE("a wall clock that was set back by a little over a restart costs nothing that is known") {
+  for (const auto& [ahead, kept] :
+       {std::pair(std::chrono::seconds(40), true), {std::chrono::seconds(100), false}}) {
+    CAPTURE(ahead.count());
+    const Files files;
+    { Life(files).start(); }
+    const Time until = wall_now() + ahead;
+    {
+      auto opened = store::Store::open(files.folder / "state");
+      REQUIRE(opened.has_value());
+      std::vector<store::Event> none;
+      REQUIRE(opened->commit({store::HealthSeenUntil{until}}, none).has_value());
+    }
+    Life life(files);
+    life.director().start();
+    life.on_control([] {});
+    const auto status = life.ask(CommandId::status).value();
+    const auto& endpoint = status.at("pools").at(0).at("endpoints").at(0);
+    CHECK(endpoint.at("health") == (kept ? "up" : "unknown"));
+    if (kept) CHECK(parse_moment(endpoint.at("since").as_string(), {}).value() < wall_now());
+  }
+}
+
 TEST_CASE("a reload shows no new endpoint before its first probe") {
   const Files files;
   Life life(files);

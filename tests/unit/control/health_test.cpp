@@ -82,14 +82,30 @@ TEST_CASE("only what shows in answers is published") {
   CHECK(probe(model, "192.0.2.10", true, 2).to_publish.empty());
   // The first failure: the TTL has to be short from now on.
   CHECK(probe(model, "192.0.2.10", false, 4).to_publish.size() == 1);
-  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == 4);
-  CHECK(model.pool_rules(*model.config().find_pool("both")).ttl_max == 4);
+  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == 3);
+  CHECK(model.pool_rules(*model.config().find_pool("both")).ttl_max == 3);
   CHECK(probe(model, "192.0.2.10", false, 6).to_publish.size() == 1);
-  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == 2);
+  CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == 1);
   CHECK(model.pool_rules(*model.config().find_pool("v2")).ttl_max == steer::PoolRules().ttl_max);
   CHECK(refuse(model, "192.0.2.10", 8).changed);
   CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == steer::PoolRules().ttl_max);
   CHECK(probe(model, "192.0.2.10", false, 10).to_publish.empty());
+}
+
+TEST_CASE("status shows the TTL that answers carry while an endpoint is about to change") {
+  Model model(parsed(health_config));
+  const auto ttl = [&] { return status_of(model).at("steers").at(0).at("ttl_s").to_number<int>(); };
+  all(model, true, 0);
+  CHECK(ttl() == 30);
+  // It took 1 ms of the interval.
+  probe(model, "192.0.2.20", false, 2);
+  CHECK(ttl() == 3);
+  probe(model, "192.0.2.20", false, 4);
+  CHECK(ttl() == 1);
+  refuse(model, "192.0.2.20", 6);
+  CHECK(ttl() == 30);
+  probe(model, "192.0.2.20", true, 8);  // then v1 answers less in its stead
+  CHECK(ttl() == 1);
 }
 
 TEST_CASE("a result of what is not watched changes nothing") {
@@ -399,6 +415,32 @@ TEST_CASE("a refusal ends a suspicion, and is a failure like any other") {
   CHECK(model.health().at(key("192.0.2.20")).state.failures == 1);
 }
 
+TEST_CASE("who hangs has answered, unless it may have done so before the suspicion") {
+  Model model(parsed(health_config));
+  const auto hang = [&](std::string_view endpoint, int second) {
+    health::ProbeResult result{false, "timeout", std::chrono::seconds(1)};
+    result.answered = true;
+    result.quiet = result.took;
+    return model.apply_probe(key(endpoint), result, at(second));
+  };
+  all(model, true, 0);
+  SUBCASE("all hang: all are down") {
+    for (int second = 2; second <= 6; second += 2)
+      for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "192.0.2.20"}) hang(endpoint, second);
+    CHECK_FALSE(model.suspected_since());
+    CHECK(usable(model, "v1").empty());
+    CHECK(usable(model, "v2").empty());
+  }
+  SUBCASE("a connection from before proves nothing") {
+    all(model, false, 2);
+    REQUIRE(model.suspected_since() == at(2));
+    hang("192.0.2.10", 2);
+    CHECK(model.suspected_since());
+    CHECK(model.health().at(key("192.0.2.10")).state.failures == 0);
+    CHECK(hang("192.0.2.10", 4).suspicion == health::Turn::ended);
+  }
+}
+
 TEST_CASE("a probe that began before the end of a suspicion counts for nothing when it is silent") {
   Model model(parsed(health_config));
   all(model, true, 0);
@@ -517,7 +559,7 @@ TEST_CASE("a reload that leaves nothing to be probed ends what only results woul
   Model model(parsed(config_with_sides()));
   all(model, true, 0);
   for (int second = 2; second < 10; second += 2) all(model, false, second);
-  model.apply_trouble("too many open files", at(10));
+  model.apply_trouble(key("192.0.2.10"), "too many open files", at(10));
   health::ProbeResult late{false, "timeout", Duration{1}};
   late.late = std::chrono::seconds(5);
   model.apply_probe(key("192.0.2.10"), late, at(10));
@@ -535,11 +577,10 @@ TEST_CASE("a reload that leaves nothing to be probed ends what only results woul
   CHECK(one_side.suspicion == health::Turn::ended);
   CHECK(one_side.idle);
   CHECK_FALSE(model.suspected_since());
-  CHECK(model.trouble().since());
-  const auto none = model.replace_config(parsed(server_and_zone + reporting), at(12));
-  CHECK(none.trouble == health::Turn::ended);
-  CHECK(none.lateness == health::Turn::ended);
+  CHECK(one_side.trouble == health::Turn::ended);  // who was in trouble is gone
   CHECK_FALSE(model.trouble().since());
+  const auto none = model.replace_config(parsed(server_and_zone + reporting), at(12));
+  CHECK(none.lateness == health::Turn::ended);
   CHECK_FALSE(model.lateness().since());
   CHECK(model.lateness().greatest(at(12)) == Duration{});
 }
@@ -576,12 +617,35 @@ TEST_CASE("a check that got another name goes on from what the one before has fo
 TEST_CASE("trouble is told of, and changes no verdict") {
   Model model(parsed(health_config));
   all(model, true, 0);
-  CHECK(model.apply_trouble("too many open files", at(2)).trouble == health::Turn::began);
-  CHECK(model.apply_trouble("too many open files", at(4)).trouble == health::Turn::none);
-  CHECK(status_of(model).at("checker").at("trouble") == "too many open files");
+  const auto meet = [&](int second) {
+    return model.apply_trouble(key("192.0.2.10"), "too many open files", at(second)).trouble;
+  };
+  const auto shown = [&] { return status_of(model).at("pools").at(0).at("endpoints").at(0).at("trouble"); };
+  CHECK(meet(2) == health::Turn::began);
+  CHECK(meet(4) == health::Turn::none);
+  CHECK(status_of(model).at("checker").at("trouble") ==
+        "check 'web' of 192.0.2.10 could not be run: too many open files");
+  CHECK(shown() == "too many open files");
   CHECK(usable(model, "v1") == "10 11");
   CHECK(probe(model, "192.0.2.10", true, 20).trouble == health::Turn::ended);
   CHECK(status_of(model).at("checker").at("trouble").is_null());
+  CHECK(shown().is_null());
+  CHECK(model.apply_trouble(key("192.0.2.99"), "too many open files", at(21)).trouble == health::Turn::none);
+}
+
+TEST_CASE("trouble of a target that is probed seldom lasts until that target has a result") {
+  Model model(parsed(health_config));
+  all(model, true, 0);
+  const auto meet = [&](int second) {
+    return model.apply_trouble(key("192.0.2.10"), "no route", at(second)).trouble;
+  };
+  CHECK(meet(0) == health::Turn::began);
+  CHECK(probe(model, "192.0.2.20", true, 12).trouble == health::Turn::none);
+  CHECK(meet(13) == health::Turn::none);
+  CHECK(probe(model, "192.0.2.20", true, 24).trouble == health::Turn::none);
+  model.replace_config(parsed(health_config), at(25));
+  CHECK(probe(model, "192.0.2.20", true, 40).trouble == health::Turn::none);
+  CHECK(probe(model, "192.0.2.10", false, 50).trouble == health::Turn::ended);
 }
 
 TEST_CASE("probes that begin late are told of") {

@@ -40,6 +40,24 @@ TEST_CASE("towards a scheduled word the TTL falls by powers of two, to ttl_min")
   CHECK(names_with_plans(model) == std::set{www.name});
 }
 
+TEST_CASE("towards the end of a word that holds for a time the TTL falls, too") {
+  Model model(parsed(config_text));
+  const auto& www = steered(model, "www.shop.example");
+  model.apply(store::EndpointWord{address("192.0.2.10"), store::Word::drain, "root", "", at(0), {}});
+  CHECK_FALSE(planned_change(model, www, at(0)).has_value());
+  CHECK(names_with_plans(model).empty());
+  model.apply(store::EndpointWord{address("192.0.2.10"), store::Word::drain, "root", "", at(0), at(100)});
+  CHECK(planned_change(model, www, at(0))->what == "the end of drain of 192.0.2.10");
+  CHECK(names_with_plans(model) == std::set{www.name});
+  CHECK(ttl_at(model, www, at(60)) == 30s);
+  CHECK(ttl_at(model, www, at(90)) == 8s);
+  CHECK(next_ttl(model, www, at(90)) == at(92) + 1ms);
+  CHECK(ttl_at(model, www, at(101)) == 30s);
+  // What comes first counts.
+  model.apply(store::ScheduledWord{address("192.0.2.11"), at(50), store::Word::drain, "root", "", at(0), {}});
+  CHECK(planned_change(model, www, at(0))->what == "drain of 192.0.2.11");
+}
+
 TEST_CASE("at each time until the change the TTL that was published last is what is left, or less") {
   const auto model = with_planned_drain(100);
   const auto& www = steered(model, "www.shop.example");

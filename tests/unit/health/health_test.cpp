@@ -295,9 +295,21 @@ TEST_CASE("the least time to a change, where there are signs of one") {
   for (const auto& row : rows) {
     CAPTURE(row.name);
     State state;
-    for (std::size_t i = 0; i < row.probes.size(); ++i)
-      state = step(state, rules, probe_result(row.probes[i]), at_second(2 * i)).state;
+    for (std::size_t i = 0; i < row.probes.size(); ++i) {
+      auto result = probe_result(row.probes[i]);
+      result.took = 0s;
+      state = step(state, rules, result, at_second(2 * i)).state;
+    }
     CHECK(least_time_to_change(state, rules, 2s) == row.least);
+  }
+  SUBCASE("from when the last probe was due, which began late and took its time") {
+    State state = step({}, rules, probe_result('+'), at_second(0)).state;
+    auto failure = probe_result('-');
+    failure.took = 900ms;
+    failure.late = 200ms;
+    CHECK(least_time_to_change(step(state, rules, failure, at_second(2)).state, rules, 2s) == 2900ms);
+    failure.took = 5s;
+    CHECK(least_time_to_change(step(state, rules, failure, at_second(2)).state, rules, 2s) == 0s);
   }
   SUBCASE("held down for longer") {
     State state;
@@ -305,6 +317,31 @@ TEST_CASE("the least time to a change, where there are signs of one") {
     for (std::size_t i = 0; i < 5; ++i)
       state = step(state, held, probe_result("+-+-+"[i]), at_second(i)).state;
     CHECK(least_time_to_change(state, held, 1s) == 59s);
+  }
+}
+
+// What answers are given after a result of a state that has begun to change lives no longer than the state.
+TEST_CASE("any sequence: no change comes sooner than the least time to one") {
+  constexpr Duration interval = 2s;
+  std::mt19937 random(20260301);
+  for (int sequence = 0; sequence < 1000; ++sequence) {
+    Rules rules = counting(1 + static_cast<unsigned>(random() % 4), 1 + static_cast<unsigned>(random() % 4),
+                           1 + static_cast<unsigned>(random() % 8));
+    rules.hold_down = rules.hold_down_max = Duration(random() % 9000);
+    State state;
+    Time earliest{};  // by what has been counted
+    for (int i = 0; i < 60; ++i) {
+      auto result = probe_result("+-"[random() % 2]);
+      result.late = Duration(random() % 300);
+      result.took = Duration(random() % 1600);
+      const Time now = at_second(0) + interval * i + result.late + result.took;
+      const auto next = step(state, rules, result, now);
+      if (next.changed) REQUIRE(now >= earliest);
+      if (next.changed) earliest = {};
+      state = next.state;
+      if (const auto least = least_time_to_change(state, rules, interval))
+        earliest = std::max(earliest, now + *least);
+    }
   }
 }
 

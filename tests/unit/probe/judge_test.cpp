@@ -104,7 +104,9 @@ TEST_CASE("what has come back from the target, or nothing") {
       {"no network", {Stage::connecting, asio::error::network_unreachable, std::nullopt, 5ms}, false},
       {"deadline", {Stage::connecting, boost::beast::error::timeout, std::nullopt, 5ms}, false},
       {"the kernel's timeout", {Stage::responding, asio::error::timed_out, std::nullopt, 5ms}, false},
-      {"deadline later", {Stage::responding, boost::beast::error::timeout, std::nullopt, 5ms}, false},
+      {"hangs", {Stage::responding, boost::beast::error::timeout, std::nullopt, 5ms}, true},
+      {"hangs in the handshake", {Stage::securing, boost::beast::error::timeout, std::nullopt, 5ms}, true},
+      {"an agent that hangs", {Stage::listening, boost::beast::error::timeout, std::nullopt, 5ms}, true},
       {"no route any more", {Stage::responding, asio::error::host_unreachable, std::nullopt, 5ms}, false},
       {"end", {Stage::responding, http::error::end_of_stream, std::nullopt, 5ms}, true},
       {"end in the handshake", {Stage::securing, asio::error::eof, std::nullopt, 5ms}, true},
@@ -117,6 +119,9 @@ TEST_CASE("what has come back from the target, or nothing") {
   Attempt slow{Stage::responding, boost::beast::error::timeout, std::nullopt, 5ms};
   slow.received = true;
   CHECK(judge(web_check(), slow)->answered);
+  // When it was heard last is not known.
+  CHECK(judge(web_check(), slow)->quiet == 5ms);
+  CHECK(judge(web_check(), {Stage::done, {}, 500, 5ms})->quiet == 0ms);
 }
 
 TEST_CASE("what we lack ourselves says nothing about the endpoint") {
@@ -344,6 +349,10 @@ TEST_CASE("a host has answered when one of its addresses has") {
   refused.answered = true;
   CHECK(judge_host({{one, refused}, {two, silent}}, 30ms)->answered);
   CHECK_FALSE(judge_host({{one, silent}, {two, silent}}, 30ms)->answered);
+  auto hangs = refused;
+  hangs.quiet = 1ms;
+  CHECK(judge_host({{one, hangs}, {two, silent}}, 30ms)->quiet == 30ms);
+  CHECK(judge_host({{one, hangs}, {two, refused}}, 30ms)->quiet == 0ms);
 }
 
 TEST_CASE("the due time after a probe") {
