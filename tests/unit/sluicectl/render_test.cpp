@@ -158,10 +158,9 @@ TEST_CASE("what holds again stands below the word in force") {
        "then": [{"word": "down", "by": "root", "reason": "", "since": null, "until": "2026-01-31T13:00:00.000Z"},
                 {"word": "drain", "by": "alice", "reason": "disk", "since": null, "until": null}]}}]}]})"),
                                   {});
-  CHECK(text.find(
-            "by root, 5m left\n"
-            "                             then held down: by root, 1h left\n"
-            "                             then drained: by alice: disk\n") != std::string::npos);
+  CHECK(text.find("by root, 5m left\n"
+                  "                             then held down: by root, 1h left\n"
+                  "                             then drained: by alice: disk\n") != std::string::npos);
 }
 
 TEST_CASE("status in colour says the same") {
