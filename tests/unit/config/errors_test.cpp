@@ -198,18 +198,18 @@ const Case bad_values[] = {
     {"check: host with half a bracket", "[check.web]\ntype = \"http\"\nhost = \"[::1\"\n",
      "7:8: host: expected a host such as \"shop.example\" or \"[2001:db8::1]:8080\", got \"[::1\"\n"},
     {"check: expect out of bounds", "[check.web]\ntype = \"http\"\nexpect = 99\n",
-     "7:10: expect: expected a status such as 200 or a range such as \"200-399\" within 100 to 599, got "
+     "7:10: expect: expected a status such as 200 or a range such as \"200-399\" within 200 to 599, got "
      "99\n"},
     {"check: expect backwards", "[check.web]\ntype = \"http\"\nexpect = \"300-200\"\n",
-     "7:10: expect: expected a status such as 200 or a range such as \"200-399\" within 100 to 599, got "
+     "7:10: expect: expected a status such as 200 or a range such as \"200-399\" within 200 to 599, got "
      "\"300-200\"\n"},
     {"check: expect in words",
      "[check.web]\ntype = \"http\"\nexpect = [200, \"ok\", \"200-\", \"200-600\"]\n",
-     "7:16: expect: expected a status such as 200 or a range such as \"200-399\" within 100 to 599, got "
+     "7:16: expect: expected a status such as 200 or a range such as \"200-399\" within 200 to 599, got "
      "\"ok\"\n"
-     "7:22: expect: expected a status such as 200 or a range such as \"200-399\" within 100 to 599, got "
+     "7:22: expect: expected a status such as 200 or a range such as \"200-399\" within 200 to 599, got "
      "\"200-\"\n"
-     "7:30: expect: expected a status such as 200 or a range such as \"200-399\" within 100 to 599, got "
+     "7:30: expect: expected a status such as 200 or a range such as \"200-399\" within 200 to 599, got "
      "\"200-600\"\n"},
     {"check: expect nothing", "[check.web]\ntype = \"http\"\nexpect = []\n",
      "7:10: expect: expected at least one, got none\n"},

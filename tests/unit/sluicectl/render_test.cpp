@@ -159,8 +159,8 @@ TEST_CASE("what holds again stands below the word in force") {
                 {"word": "drain", "by": "alice", "reason": "disk", "since": null, "until": null}]}}]}]})"),
                                   {});
   CHECK(text.find("by root, 5m left\n"
-                  "                             then held down: by root, 1h left\n"
-                  "                             then drained: by alice: disk\n") != std::string::npos);
+                  "                                    then held down: by root, 1h left\n"
+                  "                                    then drained: by alice: disk\n") != std::string::npos);
 }
 
 TEST_CASE("status in colour says the same") {
