@@ -1,13 +1,12 @@
 // When all that was well falls silent at once, it is the checker that is the suspect: its network is gone,
 // most likely. Verdicts are then held as they were, until a target answers.
 //
-//   silence    a failure with nothing received; a refusal, a bad answer or a connection that was taken is
-//   none:
-//              our network carried it
+//   silence    a failure with nothing received; a refusal, a bad answer or a connection that was taken
+//              is none: our network carried it
 //   sound      targets that were well, and have not been silent while others answered
 //   failed     those of them that have been silent since any target answered last
-//   suspected  all sound targets, of two pools or more, have failed; or all that were asked (whom_to_ask)
-//   have
+//   suspected  all sound targets, of two pools or more, have failed; or all that were asked have
+//              (whom_to_ask)
 //
 // Who is about to fall by a silence may be the first one to notice that our network is gone. So others are
 // asked before it falls: one answer, and it is dead by itself. That some have said nothing for long is no

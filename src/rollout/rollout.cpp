@@ -148,6 +148,11 @@ bool is_within_tolerance(double share, const View& view) {
          std::max(tolerance, deviations * std::sqrt(share * (1 - share) / count));
 }
 
+// Whether what its step says is answered, and not what was before.
+bool is_in_force(Phase phase) {
+  return phase != Phase::arming && phase != Phase::returning && phase != Phase::returned;
+}
+
 std::string hold_text(const Plan& plan) {
   return plan.hold == Duration::zero() ? "no hold" : "the hold of " + sluice::to_text(plan.hold) + " begins";
 }
@@ -518,39 +523,12 @@ double share(const Rollout& rollout, Time now) {
   return state.from + (before - state.from) * std::max(0.0, gone);
 }
 
-bool has_switched(const Rollout& rollout) {
-  switch (rollout.state.phase) {
-    case Phase::arming:
-    case Phase::returning:
-    case Phase::returned:
-      return false;
-    case Phase::moving:
-    case Phase::settling:
-    case Phase::holding:
-    case Phase::gated:
-    case Phase::done:
-      break;
-  }
-  return target(rollout) >= 1;
-}
+bool has_switched(const Rollout& rollout) { return is_in_force(rollout.state.phase) && target(rollout) >= 1; }
 
 bool leads_class(const Rollout& rollout) {
   const auto& [id, by, started, plan, state] = rollout;
-  if (plan.client_class.empty()) return false;
-  switch (state.phase) {
-    case Phase::arming:
-    case Phase::returning:
-    case Phase::returned:
-      return false;
-    case Phase::moving:
-    case Phase::settling:
-    case Phase::holding:
-    case Phase::gated:
-      return true;
-    case Phase::done:
-      break;
-  }
-  return plan.steps.back() < 1;
+  if (plan.client_class.empty() || !is_in_force(state.phase)) return false;
+  return state.phase != Phase::done || plan.steps.back() < 1;
 }
 
 bool is_class_step(const Plan& plan, std::size_t step) { return step == 0 && !plan.client_class.empty(); }

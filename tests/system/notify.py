@@ -161,7 +161,7 @@ def a_receiver_is_told_all_in_order_whatever_it_answers(sandbox):
 @test
 def a_receiver_misses_nothing_over_kill_9(sandbox):
     receiver = Receiver().start()
-    sluice = Sluice(sandbox, notify(receiver.port))
+    sluice = Sluice(sandbox, notify(receiver.port, more="queue = 10000"))  # on a slow machine the changes are many
     sluice.start()
     changes = Changes(sluice)
     for mode, requests in ((200, 20), (500, 2), (200, 20), ("hang", 1), (200, 20)):

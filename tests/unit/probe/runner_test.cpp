@@ -421,40 +421,47 @@ TEST_CASE("a program that stops its supervisor has its deadline like any other")
   CHECK(next->code == 6);
 }
 
-TEST_CASE("a runner that was stopped is started anew, and its programs are gone") {
-  const Folder folder;
+namespace {
+
+// A program that runs, and ends after the test only.
+struct Sleeping {
+  Sleeping() {
+    auto program = shell("echo $$ >$F; exec sleep 1000");
+    program.environment.push_back("F=" + folder.path("process"));
+    world.start(program, [this](Result<ProgramEnd> its_end) { end = std::move(its_end); });
+    world.io.restart();
+    world.io.poll();
+    process.emplace(folder.process_in("process"));
+  }
+
+  Folder folder;
   World world;
-  auto program = shell("echo $$ >$F; exec sleep 1000");
-  program.environment.push_back("F=" + folder.path("process"));
   std::optional<Result<ProgramEnd>> end;
-  world.start(program, [&](Result<ProgramEnd> its_end) { end = std::move(its_end); });
-  world.io.restart();
-  world.io.poll();
-  const Watched process(folder.process_in("process"));
+  std::optional<Watched> process;
+};
+
+}  // namespace
+
+TEST_CASE("a runner that was stopped is started anew, and its programs are gone") {
+  Sleeping sleeping;
+  auto& [folder, world, end, process] = sleeping;
   REQUIRE(kill(world.runner(), SIGSTOP) == 0);
   world.run_until([&] { return end.has_value(); });
   REQUIRE((*end).has_error());
   CHECK(end->error().code == ErrorCode::unavailable);
-  CHECK(process.ends());
+  CHECK(process->ends());
   const auto next = world.run(shell("exit 6"));
   REQUIRE(next.has_value());
   CHECK(next->code == 6);
 }
 
 TEST_CASE("without a runner a program cannot be run, and nobody hangs") {
-  const Folder folder;
-  World world;
-  auto program = shell("echo $$ >$F; exec sleep 1000");
-  program.environment.push_back("F=" + folder.path("process"));
-  std::optional<Result<ProgramEnd>> end;
-  world.start(program, [&](Result<ProgramEnd> its_end) { end = std::move(its_end); });
-  world.io.restart();
-  world.io.poll();
-  const Watched process(folder.process_in("process"));
+  Sleeping sleeping;
+  auto& [folder, world, end, process] = sleeping;
   REQUIRE(kill(world.keeper(), SIGKILL) == 0);
   world.run_until([&] { return end.has_value(); });
   CHECK((*end).has_error());
-  CHECK(process.ends());
+  CHECK(process->ends());
   const auto next = world.run(shell("exit 0"));
   REQUIRE(next.has_error());
   CHECK(next.error().code == ErrorCode::unavailable);
