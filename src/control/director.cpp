@@ -181,6 +181,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   Reply execute_change(const Request& request, Result<Decision> decision);
   Result<void> carry_out(const Decision& decision);
   void put_in_force(const Decision& decision);
+  void apply(const Decision& decision);
+  void follow_up(const Decision& decision);
   void add_leases(const Decision& decision, boost::json::object& reply);
   std::optional<rollout::LeaseEnd> leased_out(const wire::Destination& endpoint);
   std::vector<std::string> pools_with(const wire::Destination& endpoint) const;
@@ -418,17 +420,39 @@ NameLeases Director::Implementation::leases_of(const wire::Name& name) {
   return {answers.leased_before_change(name), answers.answered_last(name)};
 }
 
-// Persisted, then applied, then published: a crash in between is made good by reading the store.
+// Persisted, then applied, then published: a crash in between is made good by reading the store. What can be
+// taken back is in answers already while the disk syncs it, which takes as long as all the rest: it outlives
+// the process then. Should the sync fail, answers are again what they were; nothing was acknowledged.
 Result<void> Director::Implementation::carry_out(const Decision& decision) {
   if (decision.changes.empty()) return {};
-  if (const auto stored = journal_.commit(decision.changes, decision.events); !stored) return stored;
-  put_in_force(decision);
-  return {};
+  auto before = model_.before(decision.changes);
+  bool is_applied = false;
+  const auto apply_once = [&] {
+    if (!std::exchange(is_applied, true)) apply(decision);
+  };
+  const auto stored = before ? journal_.commit(decision.changes, decision.events, apply_once)
+                             : journal_.commit(decision.changes, decision.events);
+  if (stored) {
+    apply_once();
+    follow_up(decision);
+  } else if (is_applied) {
+    model_.restore(*std::move(before));
+    if (decision.in_answers) publish_effects(decision.changes);
+  }
+  return stored;
 }
 
 void Director::Implementation::put_in_force(const Decision& decision) {
+  apply(decision);
+  follow_up(decision);
+}
+
+void Director::Implementation::apply(const Decision& decision) {
   for (const auto& change : decision.changes) model_.apply(change);
   if (decision.in_answers) publish_effects(decision.changes);
+}
+
+void Director::Implementation::follow_up(const Decision& decision) {
   journal_.announce(decision.events);
   planned_ttls_.look();
   arm_expiry();

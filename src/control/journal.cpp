@@ -33,8 +33,8 @@ Journal::Journal(boost::asio::any_io_executor executor, store::Store store)
 // What an operator changes may find room where the backlog finds none, and does not wait for that each time.
 // But the store is never behind what was acknowledged: it may rest on what was decided before.
 Result<void> Journal::commit(const std::vector<store::Change>& changes,
-                             const std::vector<store::Event>& events) {
-  return write(trouble_.empty() ? Scope::all : Scope::what_was_decided, changes, events);
+                             const std::vector<store::Event>& events, const std::function<void()>& written) {
+  return write(trouble_.empty() ? Scope::all : Scope::what_was_decided, changes, events, written);
 }
 
 Result<void> Journal::insist(const std::vector<store::Change>& changes,
@@ -93,19 +93,19 @@ void Journal::stop() {
 }
 
 Result<void> Journal::write(Scope scope, const std::vector<store::Change>& changes,
-                            const std::vector<store::Event>& events) {
+                            const std::vector<store::Event>& events, const std::function<void()>& written) {
   auto batch = scope == Scope::all ? backlog_.all() : backlog_.owed();
   batch.changes.insert(batch.changes.end(), changes.begin(), changes.end());
   batch.events.insert(batch.events.end(), events.begin(), events.end());
-  const auto written = store_.commit(batch.changes, batch.events);
-  if (written) {
+  const auto stored = store_.commit(batch.changes, batch.events, written);
+  if (stored) {
     take_written(scope);
     if (on_stored_ && !batch.events.empty()) on_stored_(batch.events);
   } else {
-    if (trouble_.empty()) logger().warn("the state cannot be stored: {}", written.error().message);
-    trouble_ = written.error().message;
+    if (trouble_.empty()) logger().warn("the state cannot be stored: {}", stored.error().message);
+    trouble_ = stored.error().message;
   }
-  return written;
+  return stored;
 }
 
 void Journal::take_written(Scope scope) {

@@ -30,7 +30,9 @@ class Journal {
 
   // All or nothing, together with what is not written yet; while that cannot be written, with what of it was
   // decided.
-  Result<void> commit(const std::vector<store::Change>& changes, const std::vector<store::Event>& events);
+  // `written` as of store::Store::commit().
+  Result<void> commit(const std::vector<store::Change>& changes, const std::vector<store::Event>& events,
+                      const std::function<void()>& written = {});
 
   // For what comes into force whether or not it can be stored now: if not, it is stored before or together
   // with whatever is committed later. Until then a crash undoes it.
@@ -90,7 +92,7 @@ class Journal {
 
   enum class Scope : std::uint8_t { what_was_decided, all };  // of the backlog
   Result<void> write(Scope scope, const std::vector<store::Change>& changes,
-                     const std::vector<store::Event>& events);
+                     const std::vector<store::Event>& events, const std::function<void()>& written = {});
   void take_written(Scope scope);
   void write_backlog();
   void write_soon();

@@ -366,6 +366,50 @@ void Model::apply(const store::Change& change) {
       change);
 }
 
+std::optional<Model::Before> Model::before(const std::vector<store::Change>& changes) const {
+  Before before;
+  const auto keep_steering = [&](const std::string& name) {
+    const auto parsed = wire::Name::parse(name).value();
+    const auto found = steerings_.find(parsed);
+    before.steerings.try_emplace(parsed, found == steerings_.end() ? Steering{} : found->second);
+    return true;
+  };
+  const auto keep_words = [&](const wire::Destination& endpoint) {
+    const auto* said = word(endpoint);
+    before.words.try_emplace(endpoint, said == nullptr ? std::nullopt : std::optional(*said));
+    before.schedules.try_emplace(endpoint, scheduled(endpoint));
+    return true;
+  };
+  const Overloaded keep{
+      [&](const store::WeightOverride& set) { return keep_steering(set.steer); },
+      [&](const store::WeightReset& reset) { return keep_steering(reset.steer); },
+      [&](const store::RouteOverride& set) { return keep_steering(set.steer); },
+      [&](const store::RouteReset& reset) { return keep_steering(reset.steer); },
+      [&](const store::LayoutChange& laid) { return keep_steering(laid.steer); },
+      [&](const store::SteerVersion& version) { return keep_steering(version.steer); },
+      [&](const store::EndpointWord& said) { return keep_words(said.destination); },
+      [&](const store::EndpointWordTaken& taken) { return keep_words(taken.destination); },
+      [&](const store::ScheduledWord& planned) { return keep_words(planned.destination); },
+      [&](const store::ScheduleTaken& taken) { return keep_words(taken.destination); },
+      [](const auto&) { return false; },
+  };
+  for (const auto& change : changes)
+    if (!std::visit(keep, change)) return {};
+  return before;
+}
+
+void Model::restore(Before before) {
+  for (auto& [name, steering] : before.steerings) steerings_[name] = std::move(steering);
+  for (auto& [endpoint, said] : before.words) {
+    words_.erase(endpoint);
+    if (said) words_.emplace(endpoint, *std::move(said));
+  }
+  for (auto& [endpoint, planned] : before.schedules) {
+    schedule_.erase(endpoint);
+    if (!planned.empty()) schedule_.emplace(endpoint, std::move(planned));
+  }
+}
+
 namespace {
 
 // What of a state can be seen in answers.

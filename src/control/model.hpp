@@ -163,6 +163,16 @@ class Model {
   // same: it may come back with the next config.
   void apply(const store::Change& change);
 
+  // What there is of all that the changes are about, to be restored when they fail after they were applied;
+  // none: one of them cannot be taken back.
+  struct Before {
+    std::map<wire::Name, Steering> steerings;
+    std::map<wire::Destination, std::optional<store::EndpointWord>> words;
+    std::map<wire::Destination, Schedule> schedules;
+  };
+  std::optional<Before> before(const std::vector<store::Change>& changes) const;
+  void restore(Before before);
+
   // What the result of a probe has come to.
   struct Seen {
     bool changed = false;               // the verdict

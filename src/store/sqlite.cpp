@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,6 +20,47 @@ constexpr int primary_code_mask = 0xFF;  // the upper bits of an extended code s
   if (const int number = sqlite3_system_errno(database); from_system && number != 0)
     reason += fmt::format(" ({})", std::generic_category().message(number));
   throw Failure{code & primary_code_mask, std::move(reason)};
+}
+
+// --- the log's file ---
+
+thread_local const std::function<void()>* when_written = nullptr;
+thread_local bool has_pages = false;  // not only the log's head, which is synced when the log begins anew
+
+struct LogMethods {
+  const sqlite3_io_methods* plain;  // SQLite's own; all its files on disk that it does not lock have the same
+  sqlite3_io_methods watched;
+};
+
+// `log` has SQLite's own when this is called first.
+const LogMethods& log_methods(const sqlite3_file* log);
+
+int write_and_note(sqlite3_file* log, const void* octets, int size, sqlite3_int64 at) {
+  if (at > 0) has_pages = true;
+  return log_methods(log).plain->xWrite(log, octets, size, at);
+}
+
+int tell_and_sync(sqlite3_file* log, int flags) noexcept {
+  if (has_pages && when_written != nullptr && *when_written) (*std::exchange(when_written, nullptr))();
+  return log_methods(log).plain->xSync(log, flags);
+}
+
+LogMethods watch(const sqlite3_io_methods* plain) {
+  LogMethods methods{plain, *plain};
+  methods.watched.xWrite = write_and_note;
+  methods.watched.xSync = tell_and_sync;
+  return methods;
+}
+
+const LogMethods& log_methods(const sqlite3_file* log) {
+  static const LogMethods methods = watch(log->pMethods);
+  return methods;
+}
+
+sqlite3_file* log_of(const Database& database) {
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(database.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  return log == nullptr || log->pMethods == nullptr ? nullptr : log;
 }
 
 // For another program that holds the database for a moment. The control thread waits, and decides nothing
@@ -43,9 +85,8 @@ Database open_database(const std::string& path) {
 }
 
 void lengthen_log(const Database& database, std::int64_t octets) {
-  sqlite3_file* log = nullptr;
-  sqlite3_file_control(database.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-  if (log == nullptr || log->pMethods == nullptr) return;
+  auto* log = log_of(database);
+  if (log == nullptr) return;
   sqlite3_int64 size = 0;
   if (log->pMethods->xFileSize(log, &size) != SQLITE_OK) return;
   constexpr std::array<std::uint8_t, 1U << 16> zeros{};  // SQLite writes no 128 KiB at once
@@ -59,6 +100,20 @@ void lengthen_log(const Database& database, std::int64_t octets) {
   }
   log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 }
+
+void watch_log(const Database& database) {
+  auto* log = log_of(database);
+  if (log == nullptr) return;
+  const auto& methods = log_methods(log);
+  if (log->pMethods == methods.plain) log->pMethods = &methods.watched;
+}
+
+WhenWritten::WhenWritten(const std::function<void()>& written) {
+  when_written = &written;
+  has_pages = false;
+}
+
+WhenWritten::~WhenWritten() { when_written = nullptr; }
 
 Statement::Statement(const Database& database, std::string_view sql, Bare) : database_(database) {
   // Some pragmas act when they are prepared, and only then.

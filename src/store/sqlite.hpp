@@ -55,6 +55,21 @@ void wait_when_busy(const Database& database, bool wait);
 // write.
 void lengthen_log(const Database& database, std::int64_t octets);
 
+// From now on WhenWritten is told of this database's log. Does nothing when SQLite's files are not what we
+// know: then nobody is told.
+void watch_log(const Database& database);
+
+// While it exists, `written` is called once, in its thread: when a transaction's pages are all in the log,
+// before they are synced. From then on the transaction outlives the process, but not a power failure, and may
+// still fail. Nothing may be thrown there.
+class WhenWritten {
+ public:
+  explicit WhenWritten(const std::function<void()>& written);
+  ~WhenWritten();
+  WhenWritten(const WhenWritten&) = delete;
+  WhenWritten& operator=(const WhenWritten&) = delete;
+};
+
 // One prepared statement with its values bound to the question marks in order. Borrows the database, which
 // keeps it for the next one with the same text.
 class Statement {

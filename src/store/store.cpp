@@ -274,6 +274,7 @@ Result<Database> prepare(const std::string& path) {
     if (origin == Origin::older) upgrade_schema(database, read_integer(database, "PRAGMA user_version"));
     execute(database, "BEGIN IMMEDIATE");
     lengthen_log(database, log_octets_least);
+    watch_log(database);
     execute(database, "COMMIT");
     return database;
   } catch (const Failure& failure) {
@@ -752,7 +753,8 @@ Result<Saved> Store::load() {
   }
 }
 
-Result<void> Store::commit(const std::vector<Change>& changes, std::vector<Event>& events) {
+Result<void> Store::commit(const std::vector<Change>& changes, std::vector<Event>& events,
+                           const std::function<void()>& written) {
   if (changes.empty() && events.empty()) return {};
   const auto& database = data_->database;
   try {
@@ -761,6 +763,7 @@ Result<void> Store::commit(const std::vector<Change>& changes, std::vector<Event
     execute(database, "BEGIN IMMEDIATE");
     for (const auto& change : changes) std::visit([&](const auto& one) { write(database, one); }, change);
     if (!events.empty()) append(database, events);
+    const WhenWritten telling(written);
     execute(database, "COMMIT");
     wait_when_busy(database, true);
   } catch (const Failure& failure) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -189,7 +190,12 @@ class Store {
 
   // All or nothing, durable when it returns. Sets the events' ids. Waits a moment for another program that
   // writes to the database, but once for each that does so for long.
-  Result<void> commit(const std::vector<Change>& changes, std::vector<Event>& events);
+  //
+  // `written`, if given, is called before it is durable, when it outlives the process, but neither a power
+  // failure nor a failure of the commit, which may still come. It must not throw. It is not called when
+  // nothing has to be synced, or the system's files are not what we know.
+  Result<void> commit(const std::vector<Change>& changes, std::vector<Event>& events,
+                      const std::function<void()>& written = {});
 
   // Whether the write-ahead log has grown so far that it should be brought into the database: work of some
   // milliseconds with several syncs, which no commit should wait for. Both may be called by another thread

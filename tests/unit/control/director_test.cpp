@@ -3,12 +3,16 @@
 #include "control/director.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <fstream>
 #include <future>
+#include <set>
 #include <thread>
 
 #include <doctest/doctest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -19,6 +23,19 @@
 #include "base/text.hpp"
 #include "control/publisher.hpp"
 #include "support.hpp"
+
+namespace {
+
+std::atomic<bool> disk_fails = false;
+
+}  // namespace
+
+// The store's syncs come here.
+extern "C" int fdatasync(int descriptor) {
+  if (!disk_fails) return static_cast<int>(syscall(SYS_fdatasync, descriptor));
+  errno = EIO;
+  return -1;
+}
 
 namespace sluice::control {
 namespace {
@@ -165,6 +182,33 @@ TEST_CASE("a weight that was set answers at once, and in the next life") {
   for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") == 20);
   REQUIRE(life.ask(CommandId::weight_reset, R"({"name": "www.shop.example"})").has_value());
   CHECK(weights_of(life) == "9.5E1 5E0");
+}
+
+TEST_CASE("what the disk does not take is not in answers, nor anywhere else") {
+  const Files files;
+  Life life(files);
+  life.start();
+  const auto weights = R"({"name": "www.shop.example", "weights": {"v1": 0, "v2": 1}})";
+  const auto drain = R"({"address": "192.0.2.10"})";
+  const auto shown = [&] { return boost::json::serialize(life.ask(CommandId::status).value().at("steers")); };
+  const auto answered = [&] {
+    std::set<int> octets;
+    for (int i = 0; i < 1000; ++i) octets.insert(life.answered("www.shop.example"));
+    return octets;
+  };
+  const auto before = shown();
+  disk_fails = true;
+  for (const auto& refused :
+       {life.ask(CommandId::weight_set, weights), life.ask(CommandId::endpoint_drain, drain)}) {
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().message.find("disk I/O error") != std::string::npos);
+  }
+  disk_fails = false;
+  CHECK(shown() == before);
+  CHECK(answered() == std::set{10, 11, 20});
+
+  CHECK(life.ask(CommandId::weight_set, weights).has_value());
+  CHECK(life.answered("www.shop.example") == 20);
 }
 
 TEST_CASE("a dry run says what would be, and leaves all as it is") {

@@ -31,11 +31,13 @@ namespace fs = std::filesystem;
 namespace {
 
 std::atomic<bool> sync_fails = false;
+std::atomic<int> syncs = 0;
 
 }  // namespace
 
 // SQLite's syncs come here: a disk that fails at this moment cannot be had otherwise without being root.
 extern "C" int fdatasync(int descriptor) {
+  ++syncs;
   if (!sync_fails) return static_cast<int>(syscall(SYS_fdatasync, descriptor));
   errno = EIO;
   return -1;
@@ -771,6 +773,19 @@ TEST_CASE("a commit that runs out of space at any point changes nothing, and the
   CHECK(show(store) == after);
 }
 
+namespace {
+
+// What a crash at this moment would leave behind.
+std::string show_after_crash(const Folder& folder) {
+  const Folder image;
+  fs::create_directory(image.state());
+  for (const char* name : {"sluice.db", "sluice.db-wal"}) fs::copy_file(folder.file(name), image.file(name));
+  auto recovered = open_store(image.state());
+  return show(recovered);
+}
+
+}  // namespace
+
 TEST_CASE("a commit whose sync fails does not come back after a crash") {
   const Folder folder;
   auto store = open_store(folder.state());
@@ -782,14 +797,50 @@ TEST_CASE("a commit whose sync fails does not come back after a crash") {
   CHECK_FALSE(done);
   CHECK(show(store) == before);
 
-  // What a crash now would leave behind.
-  const Folder image;
-  fs::create_directory(image.state());
-  for (const char* name : {"sluice.db", "sluice.db-wal"}) fs::copy_file(folder.file(name), image.file(name));
-  auto recovered = open_store(image.state());
-  CHECK(show(recovered) == before);
-
+  CHECK(show_after_crash(folder) == before);
   CHECK(commit(store, {WeightReset{"www.shop.example."}}, {"later"}));
+}
+
+TEST_CASE("what is written outlives the process before it is synced, also where the log begins anew") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  REQUIRE(commit(store, example_changes));
+  for (int round = 0; round < 5; ++round) {
+    CAPTURE(round);
+    store.checkpoint();  // the next commit begins the log anew
+    for (int i = 0; i < 3; ++i) {
+      std::vector<Event> events{event("event " + std::to_string(3 * round + i))};
+      const int before = syncs;
+      int told = 0, synced_before = 0;
+      std::string left;
+      const auto done = store.commit({}, events, [&] {
+        ++told;
+        synced_before = syncs;
+        left = show_after_crash(folder);
+      });
+      REQUIRE(done.has_value());
+      CHECK(told == 1);
+      CHECK(synced_before == before + (i == 0 ? 1 : 0));  // of the log's head
+      CHECK(left == show(store));
+    }
+  }
+}
+
+TEST_CASE("who was told of what is written hears when its sync fails") {
+  const Folder folder;
+  auto store = open_store(folder.state());
+  REQUIRE(commit(store, example_changes));
+  const auto before = show(store);
+  std::vector<Event> events{event("never")};
+  int told = 0;
+  sync_fails = true;
+  const auto done = store.commit({}, events, [&] { ++told; });
+  sync_fails = false;
+  CHECK(done.has_error());
+  CHECK(told == 1);
+  CHECK(show(store) == before);
+  CHECK(commit(store, {}, {"later"}));
+  CHECK(told == 1);
 }
 
 // ---- Kills
