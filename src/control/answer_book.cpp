@@ -136,13 +136,15 @@ std::optional<LeaseEnd> AnswerBook::leased_before_change(const wire::Name& name)
   return found == before_change_.end() ? std::nullopt : std::optional(found->second);
 }
 
-Time AnswerBook::answered_last(const wire::Name& name) {
+AnswerBook::NameLease AnswerBook::name_lease(const wire::Name& name) {
   const auto sight = look();
-  Time latest = started_;
+  NameLease lease{started_, {started_, {}}};
   for_each_use(name, [&](const Key& key, const Use& handed_out) {
-    latest = std::max(latest, last(key, handed_out, sight).value_or(started_));
+    const auto answered = last(key, handed_out, sight);
+    lease.answered_last = std::max(lease.answered_last, answered.value_or(started_));
+    lease.end = rollout::later(lease.end, handed_out.lease.end(answered));
   });
-  return latest;
+  return lease;
 }
 
 AnswerBook::EndpointLease AnswerBook::endpoint_lease(const std::vector<std::string>& pools,

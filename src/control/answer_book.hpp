@@ -72,8 +72,11 @@ class AnswerBook {
   // before that publication.
   std::optional<rollout::LeaseEnd> leased_before_change(const wire::Name& name) const;
 
-  // When the name was answered last; before the first time, when the process began.
-  Time answered_last(const wire::Name& name);
+  struct NameLease {
+    Time answered_last{};     // before the first time: when the process began
+    rollout::LeaseEnd end{};  // of all that was answered until now
+  };
+  NameLease name_lease(const wire::Name& name);
 
   struct EndpointLease {
     rollout::LeaseEnd end{};  // as if it had gone out of answers now, if it is in them

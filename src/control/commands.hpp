@@ -83,6 +83,8 @@ struct CommandRow {
   bool changes;  // a change: has --dry-run, is refused on a read-only listener
   std::string_view help;
   bool with_token = false;  // a change that is let through there for who knows a secret (Request::token)
+  std::string_view
+      plan_words{};  // what is typed for its dry run: "rollout plan canary"; empty: only --dry-run
 };
 
 std::span<const CommandRow> commands();

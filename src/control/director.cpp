@@ -127,6 +127,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
             [this](const wire::Name& name) { return leases_of(name); }, outlets_.measure),
         rollings_(
             hands(), [this](const wire::Destination& endpoint) { return leased_out(endpoint); },
+            [this](const wire::Destination& endpoint) { return lease_of(endpoint).end; },
             outlets_.run_program, outlets_.call_hook),
         check_runs_(hands(), outlets_.probe_now),
         reloads_(hands(), outlets_.set_targets,
@@ -184,6 +185,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void apply(const Decision& decision);
   void follow_up(const Decision& decision);
   void add_leases(const Decision& decision, boost::json::object& reply);
+  AnswerBook::EndpointLease lease_of(const wire::Destination& endpoint);
   std::optional<rollout::LeaseEnd> leased_out(const wire::Destination& endpoint);
   std::vector<std::string> pools_with(const wire::Destination& endpoint) const;
   NameLeases leases_of(const wire::Name& name);
@@ -404,8 +406,12 @@ void Director::Implementation::add_leases(const Decision& decision, boost::json:
   reply["cached_until"] = to_text(std::max(now, end.at));
 }
 
+AnswerBook::EndpointLease Director::Implementation::lease_of(const wire::Destination& endpoint) {
+  return publisher_.answers().endpoint_lease(pools_with(endpoint), endpoint);
+}
+
 std::optional<rollout::LeaseEnd> Director::Implementation::leased_out(const wire::Destination& endpoint) {
-  const auto lease = publisher_.answers().endpoint_lease(pools_with(endpoint), endpoint);
+  const auto lease = lease_of(endpoint);
   return lease.is_in_answers ? std::nullopt : std::optional(lease.end);
 }
 
@@ -417,7 +423,8 @@ std::vector<std::string> Director::Implementation::pools_with(const wire::Destin
 
 NameLeases Director::Implementation::leases_of(const wire::Name& name) {
   auto& answers = publisher_.answers();
-  return {answers.leased_before_change(name), answers.answered_last(name)};
+  const auto lease = answers.name_lease(name);
+  return {answers.leased_before_change(name), lease.answered_last, lease.end};
 }
 
 // Persisted, then applied, then published: a crash in between is made good by reading the store. What can be

@@ -30,9 +30,11 @@ rolling::Word rolling_word_of(CommandId id) {
 
 }  // namespace
 
-RollingRunner::RollingRunner(Hands hands, LeasedOut leased_out, RunProgram run_program, CallHook call_hook)
+RollingRunner::RollingRunner(Hands hands, LeasedOut leased_out, LeasedIfTaken leased_if_taken,
+                             RunProgram run_program, CallHook call_hook)
     : hands_(std::move(hands)),
       leased_out_(std::move(leased_out)),
+      leased_if_taken_(std::move(leased_if_taken)),
       run_program_(std::move(run_program)),
       call_hook_(std::move(call_hook)),
       alarm_(hands_.executor, [this] { run(); }) {}

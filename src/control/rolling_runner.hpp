@@ -21,7 +21,8 @@ class RollingRunner {
   // The same with a request.
   using CallHook = std::function<void(probe::WebRequest, std::function<void(Result<probe::WebReply>)>)>;
 
-  RollingRunner(Hands hands, LeasedOut leased_out, RunProgram run_program, CallHook call_hook);
+  RollingRunner(Hands hands, LeasedOut leased_out, LeasedIfTaken leased_if_taken, RunProgram run_program,
+                CallHook call_hook);
 
   // What a request comes to; for the director to carry out.
   Result<Decision> obey(const Request& request, Time now);
@@ -38,7 +39,7 @@ class RollingRunner {
   void stop();
 
  private:
-  RollingSight sight() { return {proofs_, hooks_, leased_out_}; }
+  RollingSight sight() { return {proofs_, hooks_, leased_out_, leased_if_taken_}; }
   void run_hook(const HookRun& run);
   // What takes a hook's end from any thread.
   auto end_of(const HookRun& run);
@@ -47,6 +48,7 @@ class RollingRunner {
 
   Hands hands_;
   LeasedOut leased_out_;
+  LeasedIfTaken leased_if_taken_;
   RunProgram run_program_;
   CallHook call_hook_;
   Proofs proofs_;

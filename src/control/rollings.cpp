@@ -14,6 +14,7 @@
 #include "config/url.hpp"
 #include "control/arguments.hpp"
 #include "control/lease_status.hpp"
+#include "control/plans.hpp"
 #include "control/rollouts.hpp"
 #include "control/safety.hpp"
 #include "control/words.hpp"
@@ -363,17 +364,12 @@ Result<Rolling> begun(const Model& model, const Request& request, const config::
   return rolling;
 }
 
-// When each batch can be taken at the earliest.
-json::array schedule_of(Rolling rolling, Duration cached_for, Time now) {
-  json::array schedule;
-  auto& first = rolling.state.first;
-  for (Time at = now; first < rolling.state.endpoints.size(); first += rolling.plan.batch) {
-    schedule.push_back({{"at", to_text(at)},
-                        {"what", fmt::format("batch {}: {}", rolling::batch_number(rolling),
-                                             fmt::join(rolling::batch(rolling), ", "))}});
-    at += cached_for + rolling.plan.grace;
-  }
-  return schedule;
+// Beside what decisions look at: a plan says when caches let go of each.
+void see_leases(const Rolling& rolling, const RollingSight& sight, rolling::View& view) {
+  if (!sight.leased_if_taken) return;
+  for (const auto& endpoint : rolling.state.endpoints)
+    view.endpoints[endpoint.address].leased_until =
+        sight.leased_if_taken(destination_of(endpoint.address)).at;
 }
 
 // --- status ---
@@ -526,9 +522,10 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   const auto unfrozen = freeze_override(request, freeze_windows(model.config(), **pool), now);
   if (!unfrozen) return unfrozen.error();
   rolling->state.unfrozen_until = unfrozen->until;
-  const auto view = view_of(model, *rolling, sight, now);
+  auto view = view_of(model, *rolling, sight, now);
   if (auto why = rolling::objection(*rolling, view)) return *std::move(why);
   if (auto why = safety_objection(model, **pool, *rolling, now)) return *std::move(why);
+  see_leases(*rolling, sight, view);
   Decision decision;
   decision.changes = {record_of(*rolling)};
   auto text = start_text(*rolling, (*pool)->check.has_value()) + unfrozen->text;
@@ -538,7 +535,7 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
                     {"pool", (*pool)->name},
                     {"changed", true},
                     {"text", std::move(text)},
-                    {"plan", schedule_of(*rolling, view.cached_for, now)}};
+                    {"plan", schedule_of(*rolling, view, now)}};
   return decision;
 }
 

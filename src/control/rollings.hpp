@@ -63,11 +63,15 @@ using LeasedOut = std::function<std::optional<rollout::LeaseEnd>(const wire::Des
 std::optional<rollout::LeaseEnd> leased_out(const LeasedOut& of_one,
                                             const std::vector<wire::Destination>& endpoints);
 
+// The same of any endpoint, as if it went out of answers now.
+using LeasedIfTaken = std::function<rollout::LeaseEnd(const wire::Destination& endpoint)>;
+
 // What decisions look at beside the model.
 struct RollingSight {
   Proofs& proofs;
   const Hooks& hooks;
-  LeasedOut leased_out{};  // none: not known
+  LeasedOut leased_out{};           // none: not known
+  LeasedIfTaken leased_if_taken{};  // likewise
 };
 
 // `chance`: for the order `random`.

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
+#include "control/arguments.hpp"
 
 namespace sluice::control {
 namespace {
@@ -37,10 +38,10 @@ RolloutRunner::RolloutRunner(Hands hands, AnswerCounts answers, LeasesOfName lea
 
 Result<Decision> RolloutRunner::obey(const Request& request, Time now) {
   using rollout::Strategy;
-  if (request.id == CommandId::canary_start)
-    return start_rollout(hands_.model, request, Strategy::canary, now);
-  if (request.id == CommandId::bluegreen_switch)
-    return start_rollout(hands_.model, request, Strategy::bluegreen, now);
+  const bool is_canary = request.id == CommandId::canary_start;
+  if (is_canary || request.id == CommandId::bluegreen_switch)
+    return start_rollout(hands_.model, request, is_canary ? Strategy::canary : Strategy::bluegreen, now,
+                         measurements_.leases(text_argument(request, "name")));
   return say_to_rollout(hands_.model, request, word_of(request.id), measurements_, now);
 }
 

@@ -10,10 +10,10 @@
 #include "base/text.hpp"
 #include "control/arguments.hpp"
 #include "control/lease_status.hpp"
+#include "control/plans.hpp"
 #include "control/presets.hpp"
 #include "control/routes.hpp"
 #include "control/safety.hpp"
-#include "control/sides.hpp"
 #include "control/versions.hpp"
 #include "rollout/record.hpp"
 #include "steer/layout.hpp"
@@ -333,23 +333,12 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   return plan;
 }
 
-// What would happen when, at the earliest.
-json::array schedule_of(const rollout::Plan& plan, Time now) {
-  const auto times = rollout::earliest_times(plan, now);
-  auto first = fmt::format("the TTL is {}", to_text(plan.ttl));
-  if (plan.strategy == Strategy::bluegreen)
-    for (const auto& rules : plan.analyses)
-      first +=
-          fmt::format("{} {}", rules == plan.analyses.front() ? "; before the switch:" : ",", rules.name);
-  json::array schedule{{{"at", to_text(now)}, {"what", std::move(first)}}};
-  for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    schedule.push_back({{"at", to_text(times[i])},
-                        {"what", rollout::is_class_step(plan, i)
-                                     ? fmt::format("class {} is led to {}", plan.client_class, plan.to)
-                                     : fmt::format("{} has {:.4g} %", plan.to, plan.steps[i] * 100)}});
-  schedule.push_back({{"at", to_text(times.back())},
-                      {"what", fmt::format("done; the TTL is {} again", to_text(plan.ttl_before))}});
-  return schedule;
+// What a plan is made by.
+rollout::View view_before(const NameLeases& leases) {
+  rollout::View view;
+  view.answered_last = leases.answered_last;
+  if (leases.until_now) view.leased_until = leases.until_now->at;
+  return view;
 }
 
 // "class testers, 5, 100 %"
@@ -489,7 +478,8 @@ rollout::View Measurements::view(const Model& model, const Rollout& rollout, Tim
   return view;
 }
 
-Result<Decision> start_rollout(const Model& model, const Request& request, Strategy strategy, Time now) {
+Result<Decision> start_rollout(const Model& model, const Request& request, Strategy strategy, Time now,
+                               const NameLeases& leases) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
   if (auto why = version_objection(model, request, (*steer)->name)) return *std::move(why);
@@ -503,11 +493,12 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
   if (auto why = start_objection(model, **steer, *plan, *unfrozen, now)) return *std::move(why);
   Rollout rollout{model.next_rollout_id(), request.who, now, *std::move(plan), {}};
   rollout.state.since = now;
-  rollout.state.caches_until = now + rollout::time_to_arm(rollout.plan);
+  rollout.state.caches_until = rollout::armed_at(rollout.plan, leases.until_now, now);
   rollout.state.unfrozen_until = unfrozen->until;
+  const auto times = rollout::earliest_times(rollout, view_before(leases));
   auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
                           rollout.plan.name, rollout.plan.to, steps_text(rollout.plan),
-                          to_text(rollout.plan.ttl), to_text(rollout.state.caches_until));
+                          to_text(rollout.plan.ttl), to_text(times.front()));
   if (const auto preset = text_argument(*whole, "preset"); !preset.empty())
     text += fmt::format("; preset {}", preset);
   text += unfrozen->text;
@@ -518,7 +509,7 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
       {0, now, request.who, "rollout.start", rollout.plan.name, text, step_details(rollout, share, share)}};
   decision.reply = {{"id", rollout.id},        {"name", rollout.plan.name},
                     {"changed", true},         {"version", version_of(model, (*steer)->name) + 1},
-                    {"text", std::move(text)}, {"plan", schedule_of(rollout.plan, now)}};
+                    {"text", std::move(text)}, {"plan", schedule_of(model, rollout.plan, times, now)}};
   if (strategy == Strategy::bluegreen) add_sides(model, rollout.plan, decision.reply);
   return decision;
 }

@@ -28,6 +28,7 @@ using AnswerCounts = std::function<std::uint64_t(const wire::Name& name, const s
 struct NameLeases {
   std::optional<rollout::LeaseEnd> before_change;  // what was answered before its weights were published last
   std::optional<Time> answered_last;               // when it was answered last
+  std::optional<rollout::LeaseEnd> until_now;      // what was answered until now
 };
 using LeasesOfName = std::function<NameLeases(const wire::Name& name)>;
 
@@ -57,8 +58,9 @@ class Measurements {
   std::map<std::string, Begin> begins_;  // by name
 };
 
+// `leases`: of the request's name.
 Result<Decision> start_rollout(const Model& model, const Request& request, rollout::Strategy strategy,
-                               Time now);
+                               Time now, const NameLeases& leases = {});
 
 // What an operator's word about the rollout of a name comes to.
 Result<Decision> say_to_rollout(const Model& model, const Request& request, rollout::Word word,

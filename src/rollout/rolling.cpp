@@ -110,22 +110,17 @@ void leave_batch(Making& making, bool taken) {
 
 // --- how much is left ---
 
-struct Capacity {
-  double total = 0, batch = 0, left = 0;
-  std::size_t count = 0;                 // of those that are left
-  std::vector<std::string> unavailable;  // beside the batch: "192.0.2.1 is down"
-};
-
 Capacity capacity(const View& view, const std::set<std::string_view>& out) {
   Capacity capacity;
   for (const auto& [address, its] : view.endpoints) {
     if (!its.exists || its.weight <= 0) continue;
+    ++capacity.endpoints;
     capacity.total += its.weight;
     if (out.contains(address)) {
       capacity.batch += its.weight;
     } else if (its.available) {
       capacity.left += its.weight;
-      ++capacity.count;
+      ++capacity.available;
     } else {
       capacity.unavailable.push_back(fmt::format("{} is {}", address, its.condition));
     }
@@ -135,9 +130,9 @@ Capacity capacity(const View& view, const std::set<std::string_view>& out) {
 
 bool is_enough(const Capacity& capacity, const std::optional<Least>& least) {
   const double left = capacity.left + rounding * capacity.total;
-  if (!least) return capacity.count > 0 && left >= capacity.total - capacity.batch;
+  if (!least) return capacity.available > 0 && left >= capacity.total - capacity.batch;
   return least->is_part ? left >= least->value * capacity.total
-                        : static_cast<double>(capacity.count) >= least->value;
+                        : static_cast<double>(capacity.available) >= least->value;
 }
 
 std::string wanted(const std::optional<Least>& least) {
@@ -146,19 +141,35 @@ std::string wanted(const std::optional<Least>& least) {
                         : fmt::format("{:.4g} are wanted", least->value);
 }
 
-// `from`: of the batch, in the endpoints. Those of it that are left to others are out by themselves.
-std::optional<std::string> shortage_at(const Rolling& rolling, const View& view, std::size_t from) {
+// Of the batch that begins at `from`, in the endpoints. Those that are left to others are out by themselves.
+std::set<std::string_view> taken_at(const Rolling& rolling, std::size_t from) {
   std::set<std::string_view> out;
   const auto& endpoints = rolling.state.endpoints;
   for (std::size_t i = from; i < std::min(from + rolling.plan.batch, endpoints.size()); ++i)
     if (endpoints[i].place != Place::left) out.insert(endpoints[i].address);
+  return out;
+}
+
+std::optional<std::string> shortage_at(const Rolling& rolling, const View& view, std::size_t from) {
+  const auto out = taken_at(rolling, from);
   const auto found = capacity(view, out);
   if (is_enough(found, rolling.plan.least)) return {};
   return fmt::format(
       "without {} there would be {} healthy endpoint{} left, with {:.4g} % of the weight; {}{}{}",
-      fmt::join(out, ", "), found.count, found.count == 1 ? "" : "s",
+      fmt::join(out, ", "), found.available, found.available == 1 ? "" : "s",
       found.total > 0 ? 100 * found.left / found.total : 0, wanted(rolling.plan.least),
       found.unavailable.empty() ? "" : "; ", fmt::join(found.unavailable, ", "));
+}
+
+// --- when ---
+
+// Until when caches may hold an endpoint that is drained at `at`. Who has been asked for lately is asked for
+// until then, too.
+Time empty_at(const View& view, const std::string& address, Time at, Time now) {
+  const auto longest = at + view.cached_for;
+  const auto leased_until = seen(view, address).leased_until;
+  if (!leased_until) return longest;
+  return std::max(*leased_until, at > now && *leased_until > now ? longest : at);
 }
 
 // --- the end ---
@@ -617,6 +628,23 @@ std::optional<Error> objection(const Rolling& rolling, const View& view) {
   for (std::size_t first = 0; first < rolling.state.endpoints.size(); first += rolling.plan.batch)
     if (auto why = shortage_at(rolling, view, first)) return Error{ErrorCode::refused, *std::move(why)};
   return {};
+}
+
+Capacity capacity_without_batch(const Rolling& rolling, const View& view) {
+  return capacity(view, taken_at(rolling, rolling.state.first));
+}
+
+std::vector<Time> earliest_times(const Rolling& rolling, const View& view, Time now) {
+  std::vector<Time> times{now};
+  const auto& endpoints = rolling.state.endpoints;
+  for (std::size_t first = 0; first < endpoints.size(); first += rolling.plan.batch) {
+    const auto at = times.back();
+    auto empty = at;
+    for (std::size_t i = first; i < std::min(first + rolling.plan.batch, endpoints.size()); ++i)
+      empty = std::max(empty, empty_at(view, endpoints[i].address, at, now));
+    times.push_back(empty + rolling.plan.grace);
+  }
+  return times;
 }
 
 std::vector<std::string> batch(const Rolling& rolling) {

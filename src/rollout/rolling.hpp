@@ -136,6 +136,8 @@ struct Seen {
   bool proven = false;     // healthy, by enough probes that began since its `since`
   Time watched_since{};    // when we began to look for that
   bool hook_runs = false;  // by this process
+  // From then on no cache holds it when it goes out of answers now; none: not known, or not asked for.
+  std::optional<Time> leased_until{};
 };
 
 struct View {
@@ -203,6 +205,19 @@ std::optional<std::string> obstacle(const Rolling& rolling, const View& view);
 
 // Why a rolling cannot be begun: too little would be left at one of its batches.
 std::optional<Error> objection(const Rolling& rolling, const View& view);
+
+// What is left of the pool while a batch is out.
+struct Capacity {
+  std::size_t endpoints = 0, available = 0;  // of the pool; of those that are left
+  double total = 0, batch = 0, left = 0;     // their weights
+  std::vector<std::string> unavailable{};    // beside the batch: "192.0.2.1 is down"
+};
+Capacity capacity_without_batch(const Rolling& rolling, const View& view);
+
+// When each batch can be taken at the earliest, and when the last one is done, for a rolling that begins now:
+// when the work takes no time, and endpoints are asked for as they are now. One that nobody asks for is not
+// waited for.
+std::vector<Time> earliest_times(const Rolling& rolling, const View& view, Time now);
 
 // The addresses of the present batch.
 std::vector<std::string> batch(const Rolling& rolling);

@@ -312,9 +312,10 @@ Duration shortest_analysis(const Plan& plan) {
   return longest;
 }
 
-Duration shortest_arming(const Plan& plan) {
-  const bool analysed = plan.strategy == Strategy::bluegreen;
-  return std::max(time_to_arm(plan), analysed ? shortest_analysis(plan) : Duration::zero());
+// From a step until its hold begins: caches, and the measurement. A name that nobody asks for needs neither.
+Duration shortest_settling(const Plan& plan, const View& view, Time now) {
+  const bool asked = !view.answered_last || *view.answered_last + plan.ttl > now;
+  return asked ? time_in_caches(plan.ttl) + plan.ttl : Duration::zero();
 }
 
 // When the last of those analyses is due that do not let it go on yet; 1970 when all do.
@@ -481,8 +482,9 @@ Counts counts_of(const State& state, std::size_t analysis) {
   return analysis < state.counts.size() ? state.counts[analysis] : Counts{};
 }
 
-Duration time_to_arm(const Plan& plan) {
-  return plan.ttl < plan.ttl_before ? time_in_caches(plan.ttl_before) : Duration::zero();
+Time armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now) {
+  const auto armed = plan.ttl < plan.ttl_before ? now + time_in_caches(plan.ttl_before) : now;
+  return leased && leased->ttl > plan.ttl_before ? std::max(armed, leased->at) : armed;
 }
 
 // What goes back little by little is answered under another share each second, to the end: there the longest
@@ -601,13 +603,15 @@ std::vector<double> exponential_steps(double before, double factor) {
   return steps;
 }
 
-std::vector<Time> earliest_times(const Plan& plan, Time now) {
+std::vector<Time> earliest_times(const Rollout& rollout, const View& view) {
+  const auto& [id, by, started, plan, state] = rollout;
+  const auto analysed = shortest_analysis(plan);
+  auto at = caches_until(rollout, view.leased_until);
+  if (plan.strategy == Strategy::bluegreen) at = std::max(at, started + analysed);
   std::vector<Time> times;
-  auto at = now + shortest_arming(plan);
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     times.push_back(at);
-    // Caches, measurement, hold.
-    at += time_in_caches(plan.ttl) + plan.ttl + std::max(plan.hold, shortest_analysis(plan));
+    at += shortest_settling(plan, view, started) + std::max(plan.hold, analysed);
   }
   times.push_back(at);
   return times;

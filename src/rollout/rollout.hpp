@@ -168,9 +168,10 @@ Time next_analysis(const Rollout& rollout, std::size_t analysis);
 // What was found of one, since the step began.
 Counts counts_of(const State& state, std::size_t analysis);
 
-// From the start until no cache holds an answer with the TTL of before; with the TTL as it is, there is
-// nothing to wait for.
-Duration time_to_arm(const Plan& plan);
+// When a rollout that begins now is armed, if the name is asked for until then: no cache holds an answer with
+// the TTL of before; with the TTL as it is, there is nothing to wait for. `leased`: what was answered so far,
+// which may have had a longer TTL than that; none: not known.
+Time armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now);
 
 // Until when caches may hold what its phase waits for: as long as if it had been handed out to the last
 // moment, or less by what was really handed out (as in View).
@@ -215,7 +216,9 @@ Result<std::vector<double>> parse_steps(std::string_view text);
 std::vector<double> linear_steps(double before, double by);
 std::vector<double> exponential_steps(double before, double factor);
 
-// When each step can begin at the earliest, and when the last one is done, for a rollout that begins now.
-std::vector<Time> earliest_times(const Plan& plan, Time now);
+// When each step can begin at the earliest, and when the last one is done, for a rollout that has just begun
+// and a name that is asked for as it is now. Of the view: `answered_last`, and until when caches hold what
+// was answered so far (`leased_until`).
+std::vector<Time> earliest_times(const Rollout& rollout, const View& view);
 
 }  // namespace sluice::rollout

@@ -1,11 +1,11 @@
 """Leases: how long caches may hold an address is counted from when it was handed out last, not from its drain."""
 
-import datetime
 import json
 import time
 
 from harness import Sluice, expect, poll, test
 from queries import ask_many, question
+from rollouts import seconds_of
 
 TTL_S = 4
 CONFIG = f"""
@@ -17,10 +17,6 @@ endpoints = ["127.0.2.1"]
 pools = {{ asked = 1, unasked = 0 }}
 ttl = "{TTL_S}s"
 """
-
-
-def seconds_of(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def drain(sluice, address):

@@ -1,5 +1,6 @@
 """Rollouts by the real daemon: a canary from end to end, stopped and undone by hand, and killed while it goes on."""
 
+import datetime
 import itertools
 import json
 import random
@@ -100,6 +101,53 @@ def bluegreen_switches_at_once_and_back(sandbox):
     sluice.ctl("bluegreen", "switch", NAME, "--to", "v1", "--ttl", "1s")
     await_phase(sluice, "done")
     expect_equal("share after the switch back", answered(sluice), 0)
+
+
+def seconds_of(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+@test
+def a_plan_is_the_dry_run_and_changes_nothing(sandbox):
+    sluice = start(sandbox)
+    events = sluice.events()
+    for start_words, strategy, *arguments in (
+            (("canary", "start"), "canary", NAME, "--to", "v2", "--steps", "5,100"),
+            (("bluegreen", "switch"), "bluegreen", NAME, "--to", "v2"),
+            (("rolling", "start"), "rolling", "v1", "--hook", "true", "--min-available", "0")):
+        plan = json.loads(sluice.ctl("--json", "rollout", "plan", strategy, *arguments))
+        dry_run = json.loads(sluice.ctl("--json", *start_words, *arguments, "--dry-run"))
+        expect_equal(f"whether {strategy} is a dry run", plan["dry_run"], True)
+        expect_equal(f"members of {strategy}", set(plan), set(dry_run))
+        steps, same_steps = ([(step["what"], step.get("pools")) for step in reply["plan"]] for reply in (plan, dry_run))
+        expect_equal(f"steps of {strategy}", steps, same_steps)
+    refused = sluice.run_ctl("rollout", "plan", "canary", NAME, "--to", "v3")
+    expect_equal("exit code of a plan that cannot be", refused.returncode, 1)
+    shown = sluice.ctl("rollout", "plan", "canary", NAME, "--to", "v2", "--steps", "5,100")
+    for line in ("v2 has 5 %", "95.0% of v1: 1 of 1 endpoints healthy", "5.0% of v2: 1 of 1 endpoints healthy", "done"):
+        expect(line in shown, f"the plan does not say {line!r}: {shown}")
+    expect("left of v1: 0 of 1 endpoints healthy" in sluice.ctl("rollout", "plan", "rolling", "v1", "--min-available", "0"),
+           "the plan of a rolling upgrade does not say what is left")
+    expect_equal("events", sluice.events(), events)
+    expect_equal("rollouts", json.loads(sluice.ctl("--json", "rollout", "status"))["rollouts"], [])
+    expect_equal("rolling upgrades", json.loads(sluice.ctl("--json", "rolling", "status"))["rollings"], [])
+
+
+@test
+def a_plan_goes_by_what_was_really_answered(sandbox):
+    sluice = start(sandbox)
+    started = time.time()
+    poll("the time that leases from before may last", lambda: time.time() > started + 4)
+
+    def moments():
+        reply = json.loads(sluice.ctl("--json", "rollout", "plan", "canary", NAME, "--to", "v2", "--steps", "100", "--ttl", "1s"))
+        return [seconds_of(step["at"]) for step in reply["plan"]]
+    first, step, _ = moments()
+    expect_equal("when the first step can be, of a name that nobody has asked for", step, first)
+    asked = time.time()
+    answered(sluice)
+    first, step, _ = moments()
+    expect(step >= asked + 3, f"the first step could be at {step}, less than a TTL and a second after {asked}")
 
 
 @test

@@ -27,6 +27,8 @@ using control::ParamType;
 // More words than a shell passes to one command.
 constexpr int words_max = 100'000;
 
+constexpr const char* dry_run_option = "dry-run";
+
 struct Positional {
   std::string key;    // what the table calls it
   std::string label;  // "NAME", "POOL=WEIGHT..."
@@ -47,6 +49,7 @@ struct Command {
   std::variant<const CommandRow*, LocalId> what;
   std::vector<Positional> positionals;
   std::vector<Option> options;
+  bool dry_run = false;  // always
 };
 
 std::string upper_case(std::string_view text) {
@@ -108,13 +111,27 @@ Command command_of(const CommandRow& row) {
     command.options.push_back({"follow", "", "go on with new ones, until Ctrl-C"});
   if (row.id == CommandId::endpoint_drain)
     command.options.push_back({"wait", "", "return when no cache that honours the TTL can hold the address"});
-  if (row.changes) command.options.push_back({"dry-run", "", "say what would happen, and change nothing"});
+  if (row.changes)
+    command.options.push_back({dry_run_option, "", "say what would happen, and change nothing"});
+  return command;
+}
+
+// The dry run of a row that is a command of its own.
+Command plan_of(const CommandRow& row) {
+  auto command = command_of(row);
+  command.words = row.plan_words;
+  command.help =
+      fmt::format("Say what `{}` would do, when, and what stands ready for it; change nothing", row.words);
+  std::erase_if(command.options, [](const Option& option) { return option.name == dry_run_option; });
+  command.dry_run = true;
   return command;
 }
 
 std::vector<Command> all_commands() {
   std::vector<Command> commands;
   for (const auto& row : control::commands()) commands.push_back(command_of(row));
+  for (const auto& row : control::commands())
+    if (!row.plan_words.empty()) commands.push_back(plan_of(row));
   commands.push_back({"config check",
                       "Check a config and its zones",
                       LocalId::config_check,
@@ -361,7 +378,7 @@ std::variant<ApiCall, Ending> read_call(const CommandRow& row, const Command& co
     if (auto wrong = read_value(param, option->results(), value)) return usage_error(command, *wrong);
     call.arguments[name] = std::move(value);
   }
-  call.dry_run = given(leaf, "--dry-run") != nullptr;
+  call.dry_run = command.dry_run || given(leaf, fmt::format("--{}", dry_run_option)) != nullptr;
   call.watch = given(leaf, "--watch") != nullptr;
   call.follow = given(leaf, "--follow") != nullptr;
   call.wait = row.id == CommandId::endpoint_drain && given(leaf, "--wait");

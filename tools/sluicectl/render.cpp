@@ -163,14 +163,32 @@ std::string shares_text(const json::array& pools, Style style) {
   return pools.empty() ? "" : table.text(2, style.colours, style.width);
 }
 
+// "v2: 2 of 3 endpoints healthy, 2 of 4 by weight", of a pool in a plan.
+std::string ready_text(const json::value& pool, std::string_view name) {
+  return fmt::format("{}: {} of {} endpoints healthy, {} of {} by weight\n", name,
+                     plain_number(number(pool, "healthy")), plain_number(number(pool, "endpoints")),
+                     plain_number(number(pool, "healthy_weight")), plain_number(number(pool, "weight")));
+}
+
+// A step of a plan, and what each pool has for its share then; or what a batch leaves of its pool.
+std::string planned_text(const json::value& step) {
+  auto result = fmt::format("  {}  {}\n", date_text(step, "at"), text(step, "what"));
+  for (const auto& pool : list(step, "pools")) {
+    const auto& share = member(pool, "share");
+    if (!share.is_number())
+      result += "    left of " + ready_text(pool, text(pool, "pool"));
+    else if (share.to_number<double>() > 0)
+      result += "    " + ready_text(pool, fmt::format("{} of {}", percent(share.to_number<double>()),
+                                                      text(pool, "pool")));
+  }
+  return result;
+}
+
 // Of a switch: what stands ready on each side, and what gives reason to think again.
 std::string sides_text(const json::value& reply, Style style) {
   std::string result;
   for (const auto& side : list(reply, "sides"))
-    result += fmt::format("  {} {}: {} of {} endpoints healthy, {} of {} by weight\n", text(side, "side"),
-                          text(side, "pool"), plain_number(number(side, "healthy")),
-                          plain_number(number(side, "endpoints")),
-                          plain_number(number(side, "healthy_weight")), plain_number(number(side, "weight")));
+    result += "  " + ready_text(side, text(side, "side") + " " + text(side, "pool"));
   for (const auto& warning : list(reply, "warnings"))
     if (warning.is_string())
       result +=
@@ -202,8 +220,7 @@ std::string render_change(const json::value& reply, Time now, Style style) {
   auto result = (flag(reply, "dry_run") ? "dry run, nothing is changed: " : "") + text(reply, "text") + "\n";
   result += shares_text(list(reply, "pools"), style);
   for (const auto& endpoint : list(reply, "endpoints")) result += "  " + text(endpoint, "text") + "\n";
-  for (const auto& step : list(reply, "plan"))
-    result += fmt::format("  {}  {}\n", date_text(step, "at"), text(step, "what"));
+  for (const auto& step : list(reply, "plan")) result += planned_text(step);
   result += sides_text(reply, style);
   if (const auto until = cached_until(reply); until && *until > now)
     result += fmt::format("caches may hold it until {} UTC, for {}\n", clock_text(*until),

@@ -102,14 +102,15 @@ TEST_CASE("a lowered TTL leaves the older and longer leases as they are") {
 TEST_CASE("what was answered before the weights changed") {
   Shelf shelf;
   CHECK_FALSE(shelf.book.leased_before_change(shelf.www));
-  CHECK(shelf.book.answered_last(shelf.www) == at(0));
+  CHECK(shelf.book.name_lease(shelf.www).answered_last == at(0));
   shelf.answer(shelf.second, "v2");
   shelf.pass(1);
   shelf.book.weights_published(shelf.www);
   CHECK(shelf.book.leased_before_change(shelf.www)->at == at(1000) + 31s + margin);
   shelf.answer(shelf.first, "v1");
   CHECK(shelf.book.leased_before_change(shelf.www)->at == at(1000) + 31s + margin);
-  CHECK(shelf.book.answered_last(shelf.www) == at(1001));
+  CHECK(shelf.book.name_lease(shelf.www).answered_last == at(1001));
+  CHECK(shelf.book.name_lease(shelf.www).end == rollout::LeaseEnd{at(1001) + 31s, 30s});
   // Nobody asks any more: over as soon as it is published.
   shelf.pass(100);
   shelf.book.weights_published(shelf.www);
@@ -121,7 +122,7 @@ TEST_CASE("answers by class count for the pool that the class is led to") {
   shelf.answer(shelf.first, "v2", "testers");
   CHECK(shelf.book.answers(shelf.www, "v2") == 0);
   CHECK(shelf.book.answers_by_class(shelf.www, "testers") == 1);
-  CHECK(shelf.book.answered_last(shelf.www) == at(1000));
+  CHECK(shelf.book.name_lease(shelf.www).answered_last == at(1000));
 }
 
 TEST_CASE("while an answer is under way, everything may be in it") {

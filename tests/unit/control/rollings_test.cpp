@@ -151,6 +151,29 @@ TEST_CASE("a rolling drains, runs the hook, and takes the drain back, endpoint b
   CHECK(world.model->running_rollings().empty());
 }
 
+TEST_CASE("the plan of a rolling tells when its batches can be, and what each leaves of the pool") {
+  RollingWorld world;
+  auto sight = world.sight();
+  sight.leased_if_taken = [&](const wire::Destination& endpoint) {
+    const bool asked = to_text(endpoint) != "192.0.2.11";
+    return rollout::LeaseEnd{asked ? world.now + 12s : world.now - 50s, 30s};
+  };
+  const auto start = request(CommandId::rolling_start, R"({"pool": "v1", "hook": "deploy"})");
+  const auto begun = start_rolling(*world.model, start, sight, 7, world.now);
+  REQUIRE(begun.has_value());
+  const auto pools = boost::json::parse(
+      R"([{"pool": "v1", "endpoints": 3, "healthy": 2, "weight": 3E0, "healthy_weight": 2E0}])");
+  std::string times;
+  for (const auto& step : begun->reply.at("plan").as_array()) {
+    times += fmt::format("{} {}\n", std::string_view(step.at("at").as_string()).substr(17, 2),
+                         std::string_view(step.at("what").as_string()));
+    if (const auto* left = step.as_object().if_contains("pools")) CHECK(*left == pools);
+  }
+  CHECK(times ==
+        "00 batch 1: 192.0.2.10\n12 batch 2: 192.0.2.11\n12 batch 3: 2001:db8::10\n"
+        "43 done, if the work takes no time\n");
+}
+
 TEST_CASE("healthy is who was probed after the hook ended") {
   RollingWorld world;
   REQUIRE(world.start().has_value());

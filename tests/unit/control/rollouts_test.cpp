@@ -373,6 +373,46 @@ TEST_CASE("a version grows by what moves, and not by phases that do not") {
   CHECK(version() == before);
 }
 
+TEST_CASE("the plan of a canary tells when its steps can be, and what each pool has for its share then") {
+  RolloutWorld world;
+  world.model->apply(store::EndpointWord{
+      wire::parse_destination("192.0.2.11").value(), store::Word::down, "root", "", world.now, {}});
+  const auto start = [&](const NameLeases& leases) {
+    const auto begun = start_rollout(*world.model, request(CommandId::canary_start, canary),
+                                     rollout::Strategy::canary, world.now, leases);
+    REQUIRE(begun.has_value());
+    return begun->reply.at("plan");
+  };
+  CHECK(start({}) == boost::json::parse(R"([
+    {"at": "2027-01-15T08:00:00.000Z", "what": "the TTL is 5s"},
+    {"at": "2027-01-15T08:00:31.000Z", "what": "v2 has 10 %", "pools": [
+      {"pool": "v1", "share": 0.9, "endpoints": 3, "healthy": 2, "weight": 3E0, "healthy_weight": 2E0},
+      {"pool": "v2", "share": 0.1, "endpoints": 1, "healthy": 1, "weight": 1E0, "healthy_weight": 1E0}]},
+    {"at": "2027-01-15T08:01:42.000Z", "what": "v2 has 100 %", "pools": [
+      {"pool": "v1", "share": 0E0, "endpoints": 3, "healthy": 2, "weight": 3E0, "healthy_weight": 2E0},
+      {"pool": "v2", "share": 1E0, "endpoints": 1, "healthy": 1, "weight": 1E0, "healthy_weight": 1E0}]},
+    {"at": "2027-01-15T08:02:53.000Z", "what": "done; the TTL is 30s again"}])"));
+
+  const auto unasked = start({{}, world.now - 100s, rollout::LeaseEnd{world.now - 69s, 30s}});
+  CHECK(unasked.at(1).at("at") == "2027-01-15T08:00:00.000Z");
+  CHECK(unasked.at(2).at("at") == "2027-01-15T08:01:00.000Z");
+  CHECK(unasked.at(3).at("at") == "2027-01-15T08:02:00.000Z");
+}
+
+TEST_CASE("a rollout is not armed before caches let go of a TTL that was longer before") {
+  RolloutWorld world;
+  const auto begun =
+      start_rollout(*world.model, request(CommandId::canary_start, canary), rollout::Strategy::canary,
+                    world.now, {{}, world.now, rollout::LeaseEnd{world.now + 200s, 300s}});
+  REQUIRE(begun.has_value());
+  CHECK(begun->reply.at("plan").at(1).at("at") == "2027-01-15T08:03:20.000Z");
+  world.carry_out(*begun);
+  world.pass(199s);
+  CHECK(world.state() == "arming 0 5s");
+  world.pass(1s);
+  CHECK(world.state() == "moving 10 5s");
+}
+
 TEST_CASE("a canary by the name's preset") {
   RolloutWorld world;
   world.model.emplace(parsed(rollout_config +

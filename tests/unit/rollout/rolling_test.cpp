@@ -302,6 +302,47 @@ TEST_CASE("the reason of a refusal says what is missing") {
       "least, are wanted; b is down");
 }
 
+TEST_CASE("when each batch can be taken at the earliest") {
+  struct Row {
+    const char* what;
+    const char* plan;
+    std::map<std::string, Duration> leased;  // by address, from the start on
+    std::vector<Duration> times;
+  };
+  const Row rows[] = {
+      {"by the TTL alone", "hook", {}, {0s, 30s, 60s, 90s}},
+      {"two at once", "batch=2", {}, {0s, 30s, 60s}},
+      {"with a margin", "grace=5s", {}, {0s, 35s, 70s, 105s}},
+      {"all are asked for", "hook", {{"a", 21s}, {"b", 21s}, {"c", 21s}}, {0s, 21s, 51s, 81s}},
+      {"nobody asks", "hook", {{"a", -9s}, {"b", -9s}, {"c", -9s}}, {0s, 0s, 0s, 0s}},
+      {"one is asked for", "batch=2", {{"a", -9s}, {"b", 12s}, {"c", -9s}}, {0s, 12s, 12s}},
+      {"by a TTL that was longer", "hook", {{"a", 900s}, {"b", 900s}, {"c", -9s}}, {0s, 900s, 930s, 930s}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    Timeline timeline;
+    take_plan({"plan", "endpoints=a,b,c", row.plan}, timeline);
+    auto view = World{timeline.rolling}.view({});
+    for (const auto& [address, leased] : row.leased) view.endpoints[address].leased_until = start + leased;
+    std::vector<Duration> times;
+    for (const auto at : earliest_times(timeline.rolling, view, start)) times.push_back(at - start);
+    CHECK(times == row.times);
+  }
+}
+
+TEST_CASE("what a batch leaves of its pool") {
+  auto rolling = of_three();
+  rolling.state.first = 1;
+  Moment moment;
+  moment.seen["down"] = "c";
+  moment.seen["heavy"] = "a";
+  const auto left = capacity_without_batch(rolling, World{rolling}.view(moment));
+  CHECK(left.endpoints == 3);
+  CHECK(left.available == 1);
+  CHECK(left.total == 5);
+  CHECK(left.left == 3);
+}
+
 TEST_CASE("batches and the least") {
   CHECK(parse_batch("2", 10).value() == 2);
   CHECK(parse_batch("25%", 10).value() == 2);

@@ -341,8 +341,52 @@ TEST_CASE("steps by a rule") {
 }
 
 TEST_CASE("the earliest times are those of a rollout that nothing holds up") {
-  Plan plan = plan_of(words_of("plan to=v2 steps=10,100 hold=60s ttl=5s ttl_before=30s"));
-  CHECK(earliest_times(plan, start) == std::vector{start + 31s, start + 102s, start + 173s});
+  struct Row {
+    const char* what;
+    const char* plan;
+    std::optional<Duration> leased, answered;  // as in View, from the start on
+    std::vector<Duration> times;
+  };
+  const Row rows[] = {
+      {"by the TTLs alone", "ttl_before=30s", {}, {}, {31s, 102s, 173s}},
+      {"the TTL stays", "ttl_before=5s", {}, {}, {0s, 71s, 142s}},
+      {"just asked for", "ttl_before=30s", 31s, 0s, {31s, 102s, 173s}},
+      {"asked for a moment ago", "ttl_before=30s", 28s, -3s, {28s, 99s, 170s}},
+      {"asked for longer ago than the new TTL", "ttl_before=30s", 11s, -20s, {11s, 71s, 131s}},
+      {"nobody asks", "ttl_before=30s", -100s, -131s, {0s, 60s, 120s}},
+      {"an analysis is longer than the hold",
+       "ttl_before=30s analysis=errors:70s",
+       {},
+       {},
+       {31s, 112s, 193s}},
+      {"a switch", "ttl_before=5s bluegreen", {}, {}, {0s, 71s}},
+      {"a switch that is analysed before", "ttl_before=5s bluegreen analysis=errors:20s", {}, {}, {20s, 91s}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    Rollout rollout{1,
+                    "root",
+                    start,
+                    plan_of(words_of("plan to=v2 steps=10,100 hold=60s ttl=5s " + std::string(row.plan))),
+                    {}};
+    rollout.state.since = start;
+    rollout.state.caches_until = armed_at(rollout.plan, {}, start);
+    View view;
+    if (row.leased) view.leased_until = start + *row.leased;
+    if (row.answered) view.answered_last = start + *row.answered;
+    std::vector<Duration> times;
+    for (const auto at : earliest_times(rollout, view)) times.push_back(at - start);
+    CHECK(times == row.times);
+  }
+}
+
+TEST_CASE("a rollout is armed when caches let go of the TTL of before, and of longer ones from before that") {
+  Plan plan = plan_of(words_of("plan to=v2 steps=100 ttl=5s ttl_before=30s"));
+  CHECK(armed_at(plan, {}, start) == start + 31s);
+  CHECK(armed_at(plan, LeaseEnd{start + 31s, 30s}, start) == start + 31s);
+  CHECK(armed_at(plan, LeaseEnd{start + 200s, 300s}, start) == start + 200s);
+  CHECK(armed_at(plan, LeaseEnd{start + 20s, 300s}, start) == start + 31s);
   plan.ttl_before = 5s;
-  CHECK(earliest_times(plan, start).front() == start);
+  CHECK(armed_at(plan, LeaseEnd{start + 6s + 1ms, 5s}, start) == start);
+  CHECK(armed_at(plan, LeaseEnd{start + 200s, 300s}, start) == start + 200s);
 }

@@ -374,6 +374,35 @@ TEST_CASE("previews, in the status and in an explanation") {
                                        "rollout 3\n") != std::string::npos);
 }
 
+TEST_CASE("a plan, and what stands ready at each step") {
+  const auto now = parse_time("2026-01-31T12:00:00Z").value();
+  CHECK(render_change(json::parse(R"({"text": "canary of www", "dry_run": true, "plan": [
+    {"at": "2026-01-31T12:00:00.000Z", "what": "the TTL is 5s"},
+    {"at": "2026-01-31T12:00:31.000Z", "what": "v2 has 10 %", "pools": [
+      {"pool": "v1", "share": 0.9, "endpoints": 3, "healthy": 2, "weight": 4, "healthy_weight": 3.5},
+      {"pool": "v2", "share": 0.1, "endpoints": 1, "healthy": 1, "weight": 1, "healthy_weight": 1}]},
+    {"at": "2026-01-31T12:01:42.000Z", "what": "v2 has 100 %", "pools": [
+      {"pool": "v1", "share": 0, "endpoints": 3, "healthy": 2, "weight": 4, "healthy_weight": 3.5},
+      {"pool": "v2", "share": 1, "endpoints": 1, "healthy": 1, "weight": 1, "healthy_weight": 1}]}]})"),
+                      now, {}) ==
+        R"(dry run, nothing is changed: canary of www
+  2026-01-31 12:00:00  the TTL is 5s
+  2026-01-31 12:00:31  v2 has 10 %
+    90.0% of v1: 2 of 3 endpoints healthy, 3.5 of 4 by weight
+    10.0% of v2: 1 of 1 endpoints healthy, 1 of 1 by weight
+  2026-01-31 12:01:42  v2 has 100 %
+    100.0% of v2: 1 of 1 endpoints healthy, 1 of 1 by weight
+)");
+  CHECK(render_change(json::parse(R"({"text": "rolling 1 of v1", "plan": [
+    {"at": "2026-01-31T12:00:00.000Z", "what": "batch 1: 192.0.2.1", "pools": [
+      {"pool": "v1", "endpoints": 3, "healthy": 2, "weight": 4, "healthy_weight": 3}]}]})"),
+                      now, {}) ==
+        R"(rolling 1 of v1
+  2026-01-31 12:00:00  batch 1: 192.0.2.1
+    left of v1: 2 of 3 endpoints healthy, 3 of 4 by weight
+)");
+}
+
 TEST_CASE("the sides of a switch, and what it waits for") {
   const auto plan = json::parse(R"({"text": "bluegreen of www", "dry_run": true,
     "sides": [{"pool": "blue", "side": "active", "endpoints": 2, "healthy": 2, "weight": 2, "healthy_weight": 2},
