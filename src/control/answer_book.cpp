@@ -29,11 +29,11 @@ Clocks clocks_now() {
           static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(steady).count())};
 }
 
-AnswerBook::AnswerBook(const Counters& counters, Quiescence& quiescence,
-                       std::function<Duration(const wire::Name&)> ttl_before, std::function<Clocks()> clocks)
+AnswerBook::AnswerBook(const Counters& counters, Quiescence& quiescence, Inherited inherited,
+                       std::function<Clocks()> clocks)
     : counters_(counters),
       quiescence_(quiescence),
-      ttl_before_(std::move(ttl_before)),
+      inherited_(std::move(inherited)),
       clocks_(std::move(clocks)),
       started_(clocks_().wall) {}
 
@@ -45,7 +45,7 @@ AnswerBook::Use& AnswerBook::use(const wire::Name& name, const std::string& pool
   auto& use = found->second;
   if (!is_new) return use;
   use.id = static_cast<AnswerCounter>(std::min<std::size_t>(uses_.size(), answer_counters_max) - 1);
-  const auto inherited = rollout::lease_from(started_, ttl_before_(name));
+  const auto inherited = inherited_(name, started_);
   use.lease = rollout::Lease(inherited);
   auto& of_pool = pools_[pool];
   of_pool.uses.push_back(&*found);

@@ -36,9 +36,9 @@ Clocks clocks_now();
 // Not thread-safe: the control thread's. References outlive it.
 class AnswerBook {
  public:
-  // `ttl_before`: the greatest with which an earlier process may have handed out the name.
-  AnswerBook(const Counters& counters, Quiescence& quiescence,
-             std::function<Duration(const wire::Name&)> ttl_before,
+  // What processes before the one that began at `started` may have handed out of a name.
+  using Inherited = std::function<rollout::LeaseEnd(const wire::Name&, Time started)>;
+  AnswerBook(const Counters& counters, Quiescence& quiescence, Inherited inherited,
              std::function<Clocks()> clocks = clocks_now);
 
   // Counts answers of a name from a pool; of a class, when it leads its clients there. Ids are never given
@@ -114,7 +114,7 @@ class AnswerBook {
 
   const Counters& counters_;
   Quiescence& quiescence_;
-  const std::function<Duration(const wire::Name&)> ttl_before_;
+  const Inherited inherited_;
   const std::function<Clocks()> clocks_;
   const Time started_;
   std::map<Key, Use> uses_;

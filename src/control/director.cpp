@@ -22,6 +22,7 @@
 #include "control/explain.hpp"
 #include "control/hands.hpp"
 #include "control/journal.hpp"
+#include "control/kept_ttls.hpp"
 #include "control/lease_status.hpp"
 #include "control/model.hpp"
 #include "control/notifier.hpp"
@@ -147,6 +148,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
     for (const auto& route : saved.routes) model_.apply(route);
     for (const auto& laid : saved.layouts) model_.apply(laid);
     for (const auto& version : saved.versions) model_.apply(version);
+    for (const auto& ttl : saved.ttls) model_.apply(ttl);
     for (const auto& word : saved.words) model_.apply(word);
     restore_health(saved);
     for (const auto& word : saved.scheduled) model_.apply(word);
@@ -190,6 +192,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   std::vector<std::string> pools_with(const wire::Destination& endpoint) const;
   NameLeases leases_of(const wire::Name& name);
   void settle();
+  void adopt(const std::vector<store::Change>& changes);
+  void follow_publication();
   void expire();
   void arm_expiry();
 
@@ -483,13 +487,26 @@ Reply Director::Implementation::rolling_history(const Request& request) {
   return boost::json::value(rolling_history_status(*records, wall_now()));
 }
 
-// Lays out what has to be laid out anew. The layouts hold even when they cannot be written yet.
+// Lays out what has to be laid out anew, before it is published.
 void Director::Implementation::settle() {
-  const auto decision = settle_layouts(model_, wall_now());
-  if (decision.changes.empty()) return;
-  if (const auto stored = journal_.insist(decision.changes, {}); !stored)
-    logger().warn("the layout of slots could not be stored: {}", stored.error().message);
-  for (const auto& change : decision.changes) model_.apply(change);
+  auto changes = settle_layouts(model_, wall_now()).changes;
+  std::ranges::move(new_ttls(model_), std::back_inserter(changes));
+  adopt(changes);
+}
+
+// What follows from the config holds even when it cannot be written yet.
+void Director::Implementation::adopt(const std::vector<store::Change>& changes) {
+  if (changes.empty()) return;
+  if (const auto stored = journal_.insist(changes, {}); !stored)
+    logger().warn("what follows from the config could not be stored yet: {}", stored.error().message);
+  for (const auto& change : changes) model_.apply(change);
+}
+
+void Director::Implementation::follow_publication() {
+  adopt(past_ttls(model_, wall_now()));
+  planned_ttls_.look();
+  notify();
+  rollouts_.run();
 }
 
 void Director::Implementation::expire() {
@@ -764,9 +781,7 @@ void Director::Implementation::first_publication() {
   first_round_alarm_.clear();
   publisher_.publish_everything();
   outlets_.ready();
-  planned_ttls_.look();
-  notify();
-  rollouts_.run();
+  follow_publication();
   rollings_.run();
 }
 
@@ -854,9 +869,7 @@ Reply Director::Implementation::take_over(Reloader::Prepared prepared, const Req
     await_question();  // it may have lost whom it asked
     if (publisher_.has_published()) {
       publisher_.publish_everything();
-      planned_ttls_.look();
-      notify();
-      rollouts_.run();
+      follow_publication();
     }
   }
   return boost::json::value{{"changed", true}, {"dry_run", request.dry_run}, {"text", text}};

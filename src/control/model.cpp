@@ -361,6 +361,8 @@ void Model::apply(const store::Change& change) {
           [&](const store::RolloutRecord& record) { take_rollout(record); },
           [&](const store::RollingRecord& record) { take_rolling(record); },
           [&](const store::SteerVersion& version) { steering(version.steer).version = version; },
+          [&](const store::KeptTtl& kept) { steering(kept.steer).ttls[kept.ttl] = kept.until; },
+          [&](const store::KeptTtlOver& over) { steering(over.steer).ttls.erase(over.ttl); },
           [](const auto&) {},  // health goes its own way: restore_health()
       },
       change);

@@ -41,6 +41,7 @@ struct Steering {
   std::string layout;                                  // as stored; empty: never laid out
   std::map<std::string, store::RouteOverride> routes;  // set at run time, by class
   std::optional<store::SteerVersion> version;          // none: never changed
+  std::map<Duration, std::optional<Time>> ttls;        // handed out; until when caches hold it, if no more
 };
 
 using Steerings = std::unordered_map<wire::Name, Steering, wire::NameHash>;

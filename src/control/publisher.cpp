@@ -5,6 +5,7 @@
 #include <new>
 #include <set>
 
+#include "control/kept_ttls.hpp"
 #include "control/planned.hpp"
 #include "control/present.hpp"
 #include "control/routes.hpp"
@@ -21,12 +22,6 @@ constexpr auto nowhere = "";
 
 std::uint32_t whole_seconds(Duration duration) {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
-}
-
-// The process before had the same config, as far as we know.
-Duration ttl_before_start(const Model& model, const wire::Name& name) {
-  const auto* steer = model.config().find_steer(name);
-  return steer == nullptr ? Duration::zero() : steer->ttl;
 }
 
 // The names that other servers may answer for, from a copy of the zone.
@@ -53,8 +48,9 @@ Publisher::Publisher(const boost::asio::any_io_executor& executor, const Model& 
       sticky_key_(sticky_key),
       published_(published),
       quiescence_(quiescence),
-      answers_(counters, quiescence,
-               [this](const wire::Name& name) { return ttl_before_start(model_, name); }),
+      answers_(
+          counters, quiescence,
+          [this](const wire::Name& name, Time started) { return inherited_lease(model_, name, started); }),
       release_alarm_(executor, [this] { release_replaced(); }) {}
 
 void Publisher::publish_everything() {

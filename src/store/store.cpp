@@ -23,7 +23,7 @@ namespace {
 
 // In the database's header: tells our files from other programs' databases, and versions of ours apart.
 constexpr std::int64_t application_id = 0x536C7563;  // "Sluc"
-constexpr std::int64_t schema_version = 9;
+constexpr std::int64_t schema_version = 10;
 
 // When the log is copied into the database, and what is the most that it takes of the disk. While it is
 // copied, commits wait for the disk some milliseconds: four times as seldom as by SQLite's own 1,000, and 16
@@ -91,6 +91,9 @@ constexpr SchemaStep schema[] = {
      "NOT NULL,"
      " reason TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER, PRIMARY KEY (address, position)) STRICT, "
      "WITHOUT ROWID"},
+    {10,
+     "CREATE TABLE ttls (steer TEXT NOT NULL, ttl INTEGER NOT NULL, until INTEGER, PRIMARY KEY (steer, ttl))"
+     " STRICT, WITHOUT ROWID"},
 };
 
 std::string system_words(int number) { return std::generic_category().message(number); }
@@ -487,6 +490,17 @@ std::vector<SteerVersion> load_versions(const Database& database) {
   return versions;
 }
 
+std::vector<KeptTtl> load_ttls(const Database& database) {
+  std::vector<KeptTtl> ttls;
+  Statement row(database, "SELECT steer, ttl, until FROM ttls");
+  while (row.next()) {
+    const auto until = row.optional_integer(2);
+    ttls.push_back(
+        {row.text(0), Duration(row.integer(1)), until ? std::optional(to_time(*until)) : std::nullopt});
+  }
+  return ttls;
+}
+
 HashKey load_sticky_key(const Database& database) {
   const auto octets = read_text(database, "SELECT value FROM meta WHERE key = 'sticky_key'");
   HashKey key{};
@@ -641,6 +655,16 @@ void write(const Database& database, const SteerVersion& change) {
           change.steer, change.version, change.by, to_number(change.at), change.text);
 }
 
+void write(const Database& database, const KeptTtl& change) {
+  execute(database, "REPLACE INTO ttls (steer, ttl, until) VALUES (?, ?, ?)", change.steer,
+          std::int64_t{change.ttl.count()}, to_number(change.until));
+}
+
+void write(const Database& database, const KeptTtlOver& change) {
+  execute(database, "DELETE FROM ttls WHERE steer = ? AND ttl = ?", change.steer,
+          std::int64_t{change.ttl.count()});
+}
+
 // By ids alone, so that it does not matter who has written the ones before.
 bool is_prune_due(std::int64_t last_id, std::size_t added) {
   return last_id / events_pruned_at_once !=
@@ -744,10 +768,11 @@ Result<Store> Store::open(const std::string& folder) {
 Result<Saved> Store::load() {
   try {
     const auto& database = data_->database;
-    return Saved{load_weights(database),  load_routes(database),       load_layouts(database),
-                 load_words(database),    load_schedule(database),     load_health(database),
-                 load_rollouts(database), load_rollings(database),     load_receivers(database),
-                 load_versions(database), load_health_until(database), load_sticky_key(database)};
+    return Saved{load_weights(database),   load_routes(database),   load_layouts(database),
+                 load_words(database),     load_schedule(database), load_health(database),
+                 load_rollouts(database),  load_rollings(database), load_receivers(database),
+                 load_versions(database),  load_ttls(database),     load_health_until(database),
+                 load_sticky_key(database)};
   } catch (const Failure& failure) {
     return to_error(failure, data_->path, "read");
   }

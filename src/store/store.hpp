@@ -62,6 +62,18 @@ struct SteerVersion {
   std::string text;  // what was done
 };
 
+// A TTL with which a steered name is handed out. One of these takes the place of the one before of the same
+// name and TTL.
+struct KeptTtl {
+  std::string steer;
+  Duration ttl{};
+  std::optional<Time> until{};  // it is so no more, and no cache holds it from then on
+};
+struct KeptTtlOver {
+  std::string steer;
+  Duration ttl{};
+};
+
 // The operator's word about an endpoint. `drain`: no new answers. `up`, `down`: whatever the checks say.
 enum class Word : std::uint8_t { drain, up, down };
 const char* to_text(Word word);
@@ -157,7 +169,7 @@ inline constexpr char who_health[] = "health";  // of the events of health; stan
 using Change = std::variant<WeightOverride, WeightReset, RouteOverride, RouteReset, LayoutChange,
                             EndpointWord, EndpointWordTaken, ScheduledWord, ScheduledWordDone, ScheduleTaken,
                             HealthSeen, HealthForgotten, HealthSeenUntil, RolloutRecord, RollingRecord,
-                            ReceiverCursor, SteerVersion>;
+                            ReceiverCursor, SteerVersion, KeptTtl, KeptTtlOver>;
 
 struct Saved {
   std::vector<WeightOverride> weights;
@@ -170,6 +182,7 @@ struct Saved {
   std::vector<RollingRecord> rollings;  // the newest of each pool
   std::vector<ReceiverCursor> receivers;
   std::vector<SteerVersion> versions;
+  std::vector<KeptTtl> ttls;
   Time health_until{};
   HashKey sticky_key{};  // made at random when the store was created
 };

@@ -46,3 +46,26 @@ def a_drained_endpoint_is_waited_for_from_its_last_answer(sandbox):
     expect(seconds_of(reply["leases"]["certain"]) < now, f"it was never handed out: {reply}")
     shown = sluice.ctl("endpoint", "drain", "127.0.2.1", "--wait")
     expect("no cache that honours the TTL holds it any more" in shown, shown)
+
+
+@test
+def a_ttl_that_was_lowered_while_it_was_away_is_waited_for(sandbox):
+    long_s = 3600
+    sluice = Sluice(sandbox, CONFIG.replace(f'"{TTL_S}s"', f'"{long_s}s"'))
+    sluice.start()
+    asked = time.time()
+    ask_many(sluice.port, [question("www.shop.example", "A")] * 20)
+    sluice.process.kill()
+
+    sluice.write_config(CONFIG)
+    sluice.start()
+    ready = time.time()
+    certain = seconds_of(drain(sluice, "127.0.1.1")["leases"]["certain"])
+    expect(certain >= asked + long_s + 1, f"the lease ends at {certain}, less than the TTL of before after {asked}")
+    plan = json.loads(sluice.ctl("--json", "rollout", "plan", "bluegreen", "www.shop.example", "--to", "unasked"))["plan"]
+    expect(seconds_of(plan[1]["at"]) >= asked + long_s + 1, f"the switch would be made too early: {plan}")
+
+    sluice.process.kill()
+    sluice.start()
+    again = seconds_of(drain(sluice, "127.0.1.1")["leases"]["certain"])
+    expect(asked + long_s + 1 <= again <= ready + long_s + 1, f"another start has made {again} of {certain}")

@@ -47,7 +47,8 @@ struct Shelf {
   Counters counters;
   CounterShard &first = counters.add_shard(), &second = counters.add_shard();
   Quiescence quiescence;
-  AnswerBook book{counters, quiescence, [](const wire::Name&) { return Duration(30s); },
+  AnswerBook book{counters, quiescence,
+                  [](const wire::Name&, Time started) { return rollout::lease_from(started, 30s); },
                   [this] { return now; }};
 };
 

@@ -514,7 +514,7 @@ TEST_CASE("the database of the first version is brought up to date, and keeps wh
   }
   alter(folder.file("sluice.db"),
         "DROP TABLE schedule; DROP TABLE health; DROP TABLE rollouts; DROP TABLE rollings; DROP TABLE "
-        "routes; DROP TABLE beneath;"
+        "routes; DROP TABLE beneath; DROP TABLE ttls;"
         "DROP INDEX health_events; DROP TABLE receivers; DROP TABLE versions; ALTER TABLE events DROP COLUMN "
         "details;"
         "PRAGMA user_version = 1");
@@ -554,7 +554,7 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
   }
   alter(folder.file("sluice.db"),
         "DROP INDEX health_events; DROP TABLE rollings; DROP TABLE receivers; DROP TABLE versions;"
-        "DROP TABLE routes; DROP TABLE beneath;"
+        "DROP TABLE routes; DROP TABLE beneath; DROP TABLE ttls;"
         "ALTER TABLE events DROP COLUMN details; PRAGMA user_version = 3");
   auto store = open_store(folder.state());
   CHECK(show(store) == before);
@@ -564,14 +564,33 @@ TEST_CASE("the database of the third version is brought up to date, and keeps wh
 TEST_CASE("versions: the last of each name, in a database of the sixth version, too") {
   const Folder folder;
   open_store(folder.state());
-  alter(folder.file("sluice.db"),
-        "DROP TABLE versions; DROP TABLE routes; DROP TABLE beneath; PRAGMA user_version = 6");
+  alter(
+      folder.file("sluice.db"),
+      "DROP TABLE versions; DROP TABLE routes; DROP TABLE beneath; DROP TABLE ttls; PRAGMA user_version = 6");
   auto store = open_store(folder.state());
   REQUIRE(commit(store, {SteerVersion{"www.", 1, "ana", at_second(1), "a"},
                          SteerVersion{"www.", 2, "bob", at_second(2), "b"}}));
   REQUIRE(store.load()->versions.size() == 1);
   CHECK(store.load()->versions[0].version == 2);
   CHECK(store.load()->versions[0].by == "bob");
+}
+
+TEST_CASE("TTLs: each of a name by itself, until it is over; in a database of the ninth version, too") {
+  const Folder folder;
+  open_store(folder.state());
+  alter(folder.file("sluice.db"), "DROP TABLE ttls; PRAGMA user_version = 9");
+  {
+    auto store = open_store(folder.state());
+    REQUIRE(commit(store, {KeptTtl{"api.", 60s, {}}, KeptTtl{"www.", 30s, {}}, KeptTtl{"www.", 300s, {}},
+                           KeptTtl{"www.", 5s, at_second(1)}}));
+    REQUIRE(commit(store, {KeptTtl{"www.", 300s, at_second(2)}, KeptTtlOver{"www.", 5s}}));
+  }
+  auto store = open_store(folder.state());
+  std::string kept;
+  const auto ttls = store.load()->ttls;
+  for (const auto& [steer, ttl, until] : ttls)
+    kept += fmt::format("{} {}{} ", steer, to_text(ttl), until ? " until " + to_text(*until) : "");
+  CHECK(kept == "api. 1m www. 30s www. 5m until 2027-01-15T08:00:02.000Z ");
 }
 
 TEST_CASE("rollings: the newest of each pool counts, and the oldest go") {
