@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 
 #include "admin/route.hpp"
+#include "control/lease_status.hpp"
 
 namespace sluice::admin {
 namespace {
@@ -76,11 +77,73 @@ json::object content(std::string_view media_type, json::object schema) {
   return {{media_type, {{"schema", std::move(schema)}}}};
 }
 
+// ---- replies ----
+
+constexpr std::string_view leases_name = "Leases", leases_ref = "#/components/schemas/Leases";
+
+json::object time_schema() { return {{"type", "string"}, {"format", "date-time"}}; }
+
+json::object leases_schema() {
+  json::object properties;
+  json::array required;
+  for (const auto member : control::lease_members) {
+    properties[member] = time_schema();
+    required.emplace_back(member);
+  }
+  return {
+      {"type", {"object", "null"}},
+      {"description",
+       "by when half, 90 % and 99 % of the caches that obey the TTL have let go, and from when on none of "
+       "them holds it; null: nothing is waited for"},
+      {"properties", std::move(properties)},
+      {"required", std::move(required)},
+      {"additionalProperties", false}};
+}
+
+// Replies that tell of leases: of each element of a list, or of a list in it.
+struct ReplyWithLeases {
+  control::CommandId id;
+  std::vector<std::string_view> lists;  // the outer one first; empty: they stand in the reply itself
+};
+
+const ReplyWithLeases replies_with_leases[] = {
+    {control::CommandId::status, {"pools", "endpoints"}},
+    {control::CommandId::rollout_status, {"rollouts"}},
+    {control::CommandId::rollout_history, {"rollouts"}},
+    {control::CommandId::rolling_status, {"rollings"}},
+    {control::CommandId::rolling_history, {"rollings"}},
+    {control::CommandId::endpoint_drain, {}},
+    {control::CommandId::endpoint_down, {}},
+};
+
+// A word that is scheduled has nothing to wait for yet.
+json::object with_leases(const std::vector<std::string_view>& lists) {
+  json::object schema{{"type", "object"}, {"properties", {{"leases", {{"$ref", leases_ref}}}}}};
+  if (lists.empty()) {
+    auto cached_until = time_schema();
+    cached_until["type"] = {"string", "null"};
+    schema.at("properties").as_object()["cached_until"] = std::move(cached_until);
+  }
+  if (!lists.empty()) schema["required"] = {"leases"};
+  for (auto list = lists.rbegin(); list != lists.rend(); ++list)
+    schema = {{"type", "object"},
+              {"properties", {{*list, {{"type", "array"}, {"items", std::move(schema)}}}}},
+              {"required", {*list}}};
+  return schema;
+}
+
+// What is described of a reply; it has more.
+json::object reply_schema(const CommandRow& row) {
+  for (const auto& [id, lists] : replies_with_leases)
+    if (id == row.id) return with_leases(lists);
+  return {{"type", "object"}};
+}
+
 json::object responses(const CommandRow& row) {
   const bool text = row.id == control::CommandId::metrics;
   json::object done{{"description", "done"},
                     {"content", text ? content("text/plain", {{"type", "string"}})
-                                     : content("application/json", {{"type", "object"}})}};
+                                     : content("application/json", reply_schema(row))}};
   json::object refused{{"description", "refused, and nothing was changed"},
                        {"content", content("application/json", {{"$ref", "#/components/schemas/Error"}})}};
   return {{"200", std::move(done)}, {"default", std::move(refused)}};
@@ -135,7 +198,7 @@ std::string openapi_document() {
     if (!path.is_object()) path.emplace_object();
     path.get_object()[lower_case(row.method)] = operation(row);
   }
-  json::object components{{"schemas", {{"Error", error_schema()}}},
+  json::object components{{"schemas", {{"Error", error_schema()}, {leases_name, leases_schema()}}},
                           {"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}}};
   json::object document{{"openapi", "3.1.0"},
                         {"info", {{"title", "Sluice"}, {"version", SLUICE_VERSION}}},

@@ -7,8 +7,10 @@ namespace sluice::control {
 boost::json::value leases_status(const std::optional<rollout::LeaseEnd>& end) {
   if (!end) return nullptr;
   const auto [p50, p90, p99, certain] = rollout::estimate(*end);
-  return boost::json::object{
-      {"p50", to_text(p50)}, {"p90", to_text(p90)}, {"p99", to_text(p99)}, {"certain", to_text(certain)}};
+  const std::array times{p50, p90, p99, certain};
+  boost::json::object leases;
+  for (std::size_t i = 0; i < lease_members.size(); ++i) leases[lease_members[i]] = to_text(times[i]);
+  return leases;
 }
 
 }  // namespace sluice::control

@@ -13,7 +13,7 @@ import traceback
 import harness
 
 # Those that take longest come early, so that none of them runs alone at the end.
-MODULES = ["planted", "resolvers", "rollouts", "analysis", "abuse", "answers", "shares", "weights", "health", "network", "checks", "words", "leases", "classes", "programs", "hosts", "durability", "notify", "rolling", "safety", "previews", "resolver", "bad_input", "transfers", "running", "tls", "admin_abuse"]
+MODULES = ["planted", "resolvers", "rollouts", "analysis", "abuse", "answers", "shares", "weights", "health", "network", "checks", "words", "leases", "classes", "programs", "hosts", "durability", "notify", "rolling", "safety", "previews", "resolver", "bad_input", "transfers", "running", "tls", "descriptions", "admin_abuse"]
 
 
 def report(name, verdict, seconds, sandbox):

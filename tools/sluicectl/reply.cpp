@@ -55,10 +55,11 @@ std::string leases_text(const json::value& leases, Time now) {
   if (!certain) return "";
   if (*certain <= now) return "no cache holds it";
   const auto left = [&](std::string_view key) {
-    const auto at = std::max(time(leases, key).value_or(now), now);
-    return to_text(Duration(std::chrono::ceil<std::chrono::seconds>(at - now)));
+    const auto at = time(leases, key).value_or(now);
+    return at <= now ? "by now"
+                     : "in " + to_text(Duration(std::chrono::ceil<std::chrono::seconds>(at - now)));
   };
-  return fmt::format("half in {}, 90 % in {}, 99 % in {}, all in {}", left("p50"), left("p90"), left("p99"),
+  return fmt::format("half {}, 90 % {}, 99 % {}, all {}", left("p50"), left("p90"), left("p99"),
                      left("certain"));
 }
 

@@ -26,7 +26,7 @@ std::string age_text(Duration age);
 // How long ago it was; empty when it is no time.
 std::string age(const boost::json::value& value, std::string_view key, Time now);
 
-// "half in 6s, 90 % in 10s, 99 % in 11s, all in 11s": of the caches that obey the TTL, so many let go of it
+// "half by now, 90 % in 4s, 99 % in 5s, all in 5s": of the caches that obey the TTL, so many let go of it
 // by then; "no cache holds it"; empty where nothing is said.
 std::string leases_text(const boost::json::value& leases, Time now);
 

@@ -223,6 +223,20 @@ TEST_CASE("a report over a read-only listener needs a token, which is handed on"
   CHECK_FALSE(std::get<control::Request>(local).token.has_value());
 }
 
+TEST_CASE("the OpenAPI description says where replies tell of leases") {
+  const auto document = json::parse(openapi_document());
+  const auto schema = [&](const char* operation, const std::string& more) {
+    return document.at_pointer(fmt::format(
+        "/paths/{}/responses/200/content/application~1json/schema/properties/{}/$ref", operation, more));
+  };
+  const json::value leases = "#/components/schemas/Leases";
+  CHECK(schema("~1v1~1endpoint~1{address}~1drain/put", "leases") == leases);
+  CHECK(schema("~1v1~1rollouts/get", "rollouts/items/properties/leases") == leases);
+  CHECK(schema("~1v1~1status/get", "pools/items/properties/endpoints/items/properties/leases") == leases);
+  CHECK(document.at_pointer("/components/schemas/Leases/required") ==
+        json::parse(R"(["p50", "p90", "p99", "certain"])"));
+}
+
 TEST_CASE("the OpenAPI description has an operation for each row") {
   const auto document = json::parse(openapi_document());
   const auto& paths = document.at("paths").as_object();

@@ -122,6 +122,8 @@ struct World {
   View view(const Moment& moment) const {
     View view;
     view.cached_for = ttl;
+    if (const auto leased = moment.seen.find("leased"); leased != moment.seen.end())
+      view.leased_until = start + parse_duration(leased->second).value();
     if (moment.seen.contains("frozen") && start + moment.at >= rolling.state.unfrozen_until)
       view.forbidden = "there is a freeze";
     const auto is = [&](const char* what, const std::string& address) {

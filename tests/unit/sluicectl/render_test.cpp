@@ -403,6 +403,55 @@ TEST_CASE("a plan, and what stands ready at each step") {
 )");
 }
 
+TEST_CASE("when caches let go, as text") {
+  struct Row {
+    const char* leases;
+    const char* expected;
+  };
+  const Row rows[] = {
+      {R"({"p50": "2026-01-31T12:00:16Z", "p90": "2026-01-31T12:00:28Z", "p99": "2026-01-31T12:00:30.700Z",
+           "certain": "2026-01-31T12:00:31Z"})",
+       "half in 16s, 90 % in 28s, 99 % in 31s, all in 31s"},
+      {R"({"p50": "2026-01-31T11:59:50Z", "p90": "2026-01-31T12:00:00Z", "p99": "2026-01-31T12:02:30Z",
+           "certain": "2026-01-31T12:03:00Z"})",
+       "half by now, 90 % by now, 99 % in 2m30s, all in 3m"},
+      {R"({"p50": "2026-01-31T11:00:00Z", "certain": "2026-01-31T12:00:00Z"})", "no cache holds it"},
+      {R"({"certain": "2026-01-31T12:00:05Z"})", "half by now, 90 % by now, 99 % by now, all in 5s"},
+      {R"({"p50": "2026-01-31T12:00:05Z"})", ""},
+      {R"({"certain": 7})", ""},
+      {"null", ""},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.leases);
+    CHECK(leases_text(json::parse(row.leases), parse_time("2026-01-31T12:00:00Z").value()) == row.expected);
+  }
+}
+
+TEST_CASE("leases stand where they are waited for") {
+  const std::string now = R"("now": "2026-01-31T12:00:00.000Z")";
+  const std::string leases = R"("leases": {"p50": "2026-01-31T12:00:06Z", "p90": "2026-01-31T12:00:10Z",
+                                           "p99": "2026-01-31T12:00:11Z", "certain": "2026-01-31T12:00:11Z"})";
+  const std::string text = "half in 6s, 90 % in 10s, 99 % in 11s, all in 11s\n";
+  const auto has = [&](const std::string& shown, const char* before) {
+    CAPTURE(shown);
+    CHECK(shown.find(before + text) != std::string::npos);
+  };
+  const auto reply = [&](const char* around) {
+    return json::parse(fmt::format(fmt::runtime(around), now, leases));
+  };
+  has(render_status(
+          reply(R"({{{}, "pools": [{{"pool": "v1", "endpoints": [{{"address": "192.0.2.1", {}}}]}}]}})"), {}),
+      "  caches: ");
+  has(render_rollouts(
+          reply(R"({{{}, "rollouts": [{{"running": true, "phase": "moving", "steps": [1], {}}}]}})"), {}),
+      "\n  caches that obey the TTL let go: ");
+  has(render_rollings(reply(R"({{{}, "rollings": [{{"running": true, "phase": "emptying", {}}}]}})"), {}),
+      "\n  caches that obey the TTL let go: ");
+  has(render_change(reply(R"({{{}, "text": "192.0.2.1 drained", {}}})"),
+                    parse_time("2026-01-31T12:00:00Z").value(), {}),
+      "192.0.2.1 drained\ncaches that obey the TTL let go: ");
+}
+
 TEST_CASE("the sides of a switch, and what it waits for") {
   const auto plan = json::parse(R"({"text": "bluegreen of www", "dry_run": true,
     "sides": [{"pool": "blue", "side": "active", "endpoints": 2, "healthy": 2, "weight": 2, "healthy_weight": 2},
