@@ -36,6 +36,18 @@ const T* find_by(const std::vector<T>& all, const std::vector<std::uint32_t>& or
 
 }  // namespace
 
+std::optional<std::size_t> Steer::place_of(std::string_view pool) const {
+  const auto found = std::ranges::find(pools, pool, &PoolWeight::pool);
+  if (found == pools.end()) return {};
+  return static_cast<std::size_t>(found - pools.begin());
+}
+
+std::vector<std::string> Steer::pool_names() const {
+  std::vector<std::string> names;
+  for (const auto& part : pools) names.push_back(part.pool);
+  return names;
+}
+
 void Config::index() {
   checks_by_name_ = ordered_by(checks, &Check::name);
   analyses_by_name_ = ordered_by(analyses, &Analysis::name);

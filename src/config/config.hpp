@@ -286,6 +286,9 @@ struct ClientClass {
   std::vector<Prefix> prefixes;  // none twice, in all classes
 };
 
+// Prefixes of all classes together: a look at them is a search over so many.
+inline constexpr std::size_t class_prefixes_max = 4096;
+
 // Where a steer leads a class.
 struct ClassRoute {
   std::string client_class, pool;
@@ -316,6 +319,10 @@ struct Steer {
   bool preview = false;                         // has a preview name: another Steer
   // Of a preview name: the name whose idle side it is answered from. None of its pools has a weight.
   std::optional<wire::Name> preview_of;
+
+  // In `pools`.
+  std::optional<std::size_t> place_of(std::string_view pool) const;
+  std::vector<std::string> pool_names() const;
 };
 
 struct Config {
@@ -371,7 +378,7 @@ struct Config {
   Order checks_by_name_, analyses_by_name_, hooks_by_name_, presets_by_name_, pools_by_name_,
       classes_by_name_, zones_by_apex_;
   // Positions in `steers` by the hash of their names, and `no_steer`: open addressing, at most half full.
-  Order steers_by_hash_;
+  std::vector<std::uint32_t> steers_by_hash_;
   std::vector<PoolPlace> endpoints_by_destination_;  // and then by pool
 };
 

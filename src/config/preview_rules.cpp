@@ -27,8 +27,6 @@ Steer preview_steer(const Steer& steer, wire::Name name) {
   return preview;
 }
 
-bool has_preview(const Steer& steer) { return steer.preview; }
-
 // Why a name cannot have a preview name; empty: it can.
 std::string preview_complaint(const Steer& steer, const std::map<wire::Name, Position>& steered,
                               const std::set<wire::Name>& apexes) {
@@ -49,32 +47,28 @@ Result<wire::Name> preview_name(const wire::Name& name) {
   return wire::Name::parse(name.is_root() ? "preview." : "preview." + name.text());
 }
 
-void check_previews(std::span<const SectionTable> sections, const Config& config, Errors& errors) {
-  if (std::none_of(config.steers.begin(), config.steers.end(), has_preview)) return;
+void check_previews(std::span<const SectionTable> sections, Config& config, Errors& errors) {
+  if (std::ranges::none_of(config.steers, &Steer::preview)) return;
   std::map<wire::Name, Position> steered;
   std::set<wire::Name> apexes;
   for (const auto& steer : config.steers) steered.emplace(steer.name, steer.at);
   for (const auto& zone : config.zones) apexes.insert(zone.apex);
   for (const auto& section : sections) {
     if (section.row->section != Section::steer || section.unreadable) continue;
-    const auto& steer = config.steers[section.index];
+    auto& steer = config.steers[section.index];
     if (!steer.preview) continue;
-    if (const auto why = preview_complaint(steer, steered, apexes); !why.empty())
-      errors.add(section.value_at("preview"), why);
+    const auto why = preview_complaint(steer, steered, apexes);
+    if (!why.empty()) errors.add(section.value_at("preview"), why);
+    // A name that stands there twice, which is an error of its own, has the preview of the first one.
+    steer.preview = why.empty() && steered.at(steer.name) == steer.at;
   }
 }
 
 void add_previews(Config& config) {
-  if (std::none_of(config.steers.begin(), config.steers.end(), has_preview)) return;
-  std::set<wire::Name> steered;
-  for (const auto& steer : config.steers) steered.insert(steer.name);
   const auto count = config.steers.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!config.steers[i].preview || config.steers[i].name.is_wildcard()) continue;
-    auto name = preview_name(config.steers[i].name);
-    if (name && steered.insert(*name).second)
-      config.steers.push_back(preview_steer(config.steers[i], *std::move(name)));
-  }
+  for (std::size_t i = 0; i < count; ++i)
+    if (config.steers[i].preview)
+      config.steers.push_back(preview_steer(config.steers[i], preview_name(config.steers[i].name).value()));
 }
 
 }  // namespace sluice::config

@@ -12,11 +12,10 @@ namespace sluice::config {
 Result<wire::Name> preview_name(const wire::Name& name);
 
 // A name that has one needs one that is nobody's, in its own zone. What the zone has there, its loader knows.
-// To be called when the steers are complete.
-void check_previews(std::span<const SectionTable> sections, const Config& config, Errors& errors);
+// One that is refused is left out. To be called when the steers are complete.
+void check_previews(std::span<const SectionTable> sections, Config& config, Errors& errors);
 
-// Puts them behind the other steers, which are sections of the file. Those that check_previews() refuses are
-// left out.
+// Puts those that check_previews() has left behind the other steers, which are sections of the file.
 void add_previews(Config& config);
 
 }  // namespace sluice::config

@@ -301,10 +301,11 @@ void check_key_references(Sections sections, const Config& config, Errors& error
 
 void check_references(Sections sections, Errors& errors) {
   const auto checks = names_of(sections, Section::check), pools = names_of(sections, Section::pool),
-             analyses = names_of(sections, Section::analysis), presets = names_of(sections, Section::rollout);
+             analyses = names_of(sections, Section::analysis), presets = names_of(sections, Section::rollout),
+             classes = names_of(sections, Section::client_class);
   const std::set<std::string_view> known_checks(checks.begin(), checks.end()),
       known_pools(pools.begin(), pools.end()), known_analyses(analyses.begin(), analyses.end()),
-      known_presets(presets.begin(), presets.end());
+      known_presets(presets.begin(), presets.end()), known_classes(classes.begin(), classes.end());
   for (const auto& section : sections) {
     if (section.row->section == Section::pool && section.has("check") && section.sound("check"))
       check_reference("check", section.value("check").value_or(std::string{}), section.value_at("check"),
@@ -327,6 +328,10 @@ void check_references(Sections sections, Errors& errors) {
     if (const auto* standby = section.table->get_as<toml::array>("standby"))
       for (const auto& name : *standby)
         if (name.is_string()) check_pool(name.ref<std::string>(), begin_of(name));
+    const auto* routes = section.table->get_as<toml::table>("classes");
+    if (routes != nullptr && section.sound("classes"))
+      for (const auto& [name, pool] : *routes)
+        check_reference("class", std::string(name.str()), begin_of(name), classes, known_classes, errors);
   }
 }
 

@@ -25,9 +25,6 @@ std::string hint(std::string_view word, std::span<const std::string> candidates)
 
 inline constexpr std::size_t steer_pools_max = 4096;  // 16 slots of 65,536 for each
 
-// Of all classes: a look at them is a search over so many (steer::prefixes_max).
-inline constexpr std::size_t class_prefixes_max = 4096;
-
 // A key's secret as it is written, in base64. The message of an error does not show it.
 Result<Secret> parse_secret(std::string_view text);
 

@@ -1,18 +1,14 @@
 // The flat block: everything that a steered answer needs, in one piece of memory, linked by 32-bit offsets.
 //
-//   index --hash of the name--> NameEntry --table--> Table      what the weights decide; one a steer
-//                                                      prefixes --> PrefixTable  classes of clients, asked
-//                                                      first:
-//                                                                   a prefix -> route (prefixes.hpp)
-//                                                      runs: slot -> pool
-//                                                      pools: PoolRef --entry--> PoolEntry --view--> PoolView
-//                                                      in filling order (redistribute.hpp)
-//                                                                                 what health decides; one a
-//                                                                                 pool and answer size,
-//                                                                                 shared by all its steers
-//                                                                 families: Windows, spot -> Answer
-//                                                                                 compiled records, ready to
-//                                                                                 copy
+//   index --hash of the name--> NameEntry --table--> Table
+//
+//   Table          what the weights decide; one a steer
+//     prefixes --> PrefixTable                        classes of clients, asked first (prefixes.hpp)
+//     runs: slot -> pool
+//     pools: PoolRef --entry--> PoolEntry --view--> PoolView    in filling order (redistribute.hpp)
+//
+//   PoolView       what health decides; one a pool and answer size, shared by all its steers
+//     families: Windows, spot -> Answer               compiled records, ready to copy
 //
 // A Table, a PoolView and all below it are immutable once published. Publishing is one aligned store of an
 // offset, in NameEntry::table or PoolEntry::view; so a weight costs one table and a verdict costs one view,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "config/config.hpp"
 
 namespace sluice::steer {
 
@@ -26,8 +27,8 @@ struct PrefixTable {
 
 // Up to the next one's first address.
 struct PrefixInterval {
-  std::uint64_t high,
-      low;               // the first address, its first octet the highest; IPv4 has the upper half of `high`
+  // The first address, its first octet the highest; IPv4 has the upper half of `high`.
+  std::uint64_t high, low;
   std::uint16_t prefix;  // PrefixEntry of the longest one that it lies in, or no_prefix
   std::uint16_t reserved[3];
 };
@@ -64,6 +65,6 @@ struct TargetedPrefix {
 
 // A PrefixTable, and what follows it. No prefix stands there twice; there are at most prefixes_max.
 std::vector<std::uint64_t> compile_prefixes(std::span<const TargetedPrefix> prefixes);
-inline constexpr std::size_t prefixes_max = 4096;
+inline constexpr std::size_t prefixes_max = config::class_prefixes_max;
 
 }  // namespace sluice::steer

@@ -76,10 +76,7 @@ TEST_CASE("what is wrong with classes is said, and where") {
        "[\"10.0.0.0/8\"]\n",
        "11:17: classes: 'v2' is none of the name's pools, v1\n"},
   };
-  for (const auto& each : cases) {
-    CAPTURE(each.name);
-    CHECK(text_of(load_after_head(each.text).errors) == each.errors);
-  }
+  check_errors(cases);
 }
 
 TEST_CASE("prefixes of all classes have a limit") {

@@ -1,4 +1,6 @@
 // Preview names: which steers they make, and what is refused.
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 #include "support.hpp"
@@ -17,6 +19,11 @@ const std::string_view previewed =
     "ttl = \"30s\"\n"
     "ttl_min = \"2s\"\n"
     "preview = true\n";
+
+std::ptrdiff_t previews_of(const Config& config) {
+  return std::ranges::count_if(config.steers,
+                               [](const Steer& steer) { return steer.preview_of.has_value(); });
+}
 
 TEST_CASE("a preview name is a steer behind all others, of the same pools without weights") {
   const auto loaded = load_after_head(fmt::format("{}{}", previewed,
@@ -76,11 +83,20 @@ TEST_CASE("preview names that cannot be are refused, and it is said where") {
     CAPTURE(row.what);
     const auto loaded = load_after_head(row.text);
     CHECK_FALSE(loaded.config.has_value());
+    CHECK(previews_of(loaded.draft) == 0);
     CHECK(text_of(loaded.errors) == row.errors);
   }
   const auto too_long = load_after_head(of_steer(long_name, ""));
   CHECK_FALSE(too_long.config.has_value());
   CHECK(text_of(too_long.errors).starts_with("9:11: preview: "));
+}
+
+// There may be more errors in its zone, which are looked for all the same.
+TEST_CASE("a name that is given twice has one preview name") {
+  const auto loaded = load_after_head(
+      fmt::format("{}[steer.\"WWW.shop.example\"]\npools = {{ blue = 1 }}\npreview = true\n", previewed));
+  CHECK_FALSE(loaded.config.has_value());
+  CHECK(previews_of(loaded.draft) == 1);
 }
 
 }  // namespace
