@@ -25,8 +25,9 @@ bool Quiescence::passed(std::uint64_t epoch) const {
 bool Quiescence::wait(std::chrono::microseconds most) {
   constexpr std::chrono::microseconds pause{50};  // a part of what a batch takes
   const auto epoch = retire();
-  for (auto left = most; !passed(epoch); left -= pause) {
-    if (left <= std::chrono::microseconds::zero()) return false;
+  const auto end = std::chrono::steady_clock::now() + most;
+  while (!passed(epoch)) {  // by the clock: a sleep may take a multiple of what it is asked to
+    if (std::chrono::steady_clock::now() >= end) return false;
     std::this_thread::sleep_for(pause);
   }
   return true;

@@ -41,10 +41,9 @@ probe::Question question_of(const Rollout& rollout) {
   for (const auto& [pool, weight] : plan.before)
     if (pool != plan.to && weight > 0) question.old.push_back(pool);
   question.rollout = rollout.id;
-  const bool before_switch = rollout.state.phase == rollout::Phase::arming;
-  question.step = before_switch ? 0 : rollout.state.step + 1;
+  question.step = step_number(rollout);
   question.steps = plan.steps.size();
-  question.share = before_switch ? rollout::share_before(plan) : plan.steps[rollout.state.step];
+  question.share = question.step == 0 ? rollout::share_before(plan) : plan.steps[rollout.state.step];
   return question;
 }
 
@@ -59,6 +58,10 @@ Finding judge_probes(const config::Analysis& analysis, const ProbeTotals& fresh,
   if (!analysis.latency_max) return finding;
   return graver(std::move(finding),
                 judge({{}, analysis.latency_max, true, analysis.samples_min, "latency"}, latency));
+}
+
+std::size_t step_number(const Rollout& rollout) {
+  return rollout.state.phase == rollout::Phase::arming ? 0 : rollout.state.step + 1;
 }
 
 void Analyses::take_probe(const std::vector<const config::Pool*>& pools, const health::ProbeResult& result) {
@@ -130,8 +133,7 @@ void Analyses::end(const DueAnalysis& due) {
 DueAnalysis Analyses::make(const Model& model, const wire::Name& name, const Rollout& rollout,
                            std::size_t analysis) const {
   const auto& wanted = rollout.plan.analyses[analysis].name;
-  DueAnalysis due{name, rollout.id, rollout.state.step, analysis, question_of(rollout), {}, false};
-  due.before_switch = rollout.state.phase == rollout::Phase::arming;
+  DueAnalysis due{name, rollout.id, analysis, question_of(rollout), {}};
   if (const auto* found = model.config().find_analysis(wanted)) {
     due.question.analysis = *found;
     if (found->type == config::AnalysisType::probes) due.finding = find_by_probes(due.question);

@@ -31,11 +31,13 @@ rollout::Finding judge_probes(const config::Analysis& analysis, const ProbeTotal
 struct DueAnalysis {
   wire::Name name;
   std::int64_t rollout = 0;
-  std::size_t step = 0, analysis = 0;
+  std::size_t analysis = 0;
   probe::Question question{};
   std::optional<rollout::Finding> finding{};  // there is nobody to be asked
-  bool before_switch = false;
 };
+
+// Of what is analysed, from 1 on; 0: before the switch.
+std::size_t step_number(const rollout::Rollout& rollout);
 
 // Not kept over a restart: probes are then counted anew, and what was asked is asked again.
 class Analyses {

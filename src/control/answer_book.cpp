@@ -19,6 +19,8 @@ constexpr auto settle_max = 5ms;
 // Who has waited for that in vain does not wait again at once: many names may be published in a row.
 constexpr std::chrono::microseconds patience = 100ms;
 
+// The end of what nobody was given is not the moment of the publication: what is due in the very moment in
+// which rollouts are looked at counts as looked at, and is put off (rollout::next_tick).
 constexpr Duration after_publication{1};
 
 }  // namespace
@@ -41,22 +43,24 @@ AnswerBook::AnswerBook(const Counters& counters, Quiescence& quiescence, Inherit
 
 AnswerBook::Use& AnswerBook::use(const wire::Name& name, const std::string& pool,
                                  const std::string& client_class) {
-  const auto [found, is_new] = uses_.try_emplace(Key{name, pool, client_class});
-  auto& use = found->second;
-  if (!is_new) return use;
+  if (const auto known = uses_.find(std::tie(name, pool, client_class)); known != uses_.end())
+    return known->second;
+  const auto added = uses_.try_emplace(Key{name, pool, client_class}).first;
+  auto& use = added->second;
   use.id = static_cast<AnswerCounter>(std::min<std::size_t>(uses_.size(), answer_counters_max) - 1);
   const auto inherited = inherited_(name, started_);
   use.lease = rollout::Lease(inherited);
   auto& of_pool = pools_[pool];
-  of_pool.uses.push_back(&*found);
+  of_pool.uses.push_back(&*added);
   of_pool.inherited = rollout::later(of_pool.inherited, inherited);
   return use;
 }
 
 template <class Function>
 void AnswerBook::for_each_use(const wire::Name& name, Function function) {
-  for (auto one = uses_.lower_bound(Key{name, {}, {}}); one != uses_.end() && std::get<0>(one->first) == name;
-       ++one)
+  static const std::string first;  // of all texts
+  for (auto one = uses_.lower_bound(std::tie(name, first, first));
+       one != uses_.end() && std::get<0>(one->first) == name; ++one)
     function(one->first, one->second);
 }
 
@@ -95,9 +99,9 @@ void AnswerBook::ttl_published(const wire::Name& name, Duration ttl, Time from) 
 
 void AnswerBook::weights_published(const wire::Name& name) {
   const auto sight = look_when_settled();
-  LeaseEnd end{sight.now.wall + after_publication, {}};
+  Time end = sight.now.wall + after_publication;
   for_each_use(name, [&](const Key& key, Use& handed_out) {
-    end = rollout::later(end, handed_out.lease.end(last(key, handed_out, sight)));
+    end = std::max(end, handed_out.lease.end(last(key, handed_out, sight)).at);
     handed_out.at_change = counters_.answers(handed_out.id);
   });
   before_change_[name] = end;
@@ -131,7 +135,7 @@ std::vector<std::string> AnswerBook::pools() const {
 
 // --- leases ---
 
-std::optional<LeaseEnd> AnswerBook::leased_before_change(const wire::Name& name) const {
+std::optional<Time> AnswerBook::leased_before_change(const wire::Name& name) const {
   const auto found = before_change_.find(name);
   return found == before_change_.end() ? std::nullopt : std::optional(found->second);
 }
@@ -147,17 +151,22 @@ AnswerBook::NameLease AnswerBook::name_lease(const wire::Name& name) {
   return lease;
 }
 
-AnswerBook::EndpointLease AnswerBook::endpoint_lease(const std::vector<std::string>& pools,
-                                                     const wire::Destination& endpoint) {
-  const auto sight = look();
-  EndpointLease lease{{started_, {}}};
-  for (const auto& name : pools) {
+bool AnswerBook::is_in_answers(const std::vector<std::string>& pools,
+                               const wire::Destination& endpoint) const {
+  return std::any_of(pools.begin(), pools.end(), [&](const std::string& name) {
     const auto found = pools_.find(name);
-    if (found == pools_.end()) continue;
-    lease.end = rollout::later(lease.end, end_of(found->second, endpoint, sight));
-    lease.is_in_answers = lease.is_in_answers || found->second.in_answers.contains(endpoint);
-  }
-  return lease;
+    return found != pools_.end() && found->second.in_answers.contains(endpoint);
+  });
+}
+
+LeaseEnd AnswerBook::endpoint_lease(const std::vector<std::string>& pools,
+                                    const wire::Destination& endpoint) {
+  const auto sight = look();
+  LeaseEnd end{started_, {}};
+  for (const auto& name : pools)
+    if (const auto found = pools_.find(name); found != pools_.end())
+      end = rollout::later(end, end_of(found->second, endpoint, sight));
+  return end;
 }
 
 AnswerBook::Sight AnswerBook::look() { return {clocks_(), true}; }

@@ -68,9 +68,9 @@ class AnswerBook {
 
   // --- leases ---
 
-  // Of what was answered before the name's weights were published last; nothing before they were. Never
-  // before that publication.
-  std::optional<rollout::LeaseEnd> leased_before_change(const wire::Name& name) const;
+  // Until when caches may hold what was answered before the name's weights were published last; nothing
+  // before they were. Never before that publication.
+  std::optional<Time> leased_before_change(const wire::Name& name) const;
 
   struct NameLease {
     Time answered_last{};     // before the first time: when the process began
@@ -78,12 +78,10 @@ class AnswerBook {
   };
   NameLease name_lease(const wire::Name& name);
 
-  struct EndpointLease {
-    rollout::LeaseEnd end{};  // as if it had gone out of answers now, if it is in them
-    bool is_in_answers = false;
-  };
-  // Of an endpoint of these pools.
-  EndpointLease endpoint_lease(const std::vector<std::string>& pools, const wire::Destination& endpoint);
+  // Of an endpoint of these pools. The lease of one that is in answers: as if it went out of them now; for
+  // that, all uses of the pools are looked at.
+  bool is_in_answers(const std::vector<std::string>& pools, const wire::Destination& endpoint) const;
+  rollout::LeaseEnd endpoint_lease(const std::vector<std::string>& pools, const wire::Destination& endpoint);
 
  private:
   struct Use {
@@ -117,9 +115,9 @@ class AnswerBook {
   const Inherited inherited_;
   const std::function<Clocks()> clocks_;
   const Time started_;
-  std::map<Key, Use> uses_;
+  std::map<Key, Use, std::less<>> uses_;
   std::set<wire::Name> transferred_;
-  std::map<wire::Name, rollout::LeaseEnd> before_change_;
+  std::map<wire::Name, Time> before_change_;
   std::map<std::string, Pool> pools_;
   std::uint64_t impatient_until_us_ = 0;
 };

@@ -38,4 +38,8 @@ Error unknown(std::string what, std::string_view name, const std::vector<std::st
   return {ErrorCode::not_found, std::move(what)};
 }
 
+Error unknown_pool(const config::Steer& steer, std::string_view pool) {
+  return unknown(fmt::format("{} has no pool '{}'", steer.name.text(), pool), pool, steer.pool_names());
+}
+
 }  // namespace sluice::control

@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "config/config.hpp"
 #include "control/commands.hpp"
 
 namespace sluice::control {
@@ -22,5 +23,6 @@ std::optional<std::uint64_t> number_argument(const Request& request, std::string
 
 // `what` says that `name` does not exist; the nearest of the known ones, or all of a few, are added.
 Error unknown(std::string what, std::string_view name, const std::vector<std::string>& known);
+Error unknown_pool(const config::Steer& steer, std::string_view pool);
 
 }  // namespace sluice::control

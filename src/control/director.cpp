@@ -125,11 +125,13 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
             [this](const wire::Name& name, const std::string& pool) {
               return publisher_.answers().answers(name, pool);
             },
-            [this](const wire::Name& name) { return leases_of(name); }, outlets_.measure),
+            {[this](const wire::Name& name) { return publisher_.answers().leased_before_change(name); },
+             [this](const wire::Name& name) { return publisher_.answers().answered_last(name); }},
+            outlets_.measure),
         rollings_(
             hands(), [this](const wire::Destination& endpoint) { return leased_out(endpoint); },
-            [this](const wire::Destination& endpoint) { return lease_of(endpoint).end; },
-            outlets_.run_program, outlets_.call_hook),
+            [this](const wire::Destination& endpoint) { return lease_of(endpoint); }, outlets_.run_program,
+            outlets_.call_hook),
         check_runs_(hands(), outlets_.probe_now),
         reloads_(hands(), outlets_.set_targets,
                  [this](Reloader::Prepared prepared, const Request& request) {
@@ -187,10 +189,9 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void apply(const Decision& decision);
   void follow_up(const Decision& decision);
   void add_leases(const Decision& decision, boost::json::object& reply);
-  AnswerBook::EndpointLease lease_of(const wire::Destination& endpoint);
+  rollout::LeaseEnd lease_of(const wire::Destination& endpoint);
   std::optional<rollout::LeaseEnd> leased_out(const wire::Destination& endpoint);
   std::vector<std::string> pools_with(const wire::Destination& endpoint) const;
-  NameLeases leases_of(const wire::Name& name);
   void settle();
   void adopt(const std::vector<store::Change>& changes);
   void follow_publication();
@@ -403,32 +404,25 @@ Reply Director::Implementation::execute_change(const Request& request, Result<De
 void Director::Implementation::add_leases(const Decision& decision, boost::json::object& reply) {
   const Time now = wall_now();
   auto end =
-      control::leased_out([this](const auto& endpoint) { return leased_out(endpoint); }, decision.taken_out)
-          .value_or(
-              rollout::LeaseEnd{now + *decision.cached_for, ttl_of(model_.config(), decision.taken_out)});
+      all_leased_out([this](const auto& endpoint) { return leased_out(endpoint); }, decision.taken_out);
+  if (!end) end = {now + *decision.cached_for, ttl_of(model_.config(), decision.taken_out)};
   reply["leases"] = leases_status(end);
-  reply["cached_until"] = to_text(std::max(now, end.at));
+  reply["cached_until"] = to_text(std::max(now, end->at));
 }
 
-AnswerBook::EndpointLease Director::Implementation::lease_of(const wire::Destination& endpoint) {
+rollout::LeaseEnd Director::Implementation::lease_of(const wire::Destination& endpoint) {
   return publisher_.answers().endpoint_lease(pools_with(endpoint), endpoint);
 }
 
 std::optional<rollout::LeaseEnd> Director::Implementation::leased_out(const wire::Destination& endpoint) {
-  const auto lease = lease_of(endpoint);
-  return lease.is_in_answers ? std::nullopt : std::optional(lease.end);
+  if (publisher_.answers().is_in_answers(pools_with(endpoint), endpoint)) return {};
+  return lease_of(endpoint);
 }
 
 std::vector<std::string> Director::Implementation::pools_with(const wire::Destination& endpoint) const {
   std::vector<std::string> names;
   for (const auto* pool : model_.config().pools_with(endpoint)) names.push_back(pool->name);
   return names;
-}
-
-NameLeases Director::Implementation::leases_of(const wire::Name& name) {
-  auto& answers = publisher_.answers();
-  const auto lease = answers.name_lease(name);
-  return {answers.leased_before_change(name), lease.answered_last, lease.end};
 }
 
 // Persisted, then applied, then published: a crash in between is made good by reading the store. What can be

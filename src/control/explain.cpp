@@ -163,13 +163,8 @@ struct View {
   std::vector<steer::PoolInForce> pools;  // in the steer's order
   std::string planned;                    // the change towards which its TTL has fallen; empty: it has not
   std::vector<Routing> routes;            // in the order of the table's
+  steer::Located client{};                // to the route of its class
 };
-
-std::size_t place_of(const config::Steer& steer, std::string_view pool) {
-  const auto found = std::find_if(steer.pools.begin(), steer.pools.end(),
-                                  [&](const config::PoolWeight& part) { return part.pool == pool; });
-  return static_cast<std::size_t>(found - steer.pools.begin());
-}
 
 std::string planned_text(const Model& model, const config::Steer& steer, Time now) {
   const auto planned = planned_change(model, steer, now);
@@ -177,8 +172,9 @@ std::string planned_text(const Model& model, const config::Steer& steer, Time no
   return fmt::format("{} is planned for {}", planned->what, to_text(planned->at));
 }
 
-View view_of(const Model& model, const config::Steer& steer, const steer::Block& block, Family family,
-             Time now) {
+View view_of(const Model& model, const config::Steer& steer, const steer::Block& block,
+             const Question& question, Time now) {
+  const auto family = question.family;
   const auto* entry = block.find(steer.name.wire());
   const auto& table = *block.at<steer::Table>(entry->table.load(std::memory_order_seq_cst));
   View view{steer,
@@ -189,6 +185,8 @@ View view_of(const Model& model, const config::Steer& steer, const steer::Block&
             {},
             planned_text(model, steer, now),
             routes_in_force(model, steer)};
+  if (question.client)
+    view.client = steer::route_of(block, table, question.client->address, question.client->length);
   const auto pools = rated(model, steer, family);
   for (const auto& pool : pools) view.pools.push_back({steer::no_counter, pool.grade, {}});
   // The table has those that may ever answer.
@@ -196,7 +194,7 @@ View view_of(const Model& model, const config::Steer& steer, const steer::Block&
   for (const auto i : steer::filling_order(pools))
     view.pools[i] = pool_in_force(block, table, place++, family);
   for (const auto& route : view.routes) {
-    auto& pool = view.pools[place_of(steer, route.pool)];
+    auto& pool = view.pools[steer.place_of(route.pool).value()];
     const auto of_route = pool_in_force(block, table, place++, family);
     if (pool.counter == steer::no_counter) pool = of_route;
   }
@@ -258,14 +256,9 @@ std::string record_text(const steer::InForce::Record& record) {
 
 // --- one client ---
 
-// The route of its class.
-steer::Located located(const View& view, const Question& question) {
-  return steer::route_of(view.block, view.table, question.client->address, question.client->length);
-}
-
 // Null: the client is of no class that the name leads anywhere.
 json::value class_json(const View& view, const Question& question) {
-  const auto found = located(view, question);
+  const auto& found = view.client;
   if (found.target == steer::no_route) return nullptr;
   const auto& route = view.routes[found.target];
   const auto choice = steer::choose(view.block, view.table, {}, view.family, found.target);
@@ -279,7 +272,7 @@ json::value class_json(const View& view, const Question& question) {
 json::value scope_json(const View& view, const Question& question) {
   if (!question.is_subnet || question.client->length == 0) return nullptr;
   const auto& client = *question.client;
-  unsigned scope = located(view, question).scope;
+  unsigned scope = view.client.scope;
   const auto own = client.address.family == Family::v4 ? view.table.subnet_v4 : view.table.subnet_v6;
   if (view.steer.method == config::Method::sticky)
     scope = std::max<unsigned>(scope, std::min(client.length, own));
@@ -298,7 +291,7 @@ std::pair<Address, std::string> hashed(const View& view, const Question& questio
 json::object slot_json(const View& view, const Question& question, const HashKey& key) {
   const auto [address, of] = hashed(view, question);
   const auto draw = steer::sticky_draw(key, address, view.table);
-  const auto route = located(view, question).target;
+  const auto route = view.client.target;
   const auto choice = steer::choose(view.block, view.table, draw, view.family, route);
   const auto pool = pool_at(view.layout, draw.slot);
   const auto answered_by = pool_of(view, choice, route);
@@ -374,9 +367,10 @@ const json::object* find_pool(const json::object& status, std::string_view name)
 bool is_asked(const View& view, const Question& question, unsigned pool, double share) {
   if (share > 0) return true;
   for (steer::Route route = 0; route < view.routes.size(); ++route) {
-    const bool is_its = !question.client || located(view, question).target == route;
-    const auto choice = steer::choose(view.block, view.table, {}, view.family, route);
-    if (is_its && choice.by_route && view.routes[route].pool == view.steer.pools[pool].pool) return true;
+    const bool is_its = !question.client || view.client.target == route;
+    if (is_its && view.routes[route].pool == view.steer.pools[pool].pool &&
+        steer::choose(view.block, view.table, {}, view.family, route).by_route)
+      return true;
   }
   return false;
 }
@@ -421,7 +415,7 @@ void add_ttl(const View& view, const std::vector<double>& now, json::object& res
 
 void add_steered(const Model& model, const Surroundings& around, const InAnswers& published,
                  const Question& question, const config::Steer& steer, json::object& result) {
-  const auto view = view_of(model, steer, published.block, question.family, around.now);
+  const auto view = view_of(model, steer, published.block, question, around.now);
   const auto whole = status(model, around, &steer.name);
   const auto now = present(model, steer, question.family);
   const bool sticky = steer.method == config::Method::sticky;

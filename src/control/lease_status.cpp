@@ -4,6 +4,18 @@
 
 namespace sluice::control {
 
+std::optional<rollout::LeaseEnd> all_leased_out(const LeasedOut& of_one,
+                                                const std::vector<wire::Destination>& endpoints) {
+  if (!of_one) return {};
+  rollout::LeaseEnd end;
+  for (const auto& endpoint : endpoints) {
+    const auto its = of_one(endpoint);
+    if (!its) return {};
+    end = rollout::later(end, *its);
+  }
+  return end;
+}
+
 boost::json::value leases_status(const std::optional<rollout::LeaseEnd>& end) {
   if (!end) return nullptr;
   const auto [p50, p90, p99, certain] = rollout::estimate(*end);

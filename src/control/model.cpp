@@ -54,12 +54,6 @@ std::optional<std::uint32_t> ttl_max(const health::State& state, const config::C
       std::clamp<std::int64_t>(seconds, 0, std::numeric_limits<std::uint32_t>::max()));
 }
 
-std::vector<std::string> pool_names(const config::Steer& steer) {
-  std::vector<std::string> names;
-  for (const auto& pool : steer.pools) names.push_back(pool.pool);
-  return names;
-}
-
 std::string change_of_weights(const std::vector<std::string>& pools, const std::vector<double>& before,
                               const std::vector<double>& after) {
   boost::json::object from, to;
@@ -88,7 +82,7 @@ Result<Decision> change_weights(const Model& model, const config::Steer& steer,
   const auto allowed = allowed_change(model, steer, request, after, now);
   if (!allowed) return allowed.error();
   const auto before = model.weights(steer);
-  const auto names = pool_names(steer);
+  const auto names = steer.pool_names();
   const auto old_layout = model.layout(steer);
   const auto new_layout = steer::relay(old_layout, after);
   const auto old_shares = steer::shares(old_layout, names.size()),
@@ -218,7 +212,7 @@ steer::Layout Model::layout(const config::Steer& steer) const {
     return {{steer::no_pool, steer::slot_count}};
   const auto found = steerings_.find(steer.name);
   if (found != steerings_.end() && !found->second.layout.empty())
-    if (const auto stored = steer::parse_layout(found->second.layout, pool_names(steer)))
+    if (const auto stored = steer::parse_layout(found->second.layout, steer.pool_names()))
       return steer::relay(*stored, due);
   return steer::lay_out(due);
 }
@@ -295,9 +289,7 @@ std::vector<Routing> Model::routings(const config::Steer& steer) const {
   if (const auto found = steerings_.find(steer.name); found != steerings_.end())
     for (const auto& [name, set] : found->second.routes) {
       const auto* client_class = config_.find_class(name);
-      const auto pools = pool_names(steer);
-      const bool leads = std::find(pools.begin(), pools.end(), set.pool) != pools.end();
-      if (client_class == nullptr || (!leads && !set.pool.empty())) continue;
+      if (client_class == nullptr || (!set.pool.empty() && !steer.place_of(set.pool))) continue;
       auto& routing = all[client_class];
       routing.client_class = name;
       routing.pool = set.pool;
@@ -832,20 +824,18 @@ Result<Decision> set_weights(const Model& model, const Request& request, Time no
   if (!steer) return steer.error();
   if (auto why = version_objection(model, request, (*steer)->name)) return *std::move(why);
   if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
-  const auto names = pool_names(**steer);
   auto after = model.weights(**steer);
   for (const auto& [pool, weight] : request.arguments.at("weights").as_object()) {
-    const auto found = std::find(names.begin(), names.end(), std::string_view(pool));
-    if (found == names.end())
-      return unknown(fmt::format("{} has no pool '{}'", (*steer)->name.text(), std::string_view(pool)), pool,
-                     names);
-    after[static_cast<std::size_t>(found - names.begin())] = weight.to_number<double>();
+    const auto place = (*steer)->place_of(pool);
+    if (!place) return unknown_pool(**steer, pool);
+    after[*place] = weight.to_number<double>();
   }
   store::WeightOverride set{(*steer)->name.text(), {}, request.who, now};
   std::vector<config::PoolWeight> to_check;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    set.pools.push_back({names[i], after[i]});
-    to_check.push_back({names[i], after[i]});
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    const auto& name = (*steer)->pools[i].pool;
+    set.pools.push_back({name, after[i]});
+    to_check.push_back({name, after[i]});
   }
   if (const auto checked = config::check_weights(to_check); !checked) return checked.error();
   return change_weights(model, **steer, after, std::move(set), request, "weight.set", now);
@@ -869,7 +859,7 @@ Decision settle_layouts(const Model& model, Time now) {
   Decision decision;
   for (const auto& steer : model.config().steers) {
     if (steer.preview_of) continue;  // follows from another name's weights
-    auto text = steer::to_text(model.layout(steer), pool_names(steer));
+    auto text = steer::to_text(model.layout(steer), steer.pool_names());
     const auto found = model.steerings().find(steer.name);
     const auto stored = found == model.steerings().end() ? std::string() : found->second.layout;
     if (stored == text) continue;

@@ -10,13 +10,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::optional<std::size_t> place_in(const config::Steer& steer, const std::string& pool) {
-  const auto found = std::find_if(steer.pools.begin(), steer.pools.end(),
-                                  [&](const config::PoolWeight& part) { return part.pool == pool; });
-  if (found == steer.pools.end()) return {};
-  return static_cast<std::size_t>(found - steer.pools.begin());
-}
-
 // Who had most of the traffic before.
 std::string former_side(const rollout::Plan& plan) {
   const rollout::PoolWeight* most = nullptr;
@@ -34,7 +27,7 @@ std::optional<IdleSide> side_of_rollout(const Model& model, const config::Steer&
   const auto& rollout = found->second;
   const bool running = rollout::is_running(rollout.state.phase), switched = rollout::has_switched(rollout);
   if (!running && !switched) return {};
-  const auto pool = place_in(steer, switched ? former_side(rollout.plan) : rollout.plan.to);
+  const auto pool = steer.place_of(switched ? former_side(rollout.plan) : rollout.plan.to);
   if (!pool || (switched && weights[*pool] > 0)) return {};
   return IdleSide{pool, switched ? fmt::format("what rollout {} has switched from", rollout.id)
                                  : fmt::format("the target of rollout {}", rollout.id)};

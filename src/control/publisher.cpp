@@ -26,15 +26,12 @@ std::uint32_t whole_seconds(Duration duration) {
 
 // The names that other servers may answer for, from a copy of the zone.
 std::set<wire::Name> transferred_names(const config::Config& config) {
-  std::set<wire::Name> apexes, names;
-  for (const auto& zone : config.zones)
-    if (!zone.transfer.empty()) apexes.insert(zone.apex);
-  if (apexes.empty()) return names;
-  for (const auto& steer : config.steers) {
-    auto above = steer.name;
-    while (!apexes.contains(above) && above.label_count() > 0) above = above.parent();
-    if (apexes.contains(above)) names.insert(steer.name);
-  }
+  std::set<wire::Name> names;
+  const auto is_transferred = [](const config::Zone& zone) { return !zone.transfer.empty(); };
+  if (std::none_of(config.zones.begin(), config.zones.end(), is_transferred)) return names;
+  for (const auto& steer : config.steers)
+    if (const auto* zone = config.zone_of(steer.name); zone != nullptr && is_transferred(*zone))
+      names.insert(steer.name);
   return names;
 }
 
@@ -91,8 +88,9 @@ void Publisher::publish_ttl(const config::Steer& steer) {
 
 void Publisher::publish_table(const config::Steer& steer) {
   const auto from = answers_.about_to_publish();
-  if (!block_->publish_table(entries_.at(steer.name), steer_input(steer))) return publish_everything();
-  note_ttl(steer, from);
+  const auto input = steer_input(steer);
+  if (!block_->publish_table(entries_.at(steer.name), input)) return publish_everything();
+  answers_.ttl_published(steer.name, std::chrono::seconds(input.ttl), from);
 }
 
 void Publisher::publish_steer(const config::Steer& steer) {
@@ -104,18 +102,14 @@ void Publisher::publish_steer(const config::Steer& steer) {
 
 void Publisher::publish_pool(const config::Pool& pool) {
   if (!block_) return;
-  if (!fill_pool(*block_, pool)) return publish_everything();
-  note_pool(pool);
-}
-
-void Publisher::note_ttl(const config::Steer& steer, Time from) {
-  const auto table = block_->at<steer::NameEntry>(entries_.at(steer.name))->table.load();
-  answers_.ttl_published(steer.name, std::chrono::seconds(block_->at<steer::Table>(table)->ttl), from);
-}
-
-void Publisher::note_pool(const config::Pool& pool) {
   const auto candidates = model_.candidates(pool);
   const auto rules = model_.pool_rules(pool);
+  if (!block_->publish_pool(pool.name, candidates, rules)) return publish_everything();
+  note_pool(pool.name, candidates, rules);
+}
+
+void Publisher::note_pool(const std::string& pool, const std::vector<steer::Candidate>& candidates,
+                          const steer::PoolRules& rules) {
   std::set<wire::Destination> in_answers, spare;
   for (const Family family : {Family::v4, Family::v6}) {
     const auto members = steer::of_family(candidates, family);
@@ -125,23 +119,23 @@ void Publisher::note_pool(const config::Pool& pool) {
     for (std::size_t i = 0; i < members.size(); ++i)
       if (selection.chosen[i] > 0) (answers ? in_answers : spare).insert(members[i].destination);
   }
-  answers_.pool_published(pool.name, std::move(in_answers), std::move(spare));
+  answers_.pool_published(pool, std::move(in_answers), std::move(spare));
 }
 
 void Publisher::note_everything(Time from) {
   const auto& config = model_.config();
   answers_.set_transferred(transferred_names(config));
-  for (const auto& steer : config.steers) note_ttl(steer, from);
-  for (const auto& pool : config.pools) note_pool(pool);
+  for (const auto& steer : config.steers) {
+    const auto table = block_->at<steer::NameEntry>(entries_.at(steer.name))->table.load();
+    answers_.ttl_published(steer.name, std::chrono::seconds(block_->at<steer::Table>(table)->ttl), from);
+  }
+  for (const auto& pool : config.pools)
+    note_pool(pool.name, model_.candidates(pool), model_.pool_rules(pool));
   for (const auto& pool : answers_.pools())
     if (config.find_pool(pool) == nullptr) answers_.pool_published(pool, {});
 }
 
 void Publisher::stop() { release_alarm_.clear(); }
-
-bool Publisher::fill_pool(steer::Block& block, const config::Pool& pool) {
-  return block.publish_pool(pool.name, model_.candidates(pool), model_.pool_rules(pool));
-}
 
 bool Publisher::fill(steer::Block& block) {
   const auto& config = model_.config();
@@ -150,7 +144,7 @@ bool Publisher::fill(steer::Block& block) {
   for (const auto& one : config.classes) block.add_class(one.name, one.prefixes);
   if (!block.publish_pool(nowhere, {})) return false;
   for (const auto& pool : config.pools)
-    if (!fill_pool(block, pool)) return false;
+    if (!block.publish_pool(pool.name, model_.candidates(pool), model_.pool_rules(pool))) return false;
   return std::all_of(config.steers.begin(), config.steers.end(), [&](const config::Steer& steer) {
     return block.publish_table(entries_.at(steer.name), steer_input(steer));
   });

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -61,11 +61,10 @@ class Publisher {
 
  private:
   bool fill(steer::Block& block);
-  bool fill_pool(steer::Block& block, const config::Pool& pool);
   std::shared_ptr<steer::Block> build_block();
   steer::SteerInput steer_input(const config::Steer& steer);
-  void note_pool(const config::Pool& pool);
-  void note_ttl(const config::Steer& steer, Time from);
+  void note_pool(const std::string& pool, const std::vector<steer::Candidate>& candidates,
+                 const steer::PoolRules& rules);
   void note_everything(Time from);
   void publish_snapshot();
   void publish_table(const config::Steer& steer);
@@ -80,7 +79,7 @@ class Publisher {
   AnswerBook answers_;
 
   std::shared_ptr<steer::Block> block_;
-  std::map<wire::Name, steer::Offset> entries_;  // of the names in the block
+  std::unordered_map<wire::Name, steer::Offset, wire::NameHash> entries_;  // of the names in the block
   std::shared_ptr<steer::PairTable> pairs_ = std::make_shared<steer::PairTable>();
   std::vector<std::shared_ptr<const answer::Snapshot>> replaced_;  // until no worker uses them
   SteadyAlarm release_alarm_;

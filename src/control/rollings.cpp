@@ -134,6 +134,14 @@ std::string batch_objection(const Model& model, const config::Pool& pool, const 
   return taking_objection(model, {batch.begin(), batch.end()}).value_or("");
 }
 
+// How long caches hold the batch. All names and all that was handed out of their pools is looked at for it.
+void see_leases(const Model& model, const Rolling& rolling, const LeasedOut& leased_out,
+                rolling::View& view) {
+  const auto batch = destinations_of(rolling::batch(rolling));
+  view.cached_for = cached_for(model.config(), batch);
+  if (const auto end = all_leased_out(leased_out, batch)) view.leased_until = end->at;
+}
+
 rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
   rolling::View view;
   const auto* pool = model.config().find_pool(rolling.plan.pool);
@@ -146,9 +154,7 @@ rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight s
     else
       see_word(model, rolling, destination_of(endpoint.address), seen);
   }
-  const auto batch = destinations_of(rolling::batch(rolling));
-  view.cached_for = cached_for(model.config(), batch);
-  if (const auto end = control::leased_out(sight.leased_out, batch)) view.leased_until = end->at;
+  if (rolling.state.phase == rolling::Phase::draining) see_leases(model, rolling, sight.leased_out, view);
   if (pool != nullptr && rolling.state.phase == rolling::Phase::holding)
     view.forbidden = batch_objection(model, *pool, rolling, now);
   return view;
@@ -364,8 +370,9 @@ Result<Rolling> begun(const Model& model, const Request& request, const config::
   return rolling;
 }
 
-// Beside what decisions look at: a plan says when caches let go of each.
-void see_leases(const Rolling& rolling, const RollingSight& sight, rolling::View& view) {
+// Beside what decisions look at before there is a batch: a plan says when caches let go of each.
+void see_taken(const Model& model, const Rolling& rolling, const RollingSight& sight, rolling::View& view) {
+  view.cached_for = cached_for(model.config(), destinations_of(rolling::batch(rolling)));
   if (!sight.leased_if_taken) return;
   for (const auto& endpoint : rolling.state.endpoints)
     view.endpoints[endpoint.address].leased_until =
@@ -481,18 +488,6 @@ Decision take_end(const Model& model, const HookRun& run, const rolling::HookEnd
 
 }  // namespace
 
-std::optional<rollout::LeaseEnd> leased_out(const LeasedOut& of_one,
-                                            const std::vector<wire::Destination>& endpoints) {
-  if (!of_one) return {};
-  rollout::LeaseEnd end;
-  for (const auto& endpoint : endpoints) {
-    const auto its = of_one(endpoint);
-    if (!its) return {};
-    end = rollout::later(end, *its);
-  }
-  return end;
-}
-
 bool is_by_rolling(const store::EndpointWord& word) { return word.by.starts_with(person_prefix); }
 
 const Proofs::Watch& Proofs::watch(const Whose& whose, const HealthKey& key, Time since, Time now) {
@@ -525,7 +520,7 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   auto view = view_of(model, *rolling, sight, now);
   if (auto why = rolling::objection(*rolling, view)) return *std::move(why);
   if (auto why = safety_objection(model, **pool, *rolling, now)) return *std::move(why);
-  see_leases(*rolling, sight, view);
+  see_taken(model, *rolling, sight, view);
   Decision decision;
   decision.changes = {record_of(*rolling)};
   auto text = start_text(*rolling, (*pool)->check.has_value()) + unfrozen->text;

@@ -17,8 +17,8 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "control/commands.hpp"
+#include "control/lease_status.hpp"
 #include "control/model.hpp"
-#include "rollout/leases.hpp"
 #include "rollout/rolling.hpp"
 
 namespace sluice::control {
@@ -56,14 +56,7 @@ using HookKey = std::tuple<std::int64_t, std::string, std::int64_t>;
 using Hooks = std::set<HookKey>;
 inline HookKey key_of(const HookRun& run) { return {run.rolling, run.address, run.attempt}; }
 
-// From when on no obedient cache holds an endpoint that is not in answers; nothing while it is.
-using LeasedOut = std::function<std::optional<rollout::LeaseEnd>(const wire::Destination& endpoint)>;
-
-// The same of several; nothing while one of them is in answers.
-std::optional<rollout::LeaseEnd> leased_out(const LeasedOut& of_one,
-                                            const std::vector<wire::Destination>& endpoints);
-
-// The same of any endpoint, as if it went out of answers now.
+// When the leases of any endpoint end, as if it went out of answers now.
 using LeasedIfTaken = std::function<rollout::LeaseEnd(const wire::Destination& endpoint)>;
 
 // What decisions look at beside the model.

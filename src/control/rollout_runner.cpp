@@ -41,7 +41,7 @@ Result<Decision> RolloutRunner::obey(const Request& request, Time now) {
   const bool is_canary = request.id == CommandId::canary_start;
   if (is_canary || request.id == CommandId::bluegreen_switch)
     return start_rollout(hands_.model, request, is_canary ? Strategy::canary : Strategy::bluegreen, now,
-                         measurements_.leases(text_argument(request, "name")));
+                         measurements_.leases());
   return say_to_rollout(hands_.model, request, word_of(request.id), measurements_, now);
 }
 

@@ -65,9 +65,7 @@ void add_weights(const Model& model, const config::Steer& steer, const Rollout& 
   for (const auto& part : wanted) after.push_back(part.weight);
   if (after == model.weights(steer)) return;
   const auto name = steer.name.text();
-  std::vector<std::string> pools;
-  for (const auto& part : steer.pools) pools.push_back(part.pool);
-  auto layout = steer::to_text(steer::relay(model.layout(steer), after), pools);
+  auto layout = steer::to_text(steer::relay(model.layout(steer), after), steer.pool_names());
   if (wanted == rollout.plan.before && !rollout.plan.overridden) {
     changes.emplace_back(store::WeightReset{name});
   } else {
@@ -302,13 +300,10 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   plan.strategy = strategy;
   plan.name = steer.name.text();
   plan.to = text_argument(request, "to");
-  std::vector<std::string> pools;
-  for (const auto& part : steer.pools) pools.push_back(part.pool);
   if (plan.to.empty())
-    return Error{ErrorCode::invalid,
-                 fmt::format("which pool? expected --to with one of: {}", fmt::join(pools, ", "))};
-  if (std::find(pools.begin(), pools.end(), plan.to) == pools.end())
-    return unknown(fmt::format("{} has no pool '{}'", plan.name, plan.to), plan.to, pools);
+    return Error{ErrorCode::invalid, fmt::format("which pool? expected --to with one of: {}",
+                                                 fmt::join(steer.pool_names(), ", "))};
+  if (!steer.place_of(plan.to)) return unknown_pool(steer, plan.to);
   plan.hold = hold_of(request, strategy);
   plan.gates = request.arguments.contains("gates") && request.arguments.at("gates").as_bool();
   plan.grace = duration_argument(request, "grace").value_or(0ms);
@@ -317,7 +312,7 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   plan.ttl = *ttl;
   plan.ttl_before = steer.ttl;
   const auto weights = model.weights(steer);
-  for (std::size_t i = 0; i < pools.size(); ++i) plan.before.push_back({pools[i], weights[i]});
+  for (std::size_t i = 0; i < weights.size(); ++i) plan.before.push_back({steer.pools[i].pool, weights[i]});
   const auto steering = model.steerings().find(steer.name);
   plan.overridden = steering != model.steerings().end() && steering->second.weights;
   auto steps = steps_of(request, strategy, rollout::share_before(plan));
@@ -334,10 +329,10 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
 }
 
 // What a plan is made by.
-rollout::View view_before(const NameLeases& leases) {
+rollout::View view_before(std::optional<Time> answered_last, const std::optional<rollout::LeaseEnd>& leased) {
   rollout::View view;
-  view.answered_last = leases.answered_last;
-  if (leases.until_now) view.leased_until = leases.until_now->at;
+  view.answered_last = answered_last;
+  if (leased) view.leased_until = leased->at;
   return view;
 }
 
@@ -451,20 +446,14 @@ Measurements::Begin& Measurements::begin(const Rollout& rollout, Time now) {
   return begin;
 }
 
-NameLeases Measurements::leases(const std::string& name) const {
-  const auto parsed = wire::Name::parse(name);
-  return leases_ && parsed ? leases_(*parsed) : NameLeases{};
-}
-
 rollout::View Measurements::view(const Model& model, const Rollout& rollout, Time now) {
   const auto& plan = rollout.plan;
   const auto name = wire::Name::parse(plan.name).value();
   auto& begin = this->begin(rollout, now);
   rollout::View view;
   view.measured_since = begin.at;
-  const auto leases = this->leases(plan.name);
-  view.answered_last = leases.answered_last;
-  if (leases.before_change) view.leased_until = leases.before_change->at;
+  view.answered_last = leases_.answered_last(name);
+  view.leased_until = leases_.before_change(name);
   view.target_lives = lives(model, plan.to);
   view.others_live = false;
   for (const auto& part : plan.before) {
@@ -479,7 +468,7 @@ rollout::View Measurements::view(const Model& model, const Rollout& rollout, Tim
 }
 
 Result<Decision> start_rollout(const Model& model, const Request& request, Strategy strategy, Time now,
-                               const NameLeases& leases) {
+                               const LeasesOfName& leases) {
   const auto steer = find_steer(model, request);
   if (!steer) return steer.error();
   if (auto why = version_objection(model, request, (*steer)->name)) return *std::move(why);
@@ -493,9 +482,11 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
   if (auto why = start_objection(model, **steer, *plan, *unfrozen, now)) return *std::move(why);
   Rollout rollout{model.next_rollout_id(), request.who, now, *std::move(plan), {}};
   rollout.state.since = now;
-  rollout.state.caches_until = rollout::armed_at(rollout.plan, leases.until_now, now);
+  const auto leased = leases.until_now((*steer)->name);
+  rollout.state.caches_until = rollout::armed_at(rollout.plan, leased, now);
   rollout.state.unfrozen_until = unfrozen->until;
-  const auto times = rollout::earliest_times(rollout, view_before(leases));
+  const auto times =
+      rollout::earliest_times(rollout, view_before(leases.answered_last((*steer)->name), leased));
   auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
                           rollout.plan.name, rollout.plan.to, steps_text(rollout.plan),
                           to_text(rollout.plan.ttl), to_text(times.front()));
@@ -569,9 +560,7 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
   if (found == model.rollouts().end()) return {};
   const auto& rollout = found->second;
   const auto* steer = steer_of(model, rollout);
-  const bool before_switch = rollout.state.phase == rollout::Phase::arming;
-  const bool same =
-      rollout.id == due.rollout && rollout.state.step == due.step && before_switch == due.before_switch;
+  const bool same = rollout.id == due.rollout && step_number(rollout) == due.question.step;
   if (!same || steer == nullptr || !fits(rollout.plan, *steer)) return {};
   auto turn = rollout::observe(rollout, due.analysis, std::move(finding),
                                view_of(model, *steer, rollout, measurements, now), now);
@@ -586,8 +575,7 @@ std::optional<Time> next_rollout(const Model& model, const Measurements& measure
   std::optional<Time> next;
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
-    const auto before = measurements.leases(rollout.plan.name).before_change;
-    const auto due = rollout::next_tick(rollout, before ? std::optional(before->at) : std::nullopt, looked);
+    const auto due = rollout::next_tick(rollout, measurements.leases().before_change(name), looked);
     if (due && (!next || *due < *next)) next = due;
   }
   return next;

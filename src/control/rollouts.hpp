@@ -24,13 +24,17 @@ namespace sluice::control {
 // How many answers a name has had from a pool since the process began.
 using AnswerCounts = std::function<std::uint64_t(const wire::Name& name, const std::string& pool)>;
 
-// What caches may hold of a name.
-struct NameLeases {
-  std::optional<rollout::LeaseEnd> before_change;  // what was answered before its weights were published last
-  std::optional<Time> answered_last;               // when it was answered last
-  std::optional<rollout::LeaseEnd> until_now;      // what was answered until now
+// What caches may hold of a name; none where nothing is known.
+struct LeasesOfName {
+  using TimeOf = std::function<std::optional<Time>(const wire::Name& name)>;
+  using EndOf = std::function<std::optional<rollout::LeaseEnd>(const wire::Name& name)>;
+  static std::optional<Time> no_time(const wire::Name&) { return {}; }
+  static std::optional<rollout::LeaseEnd> no_end(const wire::Name&) { return {}; }
+
+  TimeOf before_change = no_time;  // until when what was answered before its weights were published last
+  TimeOf answered_last = no_time;  // when it was answered last
+  EndOf until_now = no_end;        // of what was answered until now
 };
-using LeasesOfName = std::function<NameLeases(const wire::Name& name)>;
 
 // What was answered since each rollout came into its phase, or since we began to look, whichever was later.
 // Not kept over a restart: a step is then measured again.
@@ -39,8 +43,7 @@ class Measurements {
   explicit Measurements(AnswerCounts answers, LeasesOfName leases = {})
       : answers_(std::move(answers)), leases_(std::move(leases)) {}
 
-  // Nothing where nothing is known.
-  NameLeases leases(const std::string& name) const;
+  const LeasesOfName& leases() const { return leases_; }
 
   rollout::View view(const Model& model, const rollout::Rollout& rollout, Time now);
 
@@ -58,9 +61,8 @@ class Measurements {
   std::map<std::string, Begin> begins_;  // by name
 };
 
-// `leases`: of the request's name.
 Result<Decision> start_rollout(const Model& model, const Request& request, rollout::Strategy strategy,
-                               Time now, const NameLeases& leases = {});
+                               Time now, const LeasesOfName& leases = {});
 
 // What an operator's word about the rollout of a name comes to.
 Result<Decision> say_to_rollout(const Model& model, const Request& request, rollout::Word word,

@@ -1,6 +1,5 @@
 #include "control/routes.hpp"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -73,11 +72,8 @@ Result<Decision> route_class(const Model& model, const Request& request, Time no
   const auto found = find_class(model, text_argument(request, "class"));
   if (!found) return found.error();
   if (auto why = owner_of_route(model, **steer, (*found)->name)) return *std::move(why);
-  std::vector<std::string> pools;
-  for (const auto& part : (*steer)->pools) pools.push_back(part.pool);
   const auto pool = text_argument(request, "pool");
-  if (std::find(pools.begin(), pools.end(), pool) == pools.end())
-    return unknown(fmt::format("{} has no pool '{}'", (*steer)->name.text(), pool), pool, pools);
+  if (!(*steer)->place_of(pool)) return unknown_pool(**steer, pool);
   const auto before = routing_of(model, **steer, (*found)->name);
   return lead(model, **steer, before, pool, "class.route", request, now);
 }

@@ -60,18 +60,21 @@ using Asked = std::set<std::pair<std::string, Family>>;
 
 Asked asked_pools(const Model& model) {
   Asked asked;
+  std::set<const config::Pool*> led_to;  // by classes
   for (const auto& steer : model.config().steers) {
     for (const Family family : families) {
       const auto shares = steer::shares_after_health(rated(model, steer, family));
       for (std::size_t i = 0; i < shares.size(); ++i)
         if (shares[i] > 0) asked.emplace(steer.pools[i].pool, family);
     }
-    for (const auto& route : routes_in_force(model, steer)) {
-      const auto& pool = *model.config().find_pool(route.pool);
-      for (const Family family : families)
-        if (steer::is_alive(model.candidates(pool), model.pool_rules(pool), family))
-          asked.emplace(route.pool, family);
-    }
+    for (const auto& route : routes_in_force(model, steer))
+      led_to.insert(model.config().find_pool(route.pool));
+  }
+  for (const auto* pool : led_to) {
+    const auto candidates = model.candidates(*pool);
+    const auto rules = model.pool_rules(*pool);
+    for (const Family family : families)
+      if (steer::is_alive(candidates, rules, family)) asked.emplace(pool->name, family);
   }
   return asked;
 }
@@ -251,7 +254,7 @@ std::optional<rollout::LeaseEnd> end_of_word(const Model& model, const Surroundi
                                              const wire::Destination& endpoint) {
   const auto* word = model.word(endpoint);
   const bool is_out = word != nullptr && word->word != store::Word::up;
-  return is_out && around.leased_out ? around.leased_out(endpoint) : std::nullopt;
+  return is_out ? around.leased_out(endpoint) : std::nullopt;
 }
 
 json::object pool_status(const Model& model, const config::Pool& pool, const Asked& asked,
@@ -293,11 +296,6 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
           {"endpoints", std::move(endpoints)}};
 }
 
-bool steers_from(const config::Steer& steer, const config::Pool& pool) {
-  return std::any_of(steer.pools.begin(), steer.pools.end(),
-                     [&](const auto& part) { return part.pool == pool.name; });
-}
-
 // A label's value, escaped as the format asks.
 std::string label_value(std::string_view text) {
   std::string result;
@@ -319,7 +317,7 @@ json::object status(const Model& model, const Surroundings& around, const wire::
   const auto asked = asked_pools(model);
   const auto* chosen = only == nullptr ? nullptr : config.find_steer(*only);
   for (const auto& pool : config.pools)
-    if (chosen == nullptr || steers_from(*chosen, pool))
+    if (chosen == nullptr || chosen->place_of(pool.name))
       pools.push_back(pool_status(model, pool, asked, around));
   for (const auto& zone : around.zones->zones())
     zones.push_back({{"apex", zone->apex().text()},

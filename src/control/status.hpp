@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,8 +9,10 @@
 
 #include "base/clock.hpp"
 #include "base/counters.hpp"
+#include "control/lease_status.hpp"
 #include "control/model.hpp"
-#include "rollout/leases.hpp"
+#include "control/rollouts.hpp"
+#include "control/routes.hpp"
 #include "zone/zone.hpp"
 
 namespace sluice::control {
@@ -33,12 +33,9 @@ struct Surroundings {
   std::vector<ReceiverState> receivers;
   const zone::ZoneSet* zones = nullptr;
   // Answers that a steer has given from a pool: in all, and since its weights changed last.
-  std::function<std::uint64_t(const wire::Name&, const std::string& pool)> answers;
-  std::function<std::uint64_t(const wire::Name&, const std::string& pool)> answers_since_change;
-  // Answers that a steer has given because of the client's class; not among the others.
-  std::function<std::uint64_t(const wire::Name&, const std::string& client_class)> answers_by_class;
-  // From when on no obedient cache holds an endpoint; nothing while it is in answers.
-  std::function<std::optional<rollout::LeaseEnd>(const wire::Destination&)> leased_out;
+  AnswerCounts answers, answers_since_change;
+  ClassAnswers answers_by_class;  // because of the client's class; not among the others
+  LeasedOut leased_out;
 };
 
 // Of all names, or of one.

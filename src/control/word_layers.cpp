@@ -79,8 +79,8 @@ Error too_deep(const wire::Destination& endpoint) {
 }
 
 bool has(const store::EndpointWord& word, store::Word kind) {
-  const auto words = with_beneath(word);
-  return std::any_of(words.begin(), words.end(), [&](const auto& one) { return one.word == kind; });
+  const auto is_it = [&](const auto& one) { return one.word == kind; };
+  return is_it(word) || std::any_of(word.beneath.begin(), word.beneath.end(), is_it);
 }
 
 }  // namespace sluice::control

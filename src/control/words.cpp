@@ -375,9 +375,7 @@ class Passing {
 
   void finish(Decision& decision) {
     end_by(now_, decision);
-    if (after_ && (!before_ || before_->since != after_->since || before_->word != after_->word ||
-                   before_->beneath.size() != after_->beneath.size()))
-      decision.changes.emplace_back(*after_);
+    if (after_ && before_ != after_) decision.changes.emplace_back(*after_);
     if (before_ && !after_) decision.changes.emplace_back(store::EndpointWordTaken{endpoint_});
   }
 
@@ -413,7 +411,7 @@ class Passing {
     if (after_)
       resume(over, decision);
     else
-      add_end(over, over.by, "is left to its check again: " + over_text(over.word), decision);
+      add_end(over.by, "is left to its check again: " + over_text(over.word), decision);
   }
 
   // What has lain beneath `over`, as far as the rules allow it now.
@@ -423,20 +421,18 @@ class Passing {
     const auto why = takes ? rules_against(model_, taken_, after_->word) : std::nullopt;
     if (!why)
       return add_end(
-          over, after_->by,
+          after_->by,
           fmt::format("is {} again{}: {}", past_tense(after_->word), with_end(*after_), over_text(over.word)),
           decision);
     taken_.pop_back();
     const auto by = std::exchange(after_, std::nullopt)->by;
-    add_end(over, by,
-            fmt::format("is left to its check again: {}, and {}", over_text(over.word), why->message),
+    add_end(by, fmt::format("is left to its check again: {}, and {}", over_text(over.word), why->message),
             decision);
   }
 
-  // After the end of `over`.
-  void add_end(const store::EndpointWord& over, const std::string& by, const std::string& text,
-               Decision& decision) const {
-    const auto address = to_text(over.destination);
+  // After the end of a word.
+  void add_end(const std::string& by, const std::string& text, Decision& decision) const {
+    const auto address = to_text(endpoint_);
     const auto word = after_ ? std::optional(after_->word) : std::nullopt;
     decision.events.push_back({0, now_, by, kind_of(word), address, fmt::format("{} {}", address, text)});
   }

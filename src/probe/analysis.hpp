@@ -25,7 +25,7 @@ struct Question {
   std::string pool;              // that grows
   std::vector<std::string> old;  // that had a share before
   std::int64_t rollout = 0;
-  std::size_t step = 1, steps = 1;  // from 1 on
+  std::size_t step = 1, steps = 1;  // from 1 on; 0: before the switch
   double share = 0;                 // of 1, the pool's at this step
 };
 

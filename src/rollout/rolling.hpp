@@ -142,8 +142,9 @@ struct Seen {
 
 struct View {
   std::map<std::string, Seen, std::less<>> endpoints;  // by address: the rolling's, and all of the pool's
-  Duration cached_for{};  // how long a cache may hold one of the batch that is handed out now
-  // From then on no cache holds one of the batch, by what was really handed out; none: not known.
+  // How long a cache may hold one of the batch that is handed out now; and from when on none does, by what
+  // was really handed out; none: not known. Both are looked at in Phase::draining alone.
+  Duration cached_for{};
   std::optional<Time> leased_until{};
   std::string forbidden{};  // why no batch may be taken now, whatever is left of the pool; empty: one may
 };

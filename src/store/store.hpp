@@ -86,6 +86,7 @@ struct EndpointWord {
   std::optional<Time> until;  // none: until it is taken back
   // What holds again then, the next one first: each for longer than the one before, and with none of its own.
   std::vector<EndpointWord> beneath{};
+  friend bool operator==(const EndpointWord&, const EndpointWord&) = default;
 };
 struct EndpointWordTaken {
   wire::Destination destination;

@@ -69,3 +69,15 @@ def a_ttl_that_was_lowered_while_it_was_away_is_waited_for(sandbox):
     sluice.start()
     again = seconds_of(drain(sluice, "127.0.1.1")["leases"]["certain"])
     expect(asked + long_s + 1 <= again <= ready + long_s + 1, f"another start has made {again} of {certain}")
+
+
+@test
+def a_zone_within_a_transferred_one_is_not_transferred_with_it(sandbox):
+    """Only the outer one's names are answered by other servers, which could do so at any time."""
+    sandbox.write("example.zone", "$TTL 60\n@ SOA ns1 admin 1 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.53\n")
+    sluice = Sluice(sandbox, '[zone."example"]\nfile = "example.zone"\ntransfer = ["127.0.0.1"]\n' + CONFIG)
+    sluice.start()
+    started = time.time()
+    poll("a drain later than the start", lambda: time.time() > started + 1)
+    certain = seconds_of(drain(sluice, "127.0.1.1")["leases"]["certain"])
+    expect(certain <= started + TTL_S + 1, f"nobody has asked since {started}, and the lease ends at {certain}")

@@ -377,7 +377,7 @@ TEST_CASE("the plan of a canary tells when its steps can be, and what each pool 
   RolloutWorld world;
   world.model->apply(store::EndpointWord{
       wire::parse_destination("192.0.2.11").value(), store::Word::down, "root", "", world.now, {}});
-  const auto start = [&](const NameLeases& leases) {
+  const auto start = [&](const LeasesOfName& leases) {
     const auto begun = start_rollout(*world.model, request(CommandId::canary_start, canary),
                                      rollout::Strategy::canary, world.now, leases);
     REQUIRE(begun.has_value());
@@ -393,7 +393,10 @@ TEST_CASE("the plan of a canary tells when its steps can be, and what each pool 
       {"pool": "v2", "share": 1E0, "endpoints": 1, "healthy": 1, "weight": 1E0, "healthy_weight": 1E0}]},
     {"at": "2027-01-15T08:02:53.000Z", "what": "done; the TTL is 30s again"}])"));
 
-  const auto unasked = start({{}, world.now - 100s, rollout::LeaseEnd{world.now - 69s, 30s}});
+  LeasesOfName leases;
+  leases.answered_last = [&](const wire::Name&) { return world.now - 100s; };
+  leases.until_now = [&](const wire::Name&) { return rollout::LeaseEnd{world.now - 69s, 30s}; };
+  const auto unasked = start(leases);
   CHECK(unasked.at(1).at("at") == "2027-01-15T08:00:00.000Z");
   CHECK(unasked.at(2).at("at") == "2027-01-15T08:01:00.000Z");
   CHECK(unasked.at(3).at("at") == "2027-01-15T08:02:00.000Z");

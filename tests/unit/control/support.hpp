@@ -65,7 +65,8 @@ inline Request request(CommandId id, std::string_view arguments, bool dry_run = 
   return {id, boost::json::parse(std::string(arguments)).as_object(), "root", dry_run};
 }
 
-// A daemon without zones, where pool v1 has answered three times and each other pool once.
+// A daemon without zones, where pool v1 has answered three times and each other pool once, and nothing is
+// known of leases.
 inline Surroundings surroundings() {
   static const zone::ZoneSet zones;
   Surroundings around;
@@ -74,6 +75,7 @@ inline Surroundings surroundings() {
     return std::uint64_t{pool == "v1" ? 3U : 1U};
   };
   around.answers_by_class = [](const wire::Name&, const std::string&) { return std::uint64_t{7}; };
+  around.leased_out = [](const wire::Destination&) { return std::optional<rollout::LeaseEnd>(); };
   return around;
 }
 
