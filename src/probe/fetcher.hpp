@@ -15,6 +15,8 @@ namespace sluice::probe {
 // At most this many requests are open at once; the others wait for a place, and their time begins with it.
 inline constexpr std::size_t requests_open_max = 64;
 
+class OpenJobs;
+
 using OnFetched = std::function<void(Result<WebReply>)>;
 
 // Not thread-safe: everything runs on one implicit or explicit strand, `executor`.
@@ -30,8 +32,7 @@ class Fetcher {
   void stop();
 
  private:
-  class Implementation;
-  std::shared_ptr<Implementation> implementation_;
+  std::shared_ptr<OpenJobs> jobs_;
 };
 
 }  // namespace sluice::probe

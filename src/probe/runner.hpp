@@ -10,8 +10,8 @@
 // Each supervisor adopts what its program leaves behind (PR_SET_CHILD_SUBREAPER), sessions of their own
 // included, and kills all of that when the program ends, at its deadline, and when the runner is gone. The
 // runner does so for supervisors that were killed, and the keeper, the runner's parent, for the runner. Both
-// kill what was stopped below them: the runner a supervisor that is late, and the keeper the
-// runner. All of them end with the daemon: they see the end of the socket.
+// kill what was stopped below them: the runner a supervisor that is late, and the keeper the runner. All of
+// them end with the daemon: they see the end of the socket.
 //
 // What none of them can kill, such as a program that changed its user by sudo, is left alone after
 // `kill_time_max`. Whom to kill is read from /proc, which needs a kernel with CONFIG_PROC_CHILDREN, as

@@ -2,25 +2,17 @@
 
 import json
 
-from harness import Sluice, expect, expect_equal, poll, test
+from harness import Sluice, expect, expect_equal, poll, steering, test
 from queries import ask_many, question
 from shares import share_of_v2
 
-CONFIG = """
-[pool.v1]
-endpoints = ["127.0.1.1"]
-[pool.v2]
-endpoints = ["127.0.2.1"]
+NAME = "www.shop.example"
+CONFIG = steering(NAME, {"v1": (1, ["127.0.1.1"]), "v2": (0, ["127.0.2.1"])}, "2s") + """classes = { there = "v2" }
 [class.here]
 prefixes = ["127.0.0.0/8"]
 [class.there]
 prefixes = ["10.0.0.0/8"]
-[steer."www.shop.example"]
-pools = { v1 = 1, v2 = 0 }
-ttl = "2s"
-classes = { there = "v2" }
 """
-NAME = "www.shop.example"
 QUERIES = 200
 
 

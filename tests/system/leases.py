@@ -3,20 +3,12 @@
 import json
 import time
 
-from harness import Sluice, expect, poll, test
+from harness import Sluice, expect, poll, steering, test
 from queries import ask_many, question
 from rollouts import seconds_of
 
 TTL_S = 4
-CONFIG = f"""
-[pool.asked]
-endpoints = ["127.0.1.1", "127.0.1.2"]
-[pool.unasked]
-endpoints = ["127.0.2.1"]
-[steer."www.shop.example"]
-pools = {{ asked = 1, unasked = 0 }}
-ttl = "{TTL_S}s"
-"""
+CONFIG = steering("www.shop.example", {"asked": (1, ["127.0.1.1", "127.0.1.2"]), "unasked": (0, ["127.0.2.1"])}, f"{TTL_S}s")
 
 
 def drain(sluice, address):

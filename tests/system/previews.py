@@ -3,24 +3,13 @@
 import json
 import os
 
-from harness import Sluice, expect, expect_equal, poll, run, test
+from harness import Sluice, expect, expect_equal, poll, run, steering, test
 from queries import addresses, ask, ask_many, question
 
 NAME = "www.shop.example"
 PREVIEW = f"preview.{NAME}"
 ADDRESSES = {"blue": "127.0.1.1", "green": "127.0.2.1", "red": "127.0.3.1"}
-STEER = f"""
-[pool.blue]
-endpoints = ["{ADDRESSES["blue"]}"]
-[pool.green]
-endpoints = ["{ADDRESSES["green"]}"]
-[pool.red]
-endpoints = ["{ADDRESSES["red"]}"]
-[steer."{NAME}"]
-pools = {{ blue = 1, green = 0, red = 0 }}
-ttl = "2s"
-preview = true
-"""
+STEER = steering(NAME, {pool: (int(pool == "blue"), [address]) for pool, address in ADDRESSES.items()}, "2s") + "preview = true\n"
 QUERIES = 50
 
 

@@ -44,6 +44,9 @@ std::string share_text(const json::value& endpoint) {
                          1.0, static_cast<double>(static_cast<int>(share.to_number<double>() * 100 + 0.5)))));
 }
 
+// Of an operator's word: drain, up or down.
+std::string past_tense(const std::string& word) { return word == "drain" ? "drained" : "held " + word; }
+
 }  // namespace
 
 Cell state_cell(const json::value& endpoint) {
@@ -51,9 +54,7 @@ Cell state_cell(const json::value& endpoint) {
   const bool serving = flag(endpoint, "serving");
   const auto& word = member(endpoint, "word");
   const auto kind = text(word, "word");
-  if (kind == "drain") return {fmt::format("drained ({})", health), Colour::warning};
-  if (kind == "up") return {fmt::format("held up ({})", health), Colour::warning};
-  if (kind == "down") return {fmt::format("held down ({})", health), Colour::warning};
+  if (!kind.empty()) return {fmt::format("{} ({})", past_tense(kind), health), Colour::warning};
   const auto verdict = health + share_text(endpoint) + (flag(endpoint, "held") ? ", verdict held" : "");
   const auto shown = verdict + (serving || !serves(health) ? "" : ", unused");
   if (serves(health))
@@ -65,8 +66,8 @@ std::string last_check_text(const json::value& endpoint, bool checked, Time now)
   if (!checked) return "not checked";
   const auto& last = member(endpoint, "last");
   const auto trouble = text(endpoint, "trouble");
-  if (!last.is_object() && trouble.empty()) return "no check has ended yet";
   if (!trouble.empty()) return fmt::format("its check cannot be run: {}", trouble);
+  if (!last.is_object()) return "no check has ended yet";
   auto result = fmt::format("{}, {}ms, {} ago", text(last, "detail"), plain_number(number(last, "took_ms")),
                             age(last, "at", now));
   if (const auto progress = progress_text(endpoint, now); !progress.empty()) result += ", " + progress;
@@ -82,8 +83,7 @@ std::string word_text(const json::value& word, Time now) {
 }
 
 std::string next_word_text(const json::value& word, Time now) {
-  const auto kind = text(word, "word");
-  return fmt::format("then {}: {}", kind == "drain" ? "drained" : "held " + kind, word_text(word, now));
+  return fmt::format("then {}: {}", past_tense(text(word, "word")), word_text(word, now));
 }
 
 std::string scheduled_text(const json::value& scheduled) {

@@ -66,13 +66,7 @@ struct AnalysisWorld {
     return decision;
   }
   void pass(Duration time) {
-    const Time end = now + time;
-    for (auto next = next_rollout(model, measurements, now); next && *next <= end;
-         next = next_rollout(model, measurements, now)) {
-      now = *next;
-      carry_out(due_rollouts(model, measurements, now));
-    }
-    now = end;
+    pass_time(model, measurements, now, time, [&](const Decision& decision) { carry_out(decision); });
   }
   void give(const DueAnalysis& due, const Finding& finding) {
     analyses.end(due);

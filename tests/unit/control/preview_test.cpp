@@ -72,13 +72,7 @@ struct SidesWorld {
     carry_out(*decision);
   }
   void pass(Duration time) {
-    const Time end = now + time;
-    for (auto next = next_rollout(*model, measurements, now); next && *next <= end;
-         next = next_rollout(*model, measurements, now)) {
-      now = *next;
-      carry_out(due_rollouts(*model, measurements, now));
-    }
-    now = end;
+    pass_time(*model, measurements, now, time, [&](const Decision& decision) { carry_out(decision); });
   }
   void give(rollout::Verdict verdict) {
     const auto due = analyses.begin_due(*model, now);

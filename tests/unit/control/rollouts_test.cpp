@@ -54,17 +54,10 @@ struct RolloutWorld {
     if (decision) carry_out(*decision);
     return decision;
   }
-  // As a timer would: all that is due until then, each at its time.
   void pass(Duration time) {
-    const Time end = now + time;
-    for (auto next = next_rollout(*model, measurements, now); next && *next <= end;
-         next = next_rollout(*model, measurements, now)) {
-      answer(now, *next);
-      now = *next;
-      carry_out(due_rollouts(*model, measurements, now));
-    }
-    answer(now, end);
-    now = end;
+    pass_time(
+        *model, measurements, now, time, [&](const Decision& decision) { carry_out(decision); },
+        [&](Time from, Time to) { answer(from, to); });
   }
   // A hundred a second, by the weights in force.
   void answer(Time from, Time to) {

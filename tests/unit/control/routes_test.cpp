@@ -145,13 +145,7 @@ struct ClassRollout {
     return decision;
   }
   void pass(Duration time) {
-    const Time end = now + time;
-    for (auto next = next_rollout(model, measurements, now); next && *next <= end;
-         next = next_rollout(model, measurements, now)) {
-      now = *next;
-      take(model, due_rollouts(model, measurements, now));
-    }
-    now = end;
+    pass_time(model, measurements, now, time, [&](const Decision& decision) { take(model, decision); });
   }
   void say(rollout::Word word) {
     const auto decision = say_to_rollout(

@@ -89,6 +89,27 @@ inline std::string refusal(const Result<Decision>& decision) {
   return decision ? "" : decision.error().message;
 }
 
+// As a timer would: all rollouts that are due until then, each at its time. `answer(from, to)`: time goes by.
+template <class CarryOut, class Answer>
+void pass_time(const Model& model, Measurements& measurements, Time& now, Duration time, CarryOut carry_out,
+               Answer answer) {
+  const Time end = now + time;
+  const auto go_to = [&](Time next) {
+    answer(now, next);
+    now = next;
+  };
+  for (auto next = next_rollout(model, measurements, now); next && *next <= end;
+       next = next_rollout(model, measurements, now)) {
+    go_to(*next);
+    carry_out(due_rollouts(model, measurements, now));
+  }
+  go_to(end);
+}
+template <class CarryOut>
+void pass_time(const Model& model, Measurements& measurements, Time& now, Duration time, CarryOut carry_out) {
+  pass_time(model, measurements, now, time, carry_out, [](Time, Time) {});
+}
+
 // A folder of its own for each test.
 class Folder {
  public:
