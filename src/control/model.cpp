@@ -443,6 +443,15 @@ void Model::take_step(const HealthKey& key, Watched& watched, health::State stat
   take_state(key, watched, std::move(state), now);
 }
 
+namespace {
+
+// A connection that was taken says nothing about our network when that may have gone since.
+bool is_outdated(const health::Suspicion& suspicion, const health::ProbeResult& result, Time now) {
+  return result.quiet > Duration{} && suspicion.is_outdated(now - result.quiet, now);
+}
+
+}  // namespace
+
 std::optional<Side> Model::side_of(const HealthKey& key) const {
   return control::side_of(key.destination, config_.find_check(key.check)->type);
 }
@@ -473,9 +482,7 @@ bool Model::suspect(const HealthKey& key, Watched& watched, const health::ProbeR
   const auto& suspicion = suspicion_of(*side);
   const bool silent = is_silence(result);
   if (silent && suspicion.is_late(now - result.took, now)) return true;
-  // It may have answered before our network went away.
-  const auto since = suspicion.suspected_since();
-  if (since && result.quiet > Duration{} && now - result.quiet < *since) return true;
+  if (is_outdated(suspicion, result, now)) return true;
   take_evidence(*side, key, watched, evidence_of(result), now, seen);
   return silent && suspicion.suspected_since();
 }
@@ -548,6 +555,8 @@ Model::Seen Model::apply_asked(const HealthKey& key, const Result<health::ProbeR
   const auto found = health_.find(key);
   const auto side = found == health_.end() ? std::nullopt : side_of(key);
   if (!side) return seen;
+  // It was asked by an earlier question; of this one it will say something yet, or the question ends.
+  if (result && is_outdated(suspicion_of(*side), *result, now)) return seen;
   Question& question = question_of(*side);
   const bool was_asked = question.asked.erase(key) > 0;
   const auto evidence = result ? std::optional(evidence_of(*result)) : std::nullopt;

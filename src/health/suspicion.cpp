@@ -39,10 +39,11 @@ void Suspicion::assume_failed(Id target) {
   make_failed(target);
 }
 
-void Suspicion::make_failed(Id target) {
-  if (!failed_.insert(target).second) return;
+bool Suspicion::make_failed(Id target) {
+  if (!failed_.insert(target).second) return false;
   for (const Id pool : pools_of_[target])
     if (++pools_[pool].failed == pools_[pool].sound) ++broken_pools_;
+  return true;
 }
 
 // They are bad by themselves: something else is well.
@@ -70,7 +71,7 @@ Turn Suspicion::result(Id target, Evidence evidence, Time now) {
     ended_ = now;
     return Turn::ended;
   }
-  if (sound_[target]) make_failed(target);
+  if (sound_[target] && make_failed(target)) failed_at_ = now;
   if (suspected_since_ || !is_suspect()) return Turn::none;
   suspected_since_ = now;
   return Turn::began;
@@ -117,6 +118,12 @@ Turn Suspicion::nobody_answered(Time now) {
 
 // The clock may have been set back since: then nothing is known.
 bool Suspicion::is_late(Time started, Time now) const { return started < ended_ && ended_ <= now; }
+
+bool Suspicion::is_outdated(Time answered, Time now) const {
+  if (failed_.empty() && !suspected_since_) return false;
+  const Time gone = suspected_since_.value_or(failed_at_);
+  return answered < gone && gone <= now;
+}
 
 Turn Trouble::met(std::string reason, Time now) {
   last_ = now;

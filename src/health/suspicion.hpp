@@ -67,6 +67,10 @@ class Suspicion {
   // and says as little.
   bool is_late(Time started, Time now) const;
 
+  // Whether a target that answered at `answered`, and has said nothing from then on until `now`, may have
+  // done so before our network went away: before the suspicion, or before the latest of failed() fell silent.
+  bool is_outdated(Time answered, Time now) const;
+
   // Silence changes no verdict while this is set.
   std::optional<Time> suspected_since() const { return suspected_since_; }
 
@@ -79,7 +83,7 @@ class Suspicion {
     std::size_t sound = 0, failed = 0;  // the failed ones are sound, too
   };
 
-  void make_failed(Id target);
+  bool make_failed(Id target);  // false: it was
   void forget_failed();
   bool is_suspect() const;
   // Those of the pools that are not in `but`, starting with others each time.
@@ -93,6 +97,7 @@ class Suspicion {
   std::size_t sound_pools_ = 0, broken_pools_ = 0;
   std::size_t questions_ = 0;  // so far: each asks others
   std::set<Id> failed_;
+  Time failed_at_{};  // the latest of them
   std::optional<Time> suspected_since_;
   Time ended_{};  // the latest suspicion
 };

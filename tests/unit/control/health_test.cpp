@@ -352,6 +352,61 @@ endpoints = ["192.0.2.20"]
   }
 }
 
+// Two pools or three, one of which is probed often; the network is cut at 0, while a slow server has a
+// connection.
+TEST_CASE("a connection from before the cut prunes nothing when it hangs afterwards") {
+  const std::string two = R"(
+[check.fast]
+type = "http"
+port = 80
+interval = "1s"
+timeout = "500ms"
+fall = 3
+[check.slow]
+type = "http"
+port = 80
+interval = "10s"
+timeout = "5s"
+fall = 1
+[pool.a]
+check = "fast"
+endpoints = ["192.0.2.10"]
+[pool.b]
+check = "slow"
+endpoints = ["192.0.2.20"]
+)",
+                    third = "[pool.c]\ncheck = \"slow\"\nendpoints = [\"192.0.2.30\"]\n";
+  const HealthKey a{address("192.0.2.10"), 80, "", "fast"}, b{address("192.0.2.20"), 80, "", "slow"},
+      c{address("192.0.2.30"), 80, "", "slow"};
+  const health::ProbeResult well{true, "200 OK"}, silent{false, "timeout", std::chrono::milliseconds(500)},
+      long_silent{false, "timeout", std::chrono::seconds(5)};
+  auto hangs = long_silent;
+  hangs.answered = true;
+  hangs.quiet = hangs.took;
+  for (const bool is_three : {false, true}) {
+    CAPTURE(is_three);
+    Model model(parsed(server_and_zone + two + (is_three ? third : "")));
+    for (const auto& each : {a, b, c}) model.apply_probe(each, well, at(-5));
+    for (int second = 1; second < 3; ++second) CHECK_FALSE(model.apply_probe(a, silent, at(second)).changed);
+    CHECK(model.apply_probe(a, silent, at(3)).to_ask.size() == (is_three ? 2 : 1));
+    const auto hung = model.apply_probe(b, hangs, at(4));
+    CHECK(hung.fallen.empty());
+    CHECK_FALSE(hung.changed);
+    CHECK(model.health().at(b).state.last.detail == "timeout");
+    // Nor does one that an earlier question asked for.
+    CHECK(model.apply_asked(b, hangs, at(4)).fallen.empty());
+    CHECK_FALSE(model.suspected_since());
+    auto last = model.apply_asked(b, long_silent, at(8));
+    if (is_three) last = model.apply_asked(c, long_silent, at(8));
+    CHECK(last.suspicion == health::Turn::began);
+    CHECK(model.apply_asked(b, hangs, at(12)).suspicion == health::Turn::none);
+    CHECK(usable(model, "a") == "10");
+    CHECK(usable(model, "b") == "20");
+    // One that was taken since: the network is well.
+    CHECK(model.apply_asked(b, hangs, at(14)).suspicion == health::Turn::ended);
+  }
+}
+
 // Two pools that are probed often, and one that is probed every hour.
 TEST_CASE("who is probed seldom holds nobody up") {
   const std::string often = "interval = \"1s\"\ntimeout = \"1s\"\nfall = 3\n";

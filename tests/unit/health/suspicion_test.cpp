@@ -249,6 +249,26 @@ TEST_CASE("a silence from before the end is late") {
   CHECK_FALSE(suspicion.is_late(at(4s), at(5s)));  // the clock was set back
 }
 
+TEST_CASE("a connection that was taken before the latest silence is outdated") {
+  Suspicion suspicion;
+  suspicion.set_pools(3, {{0}, {1}, {2}});
+  for (const Suspicion::Id target : {0U, 1U, 2U}) suspicion.assume_sound(target);
+  CHECK_FALSE(suspicion.is_outdated(at(0s), at(5s)));
+  suspicion.result(0, Evidence::silence, at(1s));
+  suspicion.result(0, Evidence::silence, at(4s));  // again
+  CHECK(suspicion.is_outdated(at(0s), at(5s)));
+  CHECK_FALSE(suspicion.is_outdated(at(1s), at(5s)));
+  suspicion.result(1, Evidence::silence, at(4s));
+  CHECK(suspicion.is_outdated(at(1s), at(5s)));
+  CHECK_FALSE(suspicion.is_outdated(at(1s), at(3s)));  // the clock was set back
+  suspicion.nobody_answered(at(6s));
+  CHECK(suspicion.is_outdated(at(5s), at(7s)));
+  suspicion.result(2, Evidence::silence, at(8s));
+  CHECK_FALSE(suspicion.is_outdated(at(7s), at(9s)));  // since the suspicion, something got through
+  suspicion.result(0, Evidence::answer, at(10s));
+  CHECK_FALSE(suspicion.is_outdated(at(0s), at(11s)));
+}
+
 TEST_CASE("trouble is over when it was quiet for a while") {
   Trouble trouble;
   CHECK(trouble.over(at(0s)) == Turn::none);
