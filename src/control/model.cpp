@@ -452,8 +452,30 @@ bool is_outdated(const health::Suspicion& suspicion, const health::ProbeResult& 
 
 }  // namespace
 
-std::optional<Side> Model::side_of(const HealthKey& key) const {
-  return control::side_of(key.destination, config_.find_check(key.check)->type);
+// What answers from here, although its address does not say so, crosses no network: it is on no side.
+std::optional<Side> Model::side_of(const HealthKey& key, const Watched& watched) const {
+  const auto side = control::side_of(key.destination, config_.find_check(key.check)->type);
+  return side == Side::away && watched.own ? std::nullopt : side;
+}
+
+// An address may come to this machine, and leave it again; and so may the addresses of a host.
+void Model::note_origin(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,
+                        Seen& seen) {
+  if (!result.answered || result.own == watched.own) return;
+  const auto side = side_of(key, watched);
+  watched.own = result.own;
+  if (side != Side::away) return;
+  seen.suspicion = suspicion_of(*side).leave(watched.id, now);
+  Question& question = question_of(*side);
+  question.waiting.erase(key);
+  if (question.asked.erase(key) > 0) miss_asked(*side, now, seen);
+}
+
+// One of those who were asked cannot say anything.
+void Model::miss_asked(Side side, Time now, Seen& seen) {
+  Question& question = question_of(side);
+  question.in_vain = true;
+  if (!question.waiting.empty() && question.asked.empty()) conclude(side, now, seen);
 }
 
 std::optional<Time> Model::suspected_since() const {
@@ -477,7 +499,8 @@ bool Model::is_held(const Watched& watched) const {
 // Takes the result as evidence for or against ourselves; true: it is to change no verdict.
 bool Model::suspect(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,
                     Seen& seen) {
-  const auto side = side_of(key);
+  note_origin(key, watched, result, now, seen);
+  const auto side = side_of(key, watched);
   if (!side) return false;
   const auto& suspicion = suspicion_of(*side);
   const bool silent = is_silence(result);
@@ -503,7 +526,7 @@ void Model::take_evidence(Side side, const HealthKey& key, Watched& watched, hea
 // may be the network that is gone. One question at a time is enough for all of a side.
 bool Model::has_to_wait(const HealthKey& key, const Watched& watched, const health::State& next, Time now,
                         Seen& seen) {
-  const auto side = side_of(key);
+  const auto side = side_of(key, watched);
   const bool falls = health::serves(watched.state.verdict) && !health::serves(next.verdict);
   if (!side || !falls || !is_silence(next.last)) return false;
   auto& question = question_of(*side);
@@ -553,7 +576,9 @@ void Model::let_fall(Question& question, Time now, Seen& seen) {
 Model::Seen Model::apply_asked(const HealthKey& key, const Result<health::ProbeResult>& result, Time now) {
   Seen seen;
   const auto found = health_.find(key);
-  const auto side = found == health_.end() ? std::nullopt : side_of(key);
+  if (found == health_.end()) return seen;
+  if (result) note_origin(key, found->second, *result, now, seen);
+  const auto side = side_of(key, found->second);
   if (!side) return seen;
   // It was asked by an earlier question; of this one it will say something yet, or the question ends.
   if (result && is_outdated(suspicion_of(*side), *result, now)) return seen;
@@ -687,7 +712,7 @@ bool Model::restore_health(const store::HealthSeen& seen, Time now) {
   const auto found = health_.find({seen.destination, seen.port, seen.host, seen.check});
   if (found == health_.end()) return false;
   take_state(found->first, found->second, seen.state, now);
-  const auto side = side_of(found->first);
+  const auto side = side_of(found->first, found->second);
   if (side && health::serves(seen.state.verdict)) suspicion_of(*side).assume_sound(found->second.id);
   return true;
 }
@@ -722,6 +747,7 @@ void Model::watch_targets(Time now, Seen& seen) {
         if (const auto before = health_.find(key); before != health_.end()) {
           target.state = before->second.state;
           target.before = before->second.before;
+          target.own = before->second.own;
           set_trouble(target, before->second.trouble);
         }
         target.id = static_cast<health::Suspicion::Id>(targets_.size());
@@ -748,7 +774,10 @@ void Model::watch_targets(Time now, Seen& seen) {
 // asked in vain.
 void Model::keep_questions(Time now) {
   for (const auto side : sides) {
-    const auto is_gone = [&](const HealthKey& key) { return !health_.contains(key) || side_of(key) != side; };
+    const auto is_gone = [&](const HealthKey& key) {
+      const auto found = health_.find(key);
+      return found == health_.end() || side_of(key, found->second) != side;
+    };
     auto& question = question_of(side);
     std::erase_if(question.waiting, [&](const auto& entry) { return is_gone(entry.first); });
     if (std::erase_if(question.asked, is_gone) == 0) continue;
@@ -792,7 +821,7 @@ void Model::watch_sides(const std::map<HealthKey, Watched>& before, Seen& seen) 
     const auto failed_before = suspicion.failed();
     std::vector<std::vector<health::Suspicion::Id>> pools(config_.pools.size());
     for (const auto& [key, target] : health_)
-      if (side_of(key) == side)
+      if (side_of(key, target) == side)
         for (const auto* pool : target.pools)
           pools[static_cast<std::size_t>(pool - config_.pools.data())].push_back(target.id);
     if (suspicion.set_pools(targets_.size(), pools) == health::Turn::ended)
@@ -800,7 +829,7 @@ void Model::watch_sides(const std::map<HealthKey, Watched>& before, Seen& seen) 
     auto& shortest = shortest_intervals_[static_cast<std::size_t>(side)];
     shortest = Duration::max();
     for (const auto& [key, target] : health_) {
-      if (side_of(key) != side) continue;
+      if (side_of(key, target) != side) continue;
       shortest = std::min(shortest, config_.find_check(key.check)->interval);
       const auto old = before.find(key);
       if (old != before.end() && failed_before.contains(old->second.id))

@@ -71,6 +71,7 @@ struct Watched {
   double share = 0;                // of the weight, at the last result or step of a slow start
   std::optional<Time> next_share;  // when a slow start climbs its next step
   health::State before;            // its first silence since any target answered last
+  bool own = false;                // its last answer came from an address of this machine's own
   std::string trouble;             // why its last probe could not be run; empty: it could
   health::Suspicion::Id id = 0;
   const config::Endpoint* endpoint = nullptr;  // of one of them
@@ -226,7 +227,9 @@ class Model {
   health::State inherited_state(const HealthKey& key,
                                 const std::function<bool(const HealthKey&)>& stays) const;
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
-  std::optional<Side> side_of(const HealthKey& key) const;
+  std::optional<Side> side_of(const HealthKey& key, const Watched& watched) const;
+  void note_origin(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,
+                   Seen& seen);
   health::Suspicion& suspicion_of(Side side) { return suspicions_[static_cast<std::size_t>(side)]; }
   Question& question_of(Side side) { return questions_[static_cast<std::size_t>(side)]; }
   bool suspect(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,
@@ -240,6 +243,7 @@ class Model {
   bool is_open(Side side) const;
   void let_fall(Question& question, Time now, Seen& seen);
   void take_step(const HealthKey& key, Watched& watched, health::State state, Time now, Seen& seen);
+  void miss_asked(Side side, Time now, Seen& seen);
   void conclude(Side side, Time now, Seen& seen);
   void ask_others(Side side, Time now, Seen& seen);
   void suspect_ourselves(Side side, Time now, Seen& seen);

@@ -61,6 +61,7 @@ struct ProbeResult {
   Duration late{};           // the probe began so much after it was due
   bool keeps_share = false;  // it says nothing of `share`: what it said last stands
   Duration quiet{};          // it has answered, but may have said nothing for so long when its time was over
+  bool own = false;          // it has answered from an address of this machine's own
 };
 
 // Nothing has come back: the one failure that our own network brings, too.

@@ -46,6 +46,29 @@ bool Suspicion::make_failed(Id target) {
   return true;
 }
 
+Turn Suspicion::leave(Id target, Time now) {
+  if (!sound_[target]) return Turn::none;
+  sound_[target] = false;
+  const std::size_t failed = failed_.erase(target);
+  for (const Id of : pools_of_[target]) {
+    Pool& pool = pools_[of];
+    if (pool.failed == pool.sound) --broken_pools_;
+    --pool.sound;
+    pool.failed -= failed;
+    if (pool.sound == 0)
+      --sound_pools_;
+    else if (pool.failed == pool.sound)
+      ++broken_pools_;
+  }
+  return failed_.empty() ? end(now) : Turn::none;
+}
+
+Turn Suspicion::end(Time now) {
+  if (!std::exchange(suspected_since_, std::nullopt)) return Turn::none;
+  ended_ = now;
+  return Turn::ended;
+}
+
 // They are bad by themselves: something else is well.
 void Suspicion::forget_failed() {
   for (const Id target : failed_) {
@@ -67,9 +90,7 @@ Turn Suspicion::result(Id target, Evidence evidence, Time now) {
   if (evidence != Evidence::silence) {
     forget_failed();
     if (evidence == Evidence::success) assume_sound(target);
-    if (!std::exchange(suspected_since_, std::nullopt)) return Turn::none;
-    ended_ = now;
-    return Turn::ended;
+    return end(now);
   }
   if (sound_[target] && make_failed(target)) failed_at_ = now;
   if (suspected_since_ || !is_suspect()) return Turn::none;

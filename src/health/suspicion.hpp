@@ -49,6 +49,10 @@ class Suspicion {
   // From before: it was well, and one of failed().
   void assume_failed(Id target);
 
+  // Results of the target come over no network, after all: it is none of the sound ones, until it succeeds
+  // over one. A suspicion ends when that was the last one to be held.
+  Turn leave(Id target, Time now);
+
   // A result of a target. Held from then on, when it began: what failed() lists has to be as it was before.
   Turn result(Id target, Evidence evidence, Time now);
 
@@ -85,6 +89,7 @@ class Suspicion {
 
   bool make_failed(Id target);  // false: it was
   void forget_failed();
+  Turn end(Time now);
   bool is_suspect() const;
   // Those of the pools that are not in `but`, starting with others each time.
   std::vector<Id> ask_others(const std::vector<Id>& but);

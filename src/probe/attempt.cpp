@@ -41,14 +41,50 @@ constexpr std::size_t wanted_shown_max = 64;
 // ---- Acting
 // ----------------------------------------------------------------------------------------------------
 
-asio::awaitable<error_code> connect(tcp::socket& socket, tcp::endpoint endpoint) {
+// How the kernel would send to an address.
+struct Route {
+  int error = 0;
+  std::optional<asio::ip::address> local;  // what it would send from
+};
+
+Route look_up_route(const Address& address) {
+  const auto endpoint =
+      to_endpoint(address, 9);  // whatever the port is: connecting UDP only looks the route up
+  const int family = address.family == Family::v4 ? AF_INET : AF_INET6;
+  const int descriptor = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return {errno, {}};
+  Route route;
+  tcp::endpoint local;
+  auto size = static_cast<socklen_t>(local.capacity());
+  if (::connect(descriptor, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0)
+    route.error = errno;
+  else if (::getsockname(descriptor, local.data(), &size) == 0)
+    route.local = local.address();
+  ::close(descriptor);
+  return route;
+}
+
+// Whether who speaks from `local` speaks to this machine.
+bool is_to_itself(const asio::ip::address& local, const asio::ip::address& remote) {
+  return local == remote || remote.is_loopback();
+}
+
+asio::awaitable<void> connect(tcp::socket& socket, const Address& address, std::uint16_t port,
+                              Attempt& attempt) {
+  const auto endpoint = to_endpoint(address, port);
   const auto [failure] = co_await socket.async_connect(endpoint, as_result);
-  if (failure) co_return failure;
+  attempt.failure = failure;
+  if (failure) {
+    attempt.without_route = failure == asio::error::network_unreachable && !has_route(address);
+    attempt.own = failure == asio::error::connection_refused && is_own(address);
+    co_return;
+  }
+  error_code ignored;
+  const auto local = socket.local_endpoint(ignored);
+  attempt.own = is_to_itself(local.address(), endpoint.address());
   // A port that nobody listens on may be the very one the kernel chose for our end; TCP then connects to
   // itself.
-  error_code ignored;
-  const bool to_itself = socket.local_endpoint(ignored) == endpoint;
-  co_return to_itself ? error_code(asio::error::connection_refused) : error_code();
+  if (local == endpoint) attempt.failure = asio::error::connection_refused;
 }
 
 asio::awaitable<void> ask_over_tls(tcp::socket& socket, const Target& target, const Tools& tools,
@@ -93,8 +129,7 @@ asio::awaitable<void> converse(Connection& connection, const Target& target, con
   const auto& address = *target.destination.address();
   auto& socket = connection.socket();
   connection.expires_at(std::min(end, Clock::now() + connect_timeout_max));
-  attempt.failure = co_await connect(socket, to_endpoint(address, target.check.port));
-  if (attempt.failure == asio::error::network_unreachable) attempt.without_route = !has_route(address);
+  co_await connect(socket, address, target.check.port, attempt);
   if (attempt.failure) co_return;
   connection.expires_at(end);  // once: for all that follows together
   switch (target.check.type) {
@@ -121,7 +156,7 @@ asio::awaitable<void> converse(Connection& connection, const Target& target, con
 // --------------------------------------------------------------------------------------------------
 
 // Failures of this machine, whatever the endpoint's state is.
-bool is_own(const error_code& failure) {
+bool is_ours(const error_code& failure) {
   namespace errc = boost::system::errc;
   constexpr errc::errc_t own[] = {
       errc::too_many_files_open,
@@ -291,16 +326,11 @@ tcp::endpoint to_endpoint(const Address& address, std::uint16_t port) {
   return {asio::ip::address_v4({octets[0], octets[1], octets[2], octets[3]}), port};
 }
 
-bool has_route(const Address& address) {
-  const auto endpoint =
-      to_endpoint(address, 9);  // whatever the port is: connecting UDP only looks the route up
-  const int family = address.family == Family::v4 ? AF_INET : AF_INET6;
-  const int descriptor = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return true;
-  const int connected = ::connect(descriptor, endpoint.data(), static_cast<socklen_t>(endpoint.size()));
-  const bool none = connected != 0 && errno == ENETUNREACH;
-  ::close(descriptor);
-  return !none;
+bool has_route(const Address& address) { return look_up_route(address).error != ENETUNREACH; }
+
+bool is_own(const Address& address) {
+  const auto local = look_up_route(address).local;
+  return local && is_to_itself(*local, to_endpoint(address, 0).address());
 }
 
 asio::awaitable<Attempt> run_attempt(Connection& connection, const Target& target, const Tools& tools) {
@@ -315,23 +345,25 @@ asio::awaitable<Attempt> run_attempt(Connection& connection, const Target& targe
 
 Result<health::ProbeResult> judge(const config::Check& check, const Attempt& attempt) {
   if (attempt.without_route) return Error{ErrorCode::unavailable, "this machine has no route to the address"};
-  if (attempt.failure && is_own(attempt.failure))
+  if (attempt.failure && is_ours(attempt.failure))
     return Error{ErrorCode::unavailable, attempt.failure.message()};
   health::ProbeResult result = attempt.failure
                                    ? health::ProbeResult{false, failure_text(check, attempt), attempt.took}
                                    : judge_answer(check, attempt);
   result.answered = !attempt.failure || is_answer(attempt);
   if (result.answered && is_timeout(attempt)) result.quiet = attempt.took;
+  result.own = result.answered && attempt.own;
   return result;
 }
 
 Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration took) {
   Result<health::ProbeResult> verdict = Error{ErrorCode::unavailable, "no address was tried"};
-  bool answered = false, hangs = true;
+  bool answered = false, hangs = true, own = true;
   for (const auto& [address, result] : tried) {
     if (result && result->answered) {
       answered = true;
       hangs = hangs && result->quiet > Duration{};
+      own = own && result->own;
     }
     if (!result && verdict) continue;  // what this machine lacks says less than what came of another address
     verdict = result;
@@ -343,6 +375,7 @@ Result<health::ProbeResult> judge_host(const std::vector<Tried>& tried, Duration
   verdict->took = took;
   verdict->answered = answered;
   verdict->quiet = answered && hangs ? took : Duration{};
+  verdict->own = answered && own;
   return verdict;
 }
 

@@ -53,6 +53,7 @@ struct Attempt {
   std::string refusal{};              // why the server's certificate was refused; empty: it was not
   bool without_route = false;         // this machine has none to the address
   bool received = false;              // at least one octet
+  bool own = false;                   // what answered was an address of this machine's own
 };
 
 boost::asio::ip::tcp::endpoint to_endpoint(const Address& address, std::uint16_t port);
@@ -60,6 +61,9 @@ boost::asio::ip::tcp::endpoint to_endpoint(const Address& address, std::uint16_t
 // Whether this machine has a route to the address, by the kernel's word; nothing is sent. True when that
 // cannot be found out.
 bool has_route(const Address& address);
+
+// Whether the address is this machine's own, by the same word. False when that cannot be found out.
+bool is_own(const Address& address);
 
 // Runs one probe of a target that is an address on a connection that is not open yet, and leaves it closed.
 // Ends at the check's timeout at the latest, or when somebody else closes the connection. Throws for lack of

@@ -3,6 +3,9 @@
 Everything runs in a network namespace of its own; the web servers are in a second one, behind a pair of veth devices:
 
     [ sluiced  10.99.0.1 veth0 ]------[ veth1 10.99.0.10, .11, .20  nginx ]
+      nginx
+
+The one beside the checker answers all the time, at an address that does not say that it is there.
 
 Executed with a folder of binaries as its argument, this file is the part inside the first namespace.
 """
@@ -17,6 +20,7 @@ from harness import Nginx, Sandbox, Skip, Sluice, expect, expect_equal, poll, te
 from queries import Asker, question
 
 V1, V2 = ("10.99.0.10", "10.99.0.11"), ("10.99.0.20",)
+OWN = "10.99.0.1"
 INTERVAL_S = 0.5
 FALL = 2
 WWW = question("www.shop.example", "A")
@@ -60,6 +64,9 @@ endpoints = ["{V1[0]}", "{V1[1]}"]
 [pool.v2]
 check = "web"
 endpoints = ["{V2[0]}"]
+[pool.own]
+check = "web"
+endpoints = ["{OWN}"]
 [steer."www.shop.example"]
 pools = {{ v1 = 90, v2 = 10 }}
 """
@@ -141,6 +148,7 @@ def inside(build):
         port = 8080
         for address in V1 + V2:
             FarNginx(sandbox, address, port, holder).start()
+        FarNginx(sandbox, OWN, port, os.getpid()).start()
         sluice = Sluice(sandbox, config(port))
         sluice.start()
         poll("all endpoints up", lambda: verdicts(sluice) == {"up"})

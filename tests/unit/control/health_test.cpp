@@ -592,6 +592,63 @@ TEST_CASE("loopback says nothing about the network, nor does what does not cross
   }
 }
 
+TEST_CASE("who answers from this machine says nothing about the network") {
+  Model model(parsed(health_config + "[pool.near]\ncheck = \"web\"\nendpoints = [\"192.0.2.50\"]\n"));
+  const auto near = [&](int second, bool own = true) {
+    health::ProbeResult result{true, "connected", Duration{1}};
+    result.answered = true;
+    result.own = own;
+    return model.apply_probe(key("192.0.2.50"), result, at(second));
+  };
+  all(model, true, 0);
+  const auto expect_suspicion = [&] {
+    for (int second = 2; second < 20; second += 2) {
+      all(model, false, second);
+      near(second);
+    }
+    CHECK(model.suspected_since());
+    CHECK(model.held() == 3);
+    CHECK(usable(model, "v1") == "10 11");
+    CHECK(usable(model, "near") == "50");
+  };
+  SUBCASE("its answers end no suspicion, and nobody waits for its silence") {
+    near(0);
+    expect_suspicion();
+    health::ProbeResult refused{false, "connection refused", Duration{1}};
+    refused.answered = refused.own = true;
+    for (int second = 20; second < 26; second += 2) model.apply_probe(key("192.0.2.50"), refused, at(second));
+    CHECK(usable(model, "near").empty());
+    CHECK(model.suspected_since());
+  }
+  SUBCASE("although it was elsewhere before") {
+    near(0, false);
+    expect_suspicion();
+  }
+  SUBCASE("nor after a reload") {
+    near(0);
+    model.replace_config(
+        parsed(health_config + "[pool.near]\ncheck = \"web\"\nendpoints = [\"192.0.2.50\"]\n"), at(1));
+    expect_suspicion();
+  }
+  SUBCASE("once it has moved to another machine, it does") {
+    near(0);
+    expect_suspicion();
+    CHECK(near(20, false).suspicion == health::Turn::ended);
+  }
+  SUBCASE("whoever turns out to be here when it is asked is not asked again") {
+    near(0, false);
+    for (int second = 2; second < 6; second += 2)
+      for (const auto* endpoint : {"192.0.2.10", "192.0.2.11"}) probe(model, endpoint, false, second);
+    probe(model, "192.0.2.20", false, 5);
+    CHECK(probe(model, "192.0.2.10", false, 6).to_ask == std::vector{key("192.0.2.50")});
+    health::ProbeResult own{true, "connected", Duration{1}};
+    own.answered = own.own = true;
+    CHECK(model.apply_asked(key("192.0.2.50"), own, at(6)).fallen.empty());
+    CHECK(model.end_question(Side::away, at(9)).to_ask == std::vector{key("192.0.2.20")});
+    CHECK(usable(model, "v1") == "10 11");
+  }
+}
+
 TEST_CASE("a reload keeps what is known of the silent ones") {
   Model model(parsed(health_config));
   all(model, true, 0);

@@ -269,6 +269,37 @@ TEST_CASE("a connection that was taken before the latest silence is outdated") {
   CHECK_FALSE(suspicion.is_outdated(at(0s), at(11s)));
 }
 
+TEST_CASE("who leaves is missed by nobody") {
+  using Pools = std::vector<std::vector<Suspicion::Id>>;
+  const struct {
+    std::string name;
+    Pools pools;
+    std::string silent_before, leaves, silent_after;
+    bool suspected;
+  } rows[] = {
+      {"it would never be silent: the others suffice", {{0, 1}, {2}}, "", "b", "ac", true},
+      {"also when they have been silent already", {{0, 1}, {2}}, "a", "b", "c", true},
+      {"its pool is one of several no more", {{0}, {1, 2}}, "", "a", "bc", false},
+      {"it was silent itself", {{0, 1}, {2}}, "b", "b", "ac", true},
+      {"and its pool was broken", {{0}, {1}, {2}}, "ab", "a", "c", true},
+      {"twice", {{0, 1}, {2}}, "", "bb", "ac", true},
+      {"the last that was held", {{0}, {1}}, "ab", "ab", "", false},
+      {"not the last that was held", {{0}, {1}, {2}}, "abc", "ab", "", true},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    Suspicion suspicion;
+    suspicion.set_pools(3, row.pools);
+    const auto id = [](char target) { return static_cast<Suspicion::Id>(target - 'a'); };
+    for (const Suspicion::Id target : {0U, 1U, 2U}) suspicion.assume_sound(target);
+    for (const char target : row.silent_before) suspicion.result(id(target), Evidence::silence, at(1s));
+    for (const char target : row.leaves) suspicion.leave(id(target), at(2s));
+    for (const char target : row.silent_after) suspicion.result(id(target), Evidence::silence, at(3s));
+    CHECK(suspicion.suspected_since().has_value() == row.suspected);
+    for (const char target : row.leaves) CHECK_FALSE(suspicion.failed().contains(id(target)));
+  }
+}
+
 TEST_CASE("trouble is over when it was quiet for a while") {
   Trouble trouble;
   CHECK(trouble.over(at(0s)) == Turn::none);

@@ -124,6 +124,19 @@ TEST_CASE("what has come back from the target, or nothing") {
   CHECK(judge(web_check(), {Stage::done, {}, 500, 5ms})->quiet == 0ms);
 }
 
+TEST_CASE("an answer that came from this machine itself is told apart") {
+  Attempt attempt{Stage::done, {}, 200, 5ms};
+  CHECK_FALSE(judge(web_check(), attempt)->own);
+  attempt.own = true;
+  CHECK(judge(web_check(), attempt)->own);
+  Attempt silent{Stage::connecting, boost::beast::error::timeout, std::nullopt, 5ms};
+  silent.own = true;
+  CHECK_FALSE(judge(web_check(), silent)->own);
+
+  for (const auto* own : {"127.0.0.1", "127.9.9.9", "::1"}) CHECK(is_own(*parse_address(own)));
+  for (const auto* other : {"192.0.2.1", "2001:db8::1"}) CHECK_FALSE(is_own(*parse_address(other)));
+}
+
 TEST_CASE("what we lack ourselves says nothing about the endpoint") {
   for (const auto code :
        {errc::too_many_files_open, errc::too_many_files_open_in_system, errc::no_buffer_space,
@@ -353,6 +366,17 @@ TEST_CASE("a host has answered when one of its addresses has") {
   hangs.quiet = 1ms;
   CHECK(judge_host({{one, hangs}, {two, silent}}, 30ms)->quiet == 30ms);
   CHECK(judge_host({{one, hangs}, {two, refused}}, 30ms)->quiet == 0ms);
+}
+
+TEST_CASE("a host has answered from here when no other machine has") {
+  const Address one = *parse_address("127.0.0.1"), two = *parse_address("192.0.2.1");
+  const health::ProbeResult silent{false, "timeout", 1ms};
+  auto far = silent, here = silent;
+  far.answered = here.answered = here.own = true;
+  CHECK(judge_host({{one, here}}, 30ms)->own);
+  CHECK(judge_host({{one, here}, {two, silent}}, 30ms)->own);
+  CHECK_FALSE(judge_host({{one, here}, {two, far}}, 30ms)->own);
+  CHECK_FALSE(judge_host({{one, silent}}, 30ms)->own);
 }
 
 TEST_CASE("the due time after a probe") {

@@ -240,6 +240,20 @@ TEST_CASE("who takes the connection and says nothing has answered, and hangs by 
   CHECK(answered(say_nothing, CheckType::agent));
 }
 
+TEST_CASE("what answers from this machine is known as such") {
+  asio::io_context io;
+  Target refusing;
+  {
+    const Server server(io, "127.0.0.1", nullptr);
+    CHECK(first_result(io, tcp_target(server)).own);
+    CHECK(first_result(io, at_host(tcp_target(server), "localhost.")).own);
+    refusing = tcp_target(server);
+  }
+  const auto refused = first_result(io, refusing);
+  CHECK(refused.detail == "connection refused");
+  CHECK(refused.own);
+}
+
 TEST_CASE("a host that does not answer to a connect") {
   asio::io_context io;
   const Server server(io, "127.0.0.1", nullptr, 0);
