@@ -729,7 +729,7 @@ void add_endpoint(Watched& target, const wire::Destination& endpoint) {
 }  // namespace
 
 // Keeps what is known of targets that stay, and forgets the others.
-void Model::watch_targets(Time now, Seen& seen) {
+void Model::watch_targets(const std::map<HealthKey, HealthKey>& taken_over, Time now, Seen& seen) {
   std::map<HealthKey, Watched> watched;
   std::set<std::pair<const Watched*, wire::Destination>> known;
   targets_.clear();
@@ -758,9 +758,7 @@ void Model::watch_targets(Time now, Seen& seen) {
       if (known.emplace(&target, endpoint.destination).second) add_endpoint(target, endpoint.destination);
     }
   }
-  const auto stays = [&](const HealthKey& key) { return watched.contains(key); };
-  for (auto& [key, target] : watched)
-    if (!health_.contains(key)) target.state = inherited_state(key, stays);
+  for (const auto& [key, predecessor] : taken_over) watched.at(key).state = inherited_state(predecessor);
   std::swap(health_, watched);
   warming_.clear();
   for (auto& [key, target] : health_) take_state(key, target, std::move(target.state), now);
@@ -786,31 +784,60 @@ void Model::keep_questions(Time now) {
   }
 }
 
-// A check that got another name or port takes the place of the one before: what that has found out about the
-// address holds until the first results of the new one, so that a reload empties no pool.
-health::State Model::inherited_state(const HealthKey& key,
-                                     const std::function<bool(const HealthKey&)>& stays) const {
-  auto before = health_.lower_bound({key.destination, 0, "", ""});
-  while (before != health_.end() && before->first.destination == key.destination && stays(before->first))
-    ++before;
-  if (before == health_.end() || before->first.destination != key.destination) return {};
-  health::State state = before->second.state;
+// What that has found out, but for its last result, which was of another question.
+health::State Model::inherited_state(const HealthKey& predecessor) const {
+  health::State state = health_.at(predecessor).state;
   state.last = {};
   state.last_at = {};
   return state;
 }
 
+namespace {
+
+HealthKey key_of(const config::Endpoint& endpoint, const config::Check& check) {
+  return health_key(probe::target_of(endpoint, check));
+}
+
+// What is probed for each endpoint of a pool.
+std::map<wire::Destination, HealthKey> probed_for(const config::Config& config, const config::Pool& pool) {
+  std::map<wire::Destination, HealthKey> keys;
+  if (!pool.check) return keys;
+  for (const auto& endpoint : pool.endpoints)
+    keys.emplace(endpoint.destination, key_of(endpoint, *config.find_check(*pool.check)));
+  return keys;
+}
+
+}  // namespace
+
+// Which target each new one of the next config takes the place of: the one that the same endpoint has in the
+// same pool. A check that got another name or port goes on from there until it has results of its own, so
+// that a reload empties no pool; what was found out about the address for others says nothing about it.
+std::map<HealthKey, HealthKey> Model::predecessors(const config::Config& next) const {
+  std::map<HealthKey, HealthKey> found;
+  for (const auto& pool : next.pools) {
+    const auto* old_pool = config_.find_pool(pool.name);
+    if (old_pool == nullptr) continue;
+    const auto old_keys = probed_for(config_, *old_pool);
+    for (const auto& [endpoint, key] : probed_for(next, pool))
+      if (const auto old = old_keys.find(endpoint); old != old_keys.end() && !health_.contains(key))
+        found.emplace(key, old->second);
+  }
+  return found;
+}
+
 std::set<HealthKey> Model::unknown_in(const config::Config& config) const {
-  std::set<HealthKey> keys;
-  for (const auto& pool : config.pools)
-    if (pool.check)
-      for (const auto& endpoint : pool.endpoints)
-        keys.insert(health_key(probe::target_of(endpoint, *config.find_check(*pool.check))));
-  const auto stays = [&](const HealthKey& key) { return keys.contains(key); };
+  const auto known = predecessors(config);
+  const auto is_unknown = [&](const HealthKey& key) {
+    if (health_.contains(key)) return false;
+    const auto old = known.find(key);
+    return old == known.end() || inherited_state(old->second).verdict == health::Verdict::unknown;
+  };
   std::set<HealthKey> unknown;
-  for (const auto& key : keys)
-    if (!health_.contains(key) && inherited_state(key, stays).verdict == health::Verdict::unknown)
-      unknown.insert(key);
+  for (const auto& pool : config.pools)
+    for (const auto& endpoint : pool.endpoints)
+      if (pool.check)
+        if (auto key = key_of(endpoint, *config.find_check(*pool.check)); is_unknown(key))
+          unknown.insert(std::move(key));
   return unknown;
 }
 
@@ -848,8 +875,9 @@ bool Model::probes_any() const {
 
 Model::Seen Model::replace_config(config::Config config, Time now) {
   Seen seen;
+  const auto taken_over = predecessors(config);
   config_ = std::move(config);
-  watch_targets(now, seen);
+  watch_targets(taken_over, now, seen);
   if (in_trouble_ == 0) seen.trouble = trouble_.end();
   if (!probes_any()) seen.lateness = lateness_.end();
   const auto ended = health::Turn::ended;

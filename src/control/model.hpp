@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -112,7 +111,7 @@ class Model {
  public:
   explicit Model(config::Config config) : config_(std::move(config)) {
     Seen nothing;
-    watch_targets({}, nothing);
+    watch_targets({}, {}, nothing);
   }
   // It points into its own maps and vectors: they move as a whole, and are not copied.
   Model(Model&&) = default;
@@ -221,11 +220,11 @@ class Model {
   std::vector<double> preview_weights(const config::Steer& preview) const;
   void take_rollout(const store::RolloutRecord& record);
   void take_rolling(const store::RollingRecord& record);
-  void watch_targets(Time now, Seen& seen);
+  std::map<HealthKey, HealthKey> predecessors(const config::Config& next) const;
+  void watch_targets(const std::map<HealthKey, HealthKey>& taken_over, Time now, Seen& seen);
   bool probes_any() const;
   void set_trouble(Watched& watched, std::string reason);
-  health::State inherited_state(const HealthKey& key,
-                                const std::function<bool(const HealthKey&)>& stays) const;
+  health::State inherited_state(const HealthKey& predecessor) const;
   void take_state(const HealthKey& key, Watched& watched, health::State state, Time now);
   std::optional<Side> side_of(const HealthKey& key, const Watched& watched) const;
   void note_origin(const HealthKey& key, Watched& watched, const health::ProbeResult& result, Time now,

@@ -726,6 +726,52 @@ TEST_CASE("a check that got another name goes on from what the one before has fo
   CHECK(model.health().at({address("192.0.2.10"), 80, "", "site"}).state.last_at == Time{});
 }
 
+// One address under two checks, in a pool each.
+std::string config_of_two_checks(std::string_view pools, int web_port = 80) {
+  return fmt::format("{}[check.web]\ntype = \"tcp\"\nport = {}\n[check.db]\ntype = \"tcp\"\nport = 5432\n{}",
+                     server_and_zone, web_port, pools);
+}
+
+TEST_CASE("a reload takes nothing over from what another pool asked of the address") {
+  const std::string ssh = "[pool.p1]\ncheck = \"db\"\nendpoints = [\"192.0.2.10\"]\n",
+                    web = "[pool.p2]\ncheck = \"web\"\nendpoints = [\"192.0.2.10\"]\n";
+  const HealthKey by_db{address("192.0.2.10"), 5432, "", "db"}, by_web{address("192.0.2.10"), 80, "", "web"},
+      by_new_web{address("192.0.2.10"), 8080, "", "web"};
+  SUBCASE("where its own pool has asked before, that holds") {
+    Model model(parsed(config_of_two_checks(ssh + web)));
+    model.apply_probe(by_db, {false, "timeout"}, at(0));
+    model.apply_probe(by_web, {true, "connected"}, at(0));
+    for (const auto& left : {web, ssh + web}) {
+      const auto next = config_of_two_checks(left, 8080);
+      CHECK(model.unknown_in(parsed(next)).empty());
+      model.replace_config(parsed(next), at(1));
+      CHECK(model.health().at(by_new_web).state.verdict == health::Verdict::up);
+      model.replace_config(parsed(config_of_two_checks(ssh + web)), at(2));
+      CHECK(model.health().at(by_web).state.verdict == health::Verdict::up);
+    }
+  }
+  SUBCASE("where it has not, the new endpoint is waited for") {
+    Model model(parsed(config_of_two_checks(web)));
+    model.apply_probe(by_web, {true, "connected"}, at(0));
+    const auto next = config_of_two_checks(ssh);
+    CHECK(model.unknown_in(parsed(next)) == std::set{by_db});
+    model.replace_config(parsed(next), at(1));
+    CHECK(model.health().at(by_db).state.verdict == health::Verdict::unknown);
+    CHECK(usable(model, "p1").empty());
+  }
+  SUBCASE("what a pool asks in the stead of a check that stays with others goes on from that") {
+    const auto swapped = [](std::string text) { return text.replace(text.find("\"web\""), 5, "\"db\""); };
+    Model model(
+        parsed(config_of_two_checks("[pool.p3]\ncheck = \"web\"\nendpoints = [\"192.0.2.10\"]\n" + web)));
+    model.apply_probe(by_web, {true, "connected"}, at(0));
+    model.replace_config(parsed(config_of_two_checks(
+                             "[pool.p3]\ncheck = \"web\"\nendpoints = [\"192.0.2.10\"]\n" + swapped(web))),
+                         at(1));
+    CHECK(usable(model, "p2") == "10");
+    CHECK(usable(model, "p3") == "10");
+  }
+}
+
 TEST_CASE("trouble is told of, and changes no verdict") {
   Model model(parsed(health_config));
   all(model, true, 0);
