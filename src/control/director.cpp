@@ -196,6 +196,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void adopt(const std::vector<store::Change>& changes);
   void follow_publication();
   void expire();
+  void say_due_words();
   void arm_expiry();
 
   Reply rollout_history(const Request& request);
@@ -286,7 +287,6 @@ void Director::Implementation::start() {
                 fmt::format("sluiced {} started with {}", SLUICE_VERSION, model_.config().file));
   courier_.set_receivers(model_.config().receivers);
   settle();
-  expire();
   set_policy();
   arm_rotation();
   start_probing();
@@ -503,7 +503,13 @@ void Director::Implementation::follow_publication() {
   rollouts_.run();
 }
 
+// Not before the first round is over: the safety rules ask who else is well, and who is forbidden a word then
+// would have lost it for good.
 void Director::Implementation::expire() {
+  if (publisher_.has_published()) say_due_words();
+}
+
+void Director::Implementation::say_due_words() {
   const auto decision = due_words(model_, wall_now(), started_);
   if (decision.changes.empty()) return arm_expiry();
   // It holds all the same; after a crash the next start finds that it is due again.
@@ -773,6 +779,7 @@ void Director::Implementation::start_probing() {
 void Director::Implementation::first_publication() {
   if (publisher_.has_published()) return;
   first_round_alarm_.clear();
+  say_due_words();
   publisher_.publish_everything();
   outlets_.ready();
   follow_publication();

@@ -645,6 +645,45 @@ TEST_CASE("a scheduled word is said when it is due, in this life or the next one
   CHECK(told);
 }
 
+TEST_CASE("a word that ended meanwhile leaves what lies beneath it, by the health that the start finds") {
+  const Files files;
+  files.write("sluice.toml", config_text + "[safety]\nendpoints_min = 1\n");
+  const auto word_of = [](Life& life) {
+    const auto status = life.ask(CommandId::status).value();
+    const auto& word = status.at("pools").at(0).at("endpoints").at(0).at("word");
+    return word.is_object() ? std::string(word.at("word").as_string()) : "none";
+  };
+  {
+    Life life(files);
+    life.start();
+    const auto said = [&](CommandId id, const char* arguments) {
+      return life.ask(id, arguments).has_value();
+    };
+    REQUIRE(said(CommandId::endpoint_drain, R"({"address": "192.0.2.10"})"));
+    REQUIRE(said(CommandId::endpoint_up, R"({"address": "192.0.2.10", "for": "1h"})"));
+    CHECK(word_of(life) == "up");
+  }
+  {
+    // As if hours had passed before the next start.
+    auto store = store::Store::open(files.folder / "state").value();
+    auto words = store.load().value().words;
+    REQUIRE(words.size() == 1);
+    words[0].until = wall_now() - std::chrono::hours(1);
+    std::vector<store::Event> events;
+    REQUIRE(store.commit({words[0], store::HealthForgotten{}}, events).has_value());
+  }
+  Life life(files);
+  SUBCASE("others are well: it is drained again") {
+    life.start();
+    CHECK(word_of(life) == "drain");
+    for (int i = 0; i < 200; ++i) CHECK(life.answered("www.shop.example") != 10);
+  }
+  SUBCASE("nobody is: that is forbidden") {
+    life.start(false);
+    CHECK(word_of(life) == "none");
+  }
+}
+
 TEST_CASE("a check that is run once says what came back, and changes nothing") {
   const Files files;
   Life life(files);
