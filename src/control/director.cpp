@@ -635,8 +635,9 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
   if (seen.suspicion == Turn::began)
     journal_.note(
         store::who_health, "checker.suspected", "checker",
-        "targets that were well are silent at once, and nobody answers in several pools: the checker itself "
-        "is the suspect, most likely its network; their verdicts are held until one of them answers");
+        "targets that were well are silent at once, and nobody in other pools answers, or can be probed: the "
+        "checker itself is the suspect, most likely its network; their verdicts are held until one of them "
+        "answers");
   for (const auto& [key, why] : seen.fallen) note_verdict(key, why);
   for (const auto& key : seen.taken_back) note_taken_back(key);
   if (seen.suspicion == Turn::ended)

@@ -535,6 +535,7 @@ bool Model::has_to_wait(const HealthKey& key, const Watched& watched, const heal
     const auto others = suspicion_of(*side).whom_to_ask(watched.id);
     if (others.empty()) return false;
     ask(question, others, now, seen);
+    question.patience_end = question.end + shortest_intervals_[static_cast<std::size_t>(*side)];
   }
   question.waiting[key] = next.last;
   return true;
@@ -612,17 +613,18 @@ Model::Seen Model::end_question(Side side, Time now) {
   if (question.waiting.empty())
     ask_again(side, now, seen);
   else if (question.in_vain)
-    ask_others(side, now, seen);
+    ask_others_instead(side, now, seen);
   else
     suspect_ourselves(side, now, seen);
   return seen;
 }
 
-// In the stead of those who could not be probed.
-void Model::ask_others(Side side, Time now, Seen& seen) {
+// Of those who could not be probed, for so long; who waits would be about to fall for ever if they never can.
+void Model::ask_others_instead(Side side, Time now, Seen& seen) {
   Question& question = question_of(side);
   const auto others = suspicion_of(side).whom_to_ask(health_.at(question.waiting.begin()->first).id);
   if (others.empty()) return let_fall(question, now, seen);
+  if (question.patience_end <= now) return suspect_ourselves(side, now, seen);
   ask(question, others, now, seen);
 }
 

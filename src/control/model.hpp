@@ -89,6 +89,7 @@ struct Question {
   std::set<HealthKey> asked;                         // who has not said anything yet
   bool in_vain = false;  // some could not be probed: that is no silence, and others are asked in their stead
   Time end{};            // who says nothing by then is silent, too
+  Time patience_end{};   // from then on, who cannot be probed is, too
 };
 
 health::Rules rules_of(const config::Check& check);
@@ -244,7 +245,7 @@ class Model {
   void take_step(const HealthKey& key, Watched& watched, health::State state, Time now, Seen& seen);
   void miss_asked(Side side, Time now, Seen& seen);
   void conclude(Side side, Time now, Seen& seen);
-  void ask_others(Side side, Time now, Seen& seen);
+  void ask_others_instead(Side side, Time now, Seen& seen);
   void suspect_ourselves(Side side, Time now, Seen& seen);
   void restore_failed(Side side, Time now, Seen& seen);
   void keep_questions(Time now);

@@ -210,6 +210,20 @@ TEST_CASE("before the first silent target falls, others are asked") {
     SUBCASE("and answers") { expect_fall(asked(model, "192.0.2.20", true, 3)); }
     SUBCASE("or not") { expect_suspicion(asked(model, "192.0.2.20", false, 3)); }
   }
+  SUBCASE("who can never be probed says nothing in the end: nobody falls, and no TTL is short") {
+    Time now = at(2);
+    Model::Seen last = seen;
+    while (!model.suspected_since() && now < at(60)) {
+      CHECK(last.to_ask == std::vector{key("192.0.2.20")});
+      model.apply_asked(key("192.0.2.20"), Error{ErrorCode::unavailable, "no route"}, now);
+      now = *model.next_question_end();
+      last = model.end_question(Side::away, now);
+    }
+    // A timeout, an interval and twice the time in which places become free.
+    CHECK(now == at(5) + std::chrono::milliseconds(500));
+    expect_suspicion(last);
+    CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == steer::PoolRules().ttl_max);
+  }
   SUBCASE("no word from anybody in time: nobody falls") {
     CHECK(model.next_question_end() == at(3) + std::chrono::milliseconds(250));
     CHECK(model.end_question(Side::away, at(3)).suspicion == health::Turn::none);
