@@ -120,7 +120,8 @@ void enter(State& state, const State& before, const Rules& rules, Time now) {
   if (state.verdict == down && before.verdict != unknown) {
     const bool has_past = serves(before.verdict) && before.serving_since + rules.hold_down_max > now;
     state.falls = has_past ? std::min(state.falls + 1, falls_max) : 1;
-    state.held_until = now + hold_down(rules, state.falls);
+    const auto hold = hold_down(rules, state.falls);
+    state.held_until = hold > Duration{} ? now + hold : Time{};
   }
   const bool recovered = state.verdict == up && (before.verdict == down || before.verdict == drained);
   if (recovered) state.failures = 0;

@@ -76,7 +76,7 @@ struct State {
   unsigned slow = 0;       // slow successes in a row, up to `fall`
   unsigned quick = 0;      // successes in a row that were not slow, up to `rise`
   unsigned falls = 0;      // lately
-  Time held_until{};       // not up before
+  Time held_until{};       // not up before; none: that does not hold it
   Time warm_since{};       // begin of the slow start; none: it is not climbing
   double share = 1;        // what the endpoint says
   ProbeResult last;

@@ -453,7 +453,7 @@ TEST_CASE("others are asked before a silent endpoint falls") {
   SUBCASE("and it falls when one of them answers") {
     life.on_control([&] { life.probed_now()[0].second(health::ProbeResult{true, "connected"}); });
     CHECK(eventually([&] { return health_of_dead() == "down"; }));
-    CHECK(events().find("192.0.2.10 is down by check web (one failure): timeout") != std::string::npos);
+    CHECK(events().find("192.0.2.10 is down by check web (one failure): timeout\"") != std::string::npos);
   }
   SUBCASE("and nobody falls when they say nothing in time") {
     CHECK(eventually([&] { return events().find("\"checker.suspected\"") != std::string::npos; }));

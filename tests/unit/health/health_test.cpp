@@ -210,6 +210,18 @@ TEST_CASE("a state by another clock, where what has no time goes on having none"
   CHECK(shifted(ahead, -1h).since == state.since);
 }
 
+TEST_CASE("who falls and is not held down is held until no time") {
+  const auto held_until = [](const Rules& rules, const std::string& probes) {
+    State state;
+    for (std::size_t i = 0; i < probes.size(); ++i)
+      state = step(state, rules, probe_result(probes[i]), at_second(i)).state;
+    return state.held_until;
+  };
+  CHECK(held_until(holding(4s, 60s), "+-") == Time{});
+  CHECK(held_until(holding(4s, 60s), "+-+-") == at_second(7));
+  CHECK(held_until(holding(0s, 60s), "+-+-") == Time{});
+}
+
 TEST_CASE("rules that a reload made stricter hold from the next probe on") {
   State state;
   for (std::size_t i = 0; i < 5; ++i)
