@@ -257,6 +257,11 @@ std::optional<rollout::LeaseEnd> end_of_word(const Model& model, const Surroundi
   return is_out ? around.leased_out(endpoint) : std::nullopt;
 }
 
+json::value slow_start_status(const health::State& state, const config::Check* check, Time now) {
+  const auto end = check == nullptr ? std::nullopt : health::slow_start_end(state, rules_of(*check), now);
+  return end ? json::value(to_text(*end)) : json::value(nullptr);
+}
+
 json::object pool_status(const Model& model, const config::Pool& pool, const Asked& asked,
                          const Surroundings& around) {
   const auto clock_shift = around.clock_shift;
@@ -285,6 +290,10 @@ json::object pool_status(const Model& model, const config::Pool& pool, const Ask
                          {"trouble", trouble_status(watched)},
                          {"successes", state.successes},
                          {"failures", state.failures},
+                         {"slow", state.slow},
+                         {"quick", state.quick},
+                         {"said_share", state.share},
+                         {"slow_start_until", slow_start_status(state, check, around.now)},
                          {"held_until", time_or_null(state.held_until)},
                          {"rise", check == nullptr ? 0 : check->rise},
                          {"fall", check == nullptr ? 0 : check->fall},

@@ -212,20 +212,39 @@ std::optional<Time> next_share(const State& state, const Rules& rules, Time now)
          (rules.slow_start * (steps + 1) + Duration(slow_start_steps - 1)) / slow_start_steps;
 }
 
-std::optional<Duration> least_time_to_change(const State& state, const Rules& rules, Duration interval) {
-  // The next probes are due on the grid of the last one, which was due before it could begin and end.
-  const auto until_result = [&](unsigned missing) {
-    return std::max(interval * missing - state.last.late - state.last.took, Duration{});
+std::optional<Time> slow_start_end(const State& state, const Rules& rules, Time now) {
+  if (!serves(state.verdict) || warm_steps(state, rules, now) == slow_start_steps) return {};
+  return state.warm_since + rules.slow_start;
+}
+
+namespace {
+
+// How many results at least take it to another verdict, where there are signs of that; none: there are not.
+std::optional<unsigned> results_to_change(const State& state, const Rules& rules) {
+  // A reload may have lowered a rule below what has been counted.
+  const auto missing = [](unsigned needed, unsigned counted) {
+    return needed > counted ? needed - counted : 1;
   };
-  // A reload may have lowered `fall` below what has been counted.
-  if (serves(state.verdict) && state.failures > 0)
-    return until_result(rules.fall > state.failures ? rules.fall - state.failures : 1);
-  if (state.verdict != down || state.successes == 0) return {};
-  const auto held = is_held(state, rules, state.last_at)
-                        ? std::chrono::duration_cast<Duration>(state.held_until - state.last_at)
-                        : Duration{};
-  const unsigned missing = state.successes < rules.rise ? rules.rise - state.successes : 1;
-  return std::max(until_result(missing), held);
+  if (state.verdict == down && state.successes > 0) return missing(rules.rise, state.successes);
+  if (!serves(state.verdict)) return {};
+  const bool is_up = state.verdict == up;
+  const unsigned towards_other = is_up ? state.slow : state.quick;
+  if (state.failures == 0 && towards_other == 0) return {};
+  return std::min(missing(rules.fall, state.failures),
+                  missing(is_up ? rules.fall : rules.rise, towards_other));
+}
+
+}  // namespace
+
+std::optional<Duration> least_time_to_change(const State& state, const Rules& rules, Duration interval) {
+  const auto results = results_to_change(state, rules);
+  if (!results) return {};
+  // The next probes are due on the grid of the last one, which was due before it could begin and end.
+  const auto until_result = interval * *results - state.last.late - state.last.took;
+  const bool held = state.verdict == down && is_held(state, rules, state.last_at);
+  const auto until_free =
+      held ? std::chrono::duration_cast<Duration>(state.held_until - state.last_at) : Duration{};
+  return std::max({until_result, until_free, Duration{}});
 }
 
 std::span<const Transition> transitions() { return table; }

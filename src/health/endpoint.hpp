@@ -104,8 +104,12 @@ double share(const State& state, const Rules& rules, Time now);
 // When share() will be another one without a result; none: it stays.
 std::optional<Time> next_share(const State& state, const Rules& rules, Time now);
 
+// When its slow start is over; none: it is not climbing.
+std::optional<Time> slow_start_end(const State& state, const Rules& rules, Time now);
+
 // The least time, from the last result on, in which the verdict could change, where there are signs that it
-// will: failures while up, successes while down. Probes are due every `interval`, and may end at once.
+// will: failures or slow answers while up, quick ones while degraded, successes while down. Probes are due
+// every `interval`, and may end at once.
 std::optional<Duration> least_time_to_change(const State& state, const Rules& rules, Duration interval);
 
 // --- the table of transitions, for who wants to check it ---

@@ -15,6 +15,11 @@ using namespace std::chrono_literals;
 
 bool serves(std::string_view health) { return health == "up" || health == "degraded"; }
 
+// Of a share above 0, in whole percents.
+std::string percent_text(double share) {
+  return fmt::format("{}%", std::max(1, static_cast<int>(share * 100 + 0.5)));
+}
+
 // How far the other verdict is: "1 of 3 failures, 2 of 6 successes until they are forgotten".
 std::string progress_text(const json::value& endpoint, Time now) {
   const auto health = text(endpoint, "health");
@@ -30,8 +35,26 @@ std::string progress_text(const json::value& endpoint, Time now) {
   if (!serves(health) && successes > 0)
     parts.push_back(
         fmt::format("{} of {} successes", plain_number(std::min(successes, rise)), plain_number(rise)));
+  if (const double slow = number(endpoint, "slow"); health == "up" && slow > 0)
+    parts.push_back(
+        fmt::format("{} of {} slow answers", plain_number(slow), plain_number(number(endpoint, "fall"))));
+  if (const double quick = number(endpoint, "quick"); health == "degraded" && quick > 0)
+    parts.push_back(
+        fmt::format("{} of {} quick answers", plain_number(std::min(quick, rise)), plain_number(rise)));
   if (const auto held = time(endpoint, "held_until"); health == "down" && held && *held > now)
     parts.push_back(fmt::format("held down for {} more", age_text(*held - now)));
+  return joined(parts, ", ");
+}
+
+// Why one that is up or degraded gets less than its weight, beside that.
+std::string smaller_text(const json::value& endpoint, Time now) {
+  if (!serves(text(endpoint, "health"))) return "";
+  std::vector<std::string> parts;
+  const auto& said = member(endpoint, "said_share");
+  if (said.is_number() && said.to_number<double>() < 1)
+    parts.push_back(fmt::format("{} by its own word", percent_text(said.to_number<double>())));
+  if (const auto end = time(endpoint, "slow_start_until"); end && *end > now)
+    parts.push_back(fmt::format("slow start for {} more", age_text(*end - now)));
   return joined(parts, ", ");
 }
 
@@ -39,9 +62,7 @@ std::string progress_text(const json::value& endpoint, Time now) {
 std::string share_text(const json::value& endpoint) {
   const auto& share = member(endpoint, "share");
   if (!share.is_number() || share.to_number<double>() >= 1 || !serves(text(endpoint, "health"))) return "";
-  return fmt::format(" at {}%",
-                     plain_number(std::max(
-                         1.0, static_cast<double>(static_cast<int>(share.to_number<double>() * 100 + 0.5)))));
+  return " at " + percent_text(share.to_number<double>());
 }
 
 // Of an operator's word: drain, up or down.
@@ -70,7 +91,8 @@ std::string last_check_text(const json::value& endpoint, bool checked, Time now)
   if (!last.is_object()) return "no check has ended yet";
   auto result = fmt::format("{}, {}ms, {} ago", text(last, "detail"), plain_number(number(last, "took_ms")),
                             age(last, "at", now));
-  if (const auto progress = progress_text(endpoint, now); !progress.empty()) result += ", " + progress;
+  for (const auto& more : {progress_text(endpoint, now), smaller_text(endpoint, now)})
+    if (!more.empty()) result += ", " + more;
   return result;
 }
 

@@ -108,6 +108,58 @@ TEST_CASE("status shows the TTL that answers carry while an endpoint is about to
   CHECK(ttl() == 1);
 }
 
+TEST_CASE("status counts slow and quick answers, and their TTL falls with them") {
+  auto text = health_config;
+  text.replace(text.find("fall = 3"), 8, "fall = 3\nslow = \"100ms\"");
+  Model model(parsed(text));
+  const auto answer = [&](int second, int milliseconds) {
+    model.apply_probe(key("192.0.2.20"), {true, "connected", Duration{milliseconds}}, at(second));
+  };
+  const auto shown = [&](const char* what) {
+    return status_of(model).at("pools").at(1).at("endpoints").at(0).at(what).to_number<int>();
+  };
+  const auto ttl = [&] { return status_of(model).at("steers").at(0).at("ttl_s").to_number<int>(); };
+  all(model, true, 0);
+  CHECK(ttl() == 30);
+  answer(2, 200);
+  CHECK(shown("slow") == 1);
+  CHECK(ttl() == 3);
+  answer(4, 200);
+  CHECK(ttl() == 1);
+  answer(6, 200);
+  CHECK(model.health().at(key("192.0.2.20")).state.verdict == health::Verdict::degraded);
+  CHECK(ttl() == 30);
+  answer(8, 1);
+  CHECK(shown("quick") == 1);
+  CHECK(shown("slow") == 0);
+  CHECK(ttl() == 1);
+  answer(10, 1);
+  CHECK(model.health().at(key("192.0.2.20")).state.verdict == health::Verdict::up);
+  CHECK(ttl() == 30);
+}
+
+TEST_CASE("status says why a share is a part of the weight, and until when") {
+  Model model(parsed(health_config));
+  const auto shown = [&](const char* what, int second) {
+    auto around = surroundings();
+    around.now = at(second);
+    return status(model, around, nullptr).at("pools").at(0).at("endpoints").at(0).at(what);
+  };
+  all(model, true, 0);
+  CHECK(shown("said_share", 0) == 1);
+  CHECK(shown("slow_start_until", 0).is_null());
+  for (int second = 2; second < 8; second += 2) refuse(model, "192.0.2.10", second);
+  CHECK(shown("slow_start_until", 8).is_null());
+  for (int second = 8; second < 12; second += 2) {
+    health::ProbeResult half{true, "50%", Duration{1}};
+    half.share = 0.5;
+    model.apply_probe(key("192.0.2.10"), half, at(second));
+  }
+  CHECK(shown("said_share", 12) == 0.5);
+  CHECK(shown("slow_start_until", 12) == boost::json::value(to_text(at(26))));
+  CHECK(shown("slow_start_until", 26).is_null());
+}
+
 TEST_CASE("a result of what is not watched changes nothing") {
   Model model(parsed(health_config));
   const auto seen = probe(model, "192.0.2.99", true, 0);

@@ -302,16 +302,27 @@ TEST_CASE("the least time to a change, where there are signs of one") {
       {"down, one of three successes", "---+", 4s},
       {"two of three", "---++", 2s},
       {"never probed", "", {}},
+      {"one of three slow answers", "++s", 4s},
+      {"two of three", "++ss", 2s},
+      {"degraded", "sss", {}},
+      {"degraded, one of three quick answers", "sss+", 4s},
+      {"two of three", "sss++", 2s},
+      {"a slow one after them", "sss++s", {}},
+      {"degraded, one of three failures", "sss-", 4s},
+      {"degraded, and quick ones are nearer than failures", "sss-++", 2s},
+      {"quick again", "sss+++", {}},
   };
-  const Rules rules = counting(3, 3, 6);
+  Rules rules = counting(3, 3, 6);
+  rules.slow = 100ms;
   for (const auto& row : rows) {
     CAPTURE(row.name);
     State state;
     for (std::size_t i = 0; i < row.probes.size(); ++i) {
       auto result = probe_result(row.probes[i]);
-      result.took = 0s;
+      result.took = row.probes[i] == 's' ? 200ms : 0ms;
       state = step(state, rules, result, at_second(2 * i)).state;
     }
+    if (row.probes.ends_with('s') && row.least) state.last.took = 0ms;
     CHECK(least_time_to_change(state, rules, 2s) == row.least);
   }
   SUBCASE("from when the last probe was due, which began late and took its time") {
@@ -340,6 +351,7 @@ TEST_CASE("any sequence: no change comes sooner than the least time to one") {
     Rules rules = counting(1 + static_cast<unsigned>(random() % 4), 1 + static_cast<unsigned>(random() % 4),
                            1 + static_cast<unsigned>(random() % 8));
     rules.hold_down = rules.hold_down_max = Duration(random() % 9000);
+    if (random() % 2 == 0) rules.slow = 700ms;
     State state;
     Time earliest{};  // by what has been counted
     for (int i = 0; i < 60; ++i) {
