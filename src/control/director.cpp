@@ -125,8 +125,14 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
             [this](const wire::Name& name, const std::string& pool) {
               return publisher_.answers().answers(name, pool);
             },
-            {[this](const wire::Name& name) { return publisher_.answers().leased_before_change(name); },
-             [this](const wire::Name& name) { return publisher_.answers().answered_last(name); }},
+            {.before_change =
+                 [this](const wire::Name& name) { return publisher_.answers().leased_before_change(name); },
+             .answered_last =
+                 [this](const wire::Name& name) {
+                   return publisher_.answers().name_lease(name).answered_last;
+                 },
+             .until_now =
+                 [this](const wire::Name& name) { return publisher_.answers().name_lease(name).end; }},
             outlets_.measure),
         rollings_(
             hands(), [this](const wire::Destination& endpoint) { return leased_out(endpoint); },

@@ -366,6 +366,18 @@ TEST_CASE("a version grows by what moves, and not by phases that do not") {
   CHECK(version() == before);
 }
 
+namespace {
+
+// Of each name.
+LeasesOfName leased(Time answered_last, rollout::LeaseEnd until_now) {
+  LeasesOfName leases;
+  leases.answered_last = [=](const wire::Name&) { return answered_last; };
+  leases.until_now = [=](const wire::Name&) { return until_now; };
+  return leases;
+}
+
+}  // namespace
+
 TEST_CASE("the plan of a canary tells when its steps can be, and what each pool has for its share then") {
   RolloutWorld world;
   world.model->apply(store::EndpointWord{
@@ -386,10 +398,7 @@ TEST_CASE("the plan of a canary tells when its steps can be, and what each pool 
       {"pool": "v2", "share": 1E0, "endpoints": 1, "healthy": 1, "weight": 1E0, "healthy_weight": 1E0}]},
     {"at": "2027-01-15T08:02:53.000Z", "what": "done; the TTL is 30s again"}])"));
 
-  LeasesOfName leases;
-  leases.answered_last = [&](const wire::Name&) { return world.now - 100s; };
-  leases.until_now = [&](const wire::Name&) { return rollout::LeaseEnd{world.now - 69s, 30s}; };
-  const auto unasked = start(leases);
+  const auto unasked = start(leased(world.now - 100s, {world.now - 69s, 30s}));
   CHECK(unasked.at(1).at("at") == "2027-01-15T08:00:00.000Z");
   CHECK(unasked.at(2).at("at") == "2027-01-15T08:01:00.000Z");
   CHECK(unasked.at(3).at("at") == "2027-01-15T08:02:00.000Z");
@@ -399,7 +408,7 @@ TEST_CASE("a rollout is not armed before caches let go of a TTL that was longer 
   RolloutWorld world;
   const auto begun =
       start_rollout(*world.model, request(CommandId::canary_start, canary), rollout::Strategy::canary,
-                    world.now, {{}, world.now, rollout::LeaseEnd{world.now + 200s, 300s}});
+                    world.now, leased(world.now, {world.now + 200s, 300s}));
   REQUIRE(begun.has_value());
   CHECK(begun->reply.at("plan").at(1).at("at") == "2027-01-15T08:03:20.000Z");
   world.carry_out(*begun);
