@@ -59,13 +59,15 @@ bool is_any(const config::Safety& rules) {
   return rules != free;
 }
 
+bool is_healthy(const steer::Candidate& candidate) { return candidate.usable && candidate.allowed; }
+
 // What of a pool could be handed out.
-PoolSight pool_sight(const Model& model, const config::Pool& pool, const std::set<wire::Destination>& taken) {
+PoolSight pool_sight(const Model& model, const config::Pool& pool) {
   PoolSight sight{pool.name, 0, 0, 0};
   double all = 0, healthy = 0;
   for (const auto& candidate : model.candidates(pool)) {
     all += candidate.weight;
-    if (!candidate.usable || !candidate.allowed || taken.contains(candidate.destination)) continue;
+    if (!is_healthy(candidate)) continue;
     healthy += candidate.weight;
     if (candidate.weight > 0) ++sight.endpoints;
   }
@@ -73,12 +75,12 @@ PoolSight pool_sight(const Model& model, const config::Pool& pool, const std::se
   return sight;
 }
 
-Sight sight_of(const Model& model, const config::Steer& steer, const std::vector<double>& weights,
-               const std::set<wire::Destination>& taken) {
+// `pool_of`: the sight of a pool, by its name.
+Sight sight_of(const config::Steer& steer, const std::vector<double>& weights, const auto& pool_of) {
   const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
   Sight sight;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    sight.push_back(pool_sight(model, *model.config().find_pool(steer.pools[i].pool), taken));
+    sight.push_back(pool_of(steer.pools[i].pool));
     sight.back().share = weights[i] / all;
   }
   return sight;
@@ -131,21 +133,90 @@ std::optional<std::string> weights_objection(const Model& model, const config::S
                                              const std::vector<double>& before,
                                              const std::vector<double>& after) {
   if (!is_any(steer.safety)) return {};
-  return violation(steer.safety, sight_of(model, steer, before, {}), sight_of(model, steer, after, {}));
+  const auto pool_of = [&](const std::string& pool) {
+    return pool_sight(model, *model.config().find_pool(pool));
+  };
+  return violation(steer.safety, sight_of(steer, before, pool_of), sight_of(steer, after, pool_of));
 }
 
 std::optional<std::string> taking_objection(const Model& model, const std::set<wire::Destination>& taken) {
-  std::set<std::string_view> pools;
-  for (const auto& endpoint : taken)
-    for (const auto* pool : model.config().pools_with(endpoint)) pools.insert(pool->name);
-  for (const auto& steer : model.config().steers) {
-    if (!is_any(steer.safety) || !has_any_of(steer, pools)) continue;
-    const auto weights = model.weights(steer);
-    const auto why =
-        violation(steer.safety, sight_of(model, steer, weights, {}), sight_of(model, steer, weights, taken));
-    if (why) return fmt::format("{}: {}", steer.name.text(), *why);
+  return Taking(model).take(std::vector(taken.begin(), taken.end()));
+}
+
+std::optional<std::string> Taking::take(std::span<const wire::Destination> endpoints) {
+  std::vector<Taken> taken;
+  std::set<std::uint32_t> concerned;  // in the config's order
+  for (const auto& endpoint : endpoints)
+    for (const auto* pool : model_.config().pools_with(endpoint)) {
+      const auto& steers = steers_with(pool->name);
+      if (steers.empty()) continue;
+      concerned.insert(steers.begin(), steers.end());
+      take_from(left_of(pool->name), endpoint, taken);
+    }
+  for (const auto at : concerned) {
+    auto why = objection(model_.config().steers[at]);
+    if (!why) continue;
+    give_back(std::move(taken));
+    return why;
   }
   return {};
+}
+
+const Taking::Positions& Taking::steers_with(const std::string& pool) {
+  static const Positions none;
+  if (!steers_) {
+    steers_.emplace();
+    const auto& steers = model_.config().steers;
+    for (std::uint32_t at = 0; at < steers.size(); ++at) {
+      if (!is_any(steers[at].safety)) continue;
+      for (const auto& part : steers[at].pools) (*steers_)[part.pool].push_back(at);
+    }
+  }
+  const auto found = steers_->find(pool);
+  return found == steers_->end() ? none : found->second;
+}
+
+Taking::PoolLeft& Taking::left_of(const std::string& name) {
+  if (const auto known = left_.find(name); known != left_.end()) return known->second;
+  const auto& pool = *model_.config().find_pool(name);
+  PoolLeft left;
+  left.before = left.now = pool_sight(model_, pool);
+  for (const auto& candidate : model_.candidates(pool)) {
+    left.all += candidate.weight;
+    if (!is_healthy(candidate)) continue;
+    left.healthy += candidate.weight;
+    left.usable[candidate.destination] = candidate.weight;
+  }
+  return left_.emplace(pool.name, std::move(left)).first->second;
+}
+
+// Who is not usable changes nothing.
+void Taking::take_from(PoolLeft& pool, const wire::Destination& endpoint, std::vector<Taken>& taken) {
+  auto usable = pool.usable.extract(endpoint);
+  if (usable.empty() || usable.mapped() == 0) return;
+  const double weight = usable.mapped();
+  taken.push_back({&pool, pool.healthy, std::move(usable)});
+  --pool.now.endpoints;
+  pool.healthy = pool.now.endpoints == 0 ? 0 : pool.healthy - weight;  // without what rounding leaves
+  pool.now.capacity = pool.healthy / pool.all;
+}
+
+void Taking::give_back(std::vector<Taken> taken) {
+  for (; !taken.empty(); taken.pop_back()) {
+    auto& [pool, healthy_before, endpoint] = taken.back();
+    pool->usable.insert(std::move(endpoint));
+    ++pool->now.endpoints;
+    pool->healthy = healthy_before;
+    pool->now.capacity = pool->healthy / pool->all;
+  }
+}
+
+std::optional<std::string> Taking::objection(const config::Steer& steer) {
+  const auto weights = model_.weights(steer);
+  const auto before = sight_of(steer, weights, [&](const auto& pool) { return left_of(pool).before; });
+  const auto now = sight_of(steer, weights, [&](const auto& pool) { return left_of(pool).now; });
+  const auto why = violation(steer.safety, before, now);
+  return why ? std::optional(fmt::format("{}: {}", steer.name.text(), *why)) : std::nullopt;
 }
 
 std::vector<config::FreezeWindow> freeze_windows(const config::Config& config, const config::Pool& pool) {

@@ -5,10 +5,14 @@
 //   when                       --frozen()-----> the window that does
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -51,6 +55,39 @@ std::optional<std::string> weights_objection(const Model& model, const config::S
 
 // Why these endpoints must not be taken out of answers. Those that are not in answers may be.
 std::optional<std::string> taking_objection(const Model& model, const std::set<wire::Destination>& taken);
+
+// Endpoints that are taken out one after the other, each held against the rules together with all before it:
+// each alone might be bearable. Sums are kept of what is left, as there may be thousands.
+class Taking {
+ public:
+  explicit Taking(const Model& model) : model_(model) {}  // which stays as it is
+
+  // Why these must not be taken out, too. Nothing when they may: then they are.
+  std::optional<std::string> take(std::span<const wire::Destination> endpoints);
+
+ private:
+  struct PoolLeft {
+    PoolSight before, now;  // without the share
+    double all = 0, healthy = 0;
+    std::map<wire::Destination, double> usable;  // with their weights
+  };
+  struct Taken {
+    PoolLeft* pool;
+    double healthy_before;
+    std::map<wire::Destination, double>::node_type endpoint;
+  };
+  using Positions = std::vector<std::uint32_t>;  // of steers of the config
+
+  const Positions& steers_with(const std::string& pool);
+  PoolLeft& left_of(const std::string& pool);
+  void take_from(PoolLeft& pool, const wire::Destination& endpoint, std::vector<Taken>& taken);
+  void give_back(std::vector<Taken> taken);
+  std::optional<std::string> objection(const config::Steer& steer);
+
+  const Model& model_;
+  std::optional<std::unordered_map<std::string_view, Positions>> steers_;  // that have rules, by pool
+  std::unordered_map<std::string_view, PoolLeft> left_;                    // of their pools
+};
 
 // Those of all names that the pool may answer for.
 std::vector<config::FreezeWindow> freeze_windows(const config::Config& config, const config::Pool& pool);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -136,9 +137,10 @@ std::string emptied_pools(const Model& model, const Endpoints& endpoints) {
   return note;
 }
 
-std::optional<Error> rules_against(const Model& model, const Endpoints& endpoints, store::Word word) {
-  if (!takes_out(word)) return {};
-  const auto why = taking_objection(model, {endpoints.begin(), endpoints.end()});
+// Why what is taken out by now must not be joined by these.
+std::optional<Error> rules_against(Taking& taking, std::span<const wire::Destination> endpoints,
+                                   store::Word word) {
+  const auto why = taking.take(endpoints);
   if (!why) return {};
   return Error{ErrorCode::refused, fmt::format("{} must not be {}: {}",
                                                endpoints.size() == 1 ? to_text(endpoints.front())
@@ -295,12 +297,26 @@ Result<Decision> schedule(const Model& model, const Request& request, const Addr
 
 // --- taking back ---
 
+// By an agent's word, or a report.
+std::set<wire::Destination> drained_by_themselves(const Model& model) {
+  std::set<wire::Destination> drained;
+  for (const auto& pool : model.config().pools)
+    for (const auto& endpoint : pool.endpoints) {
+      const auto* watched = model.watched(endpoint, pool);
+      if (watched != nullptr && watched->state.verdict == health::Verdict::drained)
+        drained.insert(endpoint.destination);
+    }
+  return drained;
+}
+
 // What `undrain` does. What it takes back may lie beneath another word, or over one.
 Outcome take_only(const Model& model, const wire::Destination& endpoint, store::Word only,
-                  Decision& decision) {
+                  const std::set<wire::Destination>& by_themselves, Decision& decision) {
   const auto* said = model.word(endpoint);
   if (said == nullptr || !has(*said, only))
-    return {endpoint, false, fmt::format("is not {}", past_tense(only))};
+    return {endpoint, false,
+            by_themselves.contains(endpoint) ? "is drained by its own word, and not by an operator's"
+                                             : fmt::format("is not {}", past_tense(only))};
   auto left = without(*said, only);
   if (!left) {
     decision.changes.emplace_back(store::EndpointWordTaken{endpoint});
@@ -311,6 +327,14 @@ Outcome take_only(const Model& model, const wire::Destination& endpoint, store::
                                                      past_tense(left->word), past_tense(only));
   decision.changes.emplace_back(*std::move(left));
   return {endpoint, true, text};
+}
+
+Error nothing_taken(const Addressed& addressed, const std::vector<Outcome>& outcomes, store::Word only) {
+  if (!addressed.several)
+    return {ErrorCode::refused,
+            fmt::format("{} {}", to_text(outcomes.front().endpoint), outcomes.front().text)};
+  return {ErrorCode::refused,
+          fmt::format("none of what '{}' stands for is {} by an operator", addressed.text, past_tense(only))};
 }
 
 // What `auto` does.
@@ -337,16 +361,17 @@ std::string over_text(store::Word word) {
 // One endpoint's words as time goes by. What was due several times over comes to one change.
 class Passing {
  public:
-  // `taken`: what has been taken out so far, of all endpoints.
-  Passing(const Model& model, const wire::Destination& endpoint, Endpoints& taken, Time now, Time started)
-      : model_(model), endpoint_(endpoint), taken_(taken), now_(now), started_(started) {
+  // `taking`: what has been taken out so far, of all endpoints.
+  Passing(const Model& model, const wire::Destination& endpoint, Taking& taking, Time now, Time started)
+      : endpoint_(endpoint), taking_(taking), now_(now), started_(started) {
     if (const auto* said = model.word(endpoint)) before_ = after_ = *said;
   }
 
   void carry_out(const store::ScheduledWord& due, Decision& decision) {
     decision.changes.emplace_back(store::ScheduledWordDone{endpoint_, due.at});
-    // A word that was said after it was due, while the store could not be written.
-    if (after_ && after_->since > due.at) return keep_present(due, decision);
+    // A word that was said after it was due, while the store could not be written; not one that was said
+    // before the clock was set back.
+    if (after_ && after_->since > due.at && after_->since <= now_) return keep_present(due, decision);
     end_by(due.at, decision);
     if (due.only_drain) return take_drain(due, decision);
     if (!due.word) {
@@ -408,32 +433,30 @@ class Passing {
     auto over = *std::move(after_);
     std::erase_if(over.beneath, is_over);
     after_ = first_over_rest(over.beneath);
-    if (after_)
-      resume(over, decision);
-    else
-      add_end(over.by, "is left to its check again: " + over_text(over.word), decision);
+    const auto why = leave_out_forbidden();
+    const auto what = after_ ? fmt::format("is {} again{}", past_tense(after_->word), with_end(*after_))
+                             : "is left to its check again";
+    add_end(over, fmt::format("{}: {}{}", what, over_text(over.word), why), decision);
   }
 
-  // What has lain beneath `over`, as far as the rules allow it now.
-  void resume(const store::EndpointWord& over, Decision& decision) {
-    const bool takes = takes_out(after_->word);
-    if (takes) taken_.push_back(endpoint_);
-    const auto why = takes ? rules_against(model_, taken_, after_->word) : std::nullopt;
-    if (!why)
-      return add_end(
-          after_->by,
-          fmt::format("is {} again{}: {}", past_tense(after_->word), with_end(*after_), over_text(over.word)),
-          decision);
-    taken_.pop_back();
-    const auto by = std::exchange(after_, std::nullopt)->by;
-    add_end(by, fmt::format("is left to its check again: {}, and {}", over_text(over.word), why->message),
-            decision);
+  // Of what lies beneath a word that is over, the first that the rules allow now holds again. Says what they
+  // do not.
+  std::string leave_out_forbidden() {
+    std::string text;
+    while (after_ && takes_out(after_->word)) {
+      const auto why = rules_against(taking_, {&endpoint_, 1}, after_->word);
+      if (!why) return text;
+      text += ", and " + why->message;
+      after_ = first_over_rest(std::move(after_->beneath));
+    }
+    return text;
   }
 
-  // After the end of a word.
-  void add_end(const std::string& by, const std::string& text, Decision& decision) const {
+  // After the end of `over`.
+  void add_end(const store::EndpointWord& over, const std::string& text, Decision& decision) const {
     const auto address = to_text(endpoint_);
     const auto word = after_ ? std::optional(after_->word) : std::nullopt;
+    const auto& by = after_ ? after_->by : over.by;
     decision.events.push_back({0, now_, by, kind_of(word), address, fmt::format("{} {}", address, text)});
   }
 
@@ -442,18 +465,36 @@ class Passing {
     auto text = fmt::format("{} {}", address, what);
     if (!due.word) text += in_brackets(due.reason);
     text += fmt::format(", as was said at {}", to_text(due.since));
-    if (due.at < started_)
+    if (due.at < started_ && started_ <= now_)  // else the clock was set back since
       text += fmt::format("; it was due at {}, when sluiced did not run", to_text(due.at));
     const char* kind = due.only_drain ? kind_undrain : kind_of(due.word);
     decision.events.push_back({0, now_, due.by, kind, address, std::move(text)});
   }
 
-  const Model& model_;
   const wire::Destination& endpoint_;
-  Endpoints& taken_;
+  Taking& taking_;
   const Time now_, started_;
   std::optional<store::EndpointWord> before_, after_;
 };
+
+using DueWords = std::vector<const store::ScheduledWord*>;
+
+// In their order.
+DueWords scheduled_until(const Model& model, Time now) {
+  DueWords due;
+  for (const auto& [endpoint, scheduled] : model.schedule())
+    for (const auto& [at, word] : scheduled)
+      if (at <= now) due.push_back(&word);
+  std::stable_sort(due.begin(), due.end(), [](const auto* a, const auto* b) { return a->at < b->at; });
+  return due;
+}
+
+Endpoints taken_by(const DueWords& due) {
+  Endpoints taken;
+  for (const auto* word : due)
+    if (takes_out(word->word)) taken.push_back(word->destination);
+  return taken;
+}
 
 }  // namespace
 
@@ -493,7 +534,10 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
   const auto at = moment_of(request, now);
   if (!at) return at.error();
   if (*at) return schedule(model, request, *addressed, word, false, **at, now);
-  if (auto why = rules_against(model, addressed->endpoints, word)) return *std::move(why);
+  if (takes_out(word)) {
+    Taking taking(model);
+    if (auto why = rules_against(taking, addressed->endpoints, word)) return *std::move(why);
+  }
 
   const auto length = length_of(request);
   if (!length) return length.error();
@@ -530,10 +574,11 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
   if (!at) return at.error();
   if (*at) return schedule(model, request, *addressed, {}, only == store::Word::drain, **at, now);
 
+  const auto by_themselves = drained_by_themselves(model);
   Decision decision;
   std::vector<Outcome> outcomes;
   for (const auto& endpoint : addressed->endpoints) {
-    outcomes.push_back(only ? take_only(model, endpoint, *only, decision)
+    outcomes.push_back(only ? take_only(model, endpoint, *only, by_themselves, decision)
                             : take_all(model, endpoint, decision));
     if (!outcomes.back().changed) continue;
     decision.events.push_back(event_of(request, outcomes.back(), only ? kind_undrain : kind_of({}), "", now));
@@ -541,39 +586,30 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
     decision.events.back().details =
         change_of_word(model, endpoint, left == nullptr ? no_word : to_text(left->word));
   }
-  if (only && decision.changes.empty()) {
-    const auto what = addressed->several ? fmt::format("none of what '{}' stands for", addressed->text)
-                                         : to_text(addressed->endpoints.front());
-    return Error{ErrorCode::refused,
-                 fmt::format("{} is {}{}", what, addressed->several ? "" : "not ", past_tense(*only))};
-  }
+  if (only && decision.changes.empty()) return nothing_taken(*addressed, outcomes, *only);
   decision.reply = reply_of(model, *addressed, outcomes, "");
   return decision;
 }
 
 Decision due_words(const Model& model, Time now, Time started) {
-  std::vector<const store::ScheduledWord*> due;
   std::map<wire::Destination, Passing> passing;
-  Endpoints taken;  // each of them alone might be bearable
+  Taking taking(model);
   auto of = [&](const wire::Destination& endpoint) -> Passing& {
-    return passing.try_emplace(endpoint, model, endpoint, taken, now, started).first->second;
+    return passing.try_emplace(endpoint, model, endpoint, taking, now, started).first->second;
   };
-  for (const auto& [endpoint, scheduled] : model.schedule())
-    for (const auto& [at, word] : scheduled)
-      if (at <= now) due.push_back(&word);
-  std::stable_sort(due.begin(), due.end(), [](const auto* a, const auto* b) { return a->at < b->at; });
+  const auto due = scheduled_until(model, now);
+  const bool are_all_allowed = !taking.take(taken_by(due));  // mostly they are, and that is soon said
 
   Decision decision;
   for (const auto* word : due) {
     auto& endpoint = of(word->destination);
-    if (takes_out(word->word)) taken.push_back(word->destination);
-    const auto why = takes_out(word->word) ? rules_against(model, taken, *word->word) : std::nullopt;
-    if (!why) {
+    const auto why = are_all_allowed || !takes_out(word->word)
+                         ? std::nullopt
+                         : rules_against(taking, {&word->destination, 1}, *word->word);
+    if (why)
+      endpoint.drop(*word, why->message, decision);
+    else
       endpoint.carry_out(*word, decision);
-      continue;
-    }
-    taken.pop_back();
-    endpoint.drop(*word, why->message, decision);
   }
   for (const auto& [endpoint, word] : model.words())
     if (word.until && *word.until <= now) of(endpoint);

@@ -155,13 +155,23 @@ TEST_CASE("undrain by a pattern takes back the drains that there are") {
   const auto undrain = [&](const char* pattern) {
     return take_word(model, request(CommandId::endpoint_undrain, about(pattern)), store::Word::drain, at(1));
   };
-  CHECK(undrain("pool:v1").error().message == "none of what 'pool:v1' stands for is drained");
+  CHECK(undrain("pool:v1").error().message == "none of what 'pool:v1' stands for is drained by an operator");
   take(model, drain(model, about("192.0.2.10")).value());
   const auto decision = undrain("pool:v1").value();
   CHECK(decision.reply.at("text") == "1 endpoint: is left to its check again, 2 endpoints: is not drained");
   CHECK(decision.events.size() == 1);
   take(model, decision);
   CHECK(model.words().empty());
+}
+
+TEST_CASE("undrain says that an endpoint drains itself") {
+  Model model(parsed(config_text));
+  health::ProbeResult result{true, "the agent says drain", {}};
+  result.word = health::Word::drain;
+  model.apply_probe({address("192.0.2.20"), 80, "", "web"}, result, at(0));
+  const auto undrain =
+      take_word(model, request(CommandId::endpoint_undrain, about("192.0.2.20")), store::Word::drain, at(1));
+  CHECK(undrain.error().message == "192.0.2.20 is drained by its own word, and not by an operator's");
 }
 
 // --- later ---
@@ -567,6 +577,44 @@ endpoints_min = 1
       "endpoint.auto: 192.0.2.40 is left to its check again: the time for which it was held up is over, and "
       "192.0.2.40 must not be drained: pair.shop.example.: "));
   CHECK(words_of(model) == "192.0.2.41 drain");
+}
+
+TEST_CASE("what the rules forbid to hold again is left out, and what lies beneath it holds") {
+  Model model(parsed(unchecked_config() + R"(
+[steer."alone.shop.example"]
+pools = { v2 = 1 }
+endpoints_min = 1
+)"));
+  model.apply(
+      store::EndpointWord{address("192.0.2.20"),
+                          store::Word::up,
+                          "root",
+                          "short test",
+                          at(3),
+                          at(10),
+                          {{address("192.0.2.20"), store::Word::down, "root", "maintenance", at(2), at(3600)},
+                           {address("192.0.2.20"), store::Word::up, "alice", "check is wrong", at(1), {}}}});
+  CHECK(pass_to(model, 10) ==
+        "endpoint.up: 192.0.2.20 is held up again (check is wrong): the time for which it was held up is "
+        "over, and "
+        "192.0.2.20 must not be held down: alone.shop.example.: 0 healthy endpoints would be left; "
+        "endpoints_min is "
+        "1\n");
+  CHECK(words_of(model) == "192.0.2.20 up");
+  CHECK(model.word(address("192.0.2.20"))->reason == "check is wrong");
+}
+
+TEST_CASE("a word from before the clock was set back does not keep scheduled ones from being carried out") {
+  Model model(parsed(unchecked_config()));
+  say_so(model, CommandId::endpoint_drain, "", 3600);
+  take(model, take_word(model, request(CommandId::endpoint_undrain, about("192.0.2.10", R"(, "at": "+3s")")),
+                        store::Word::drain, at(0))
+                  .value());
+  const auto due = due_words(model, at(3), at(3500));  // sluiced was started before, by the later clock
+  take(model, due);
+  CHECK(due.events.at(0).text ==
+        "192.0.2.10 is left to its check again, as was said at 2027-01-15T08:00:00.000Z");
+  CHECK(words_of(model).empty());
 }
 
 TEST_CASE("status shows what holds again") {
