@@ -380,7 +380,7 @@ control::Outlets Daemon::outlets() {
 asio::awaitable<void> Daemon::run_program(probe::Program program, OnProgramEnd done) {
   Result<probe::ProgramEnd> end = Error{ErrorCode::unavailable, "there is no process that runs programs"};
   asio::steady_timer timer(edge_);
-  if (runner_ && !stopping_) end = co_await runner_->run(std::move(program), timer);
+  if (runner_ && !stopping_) end = co_await runner_->run(probe::Purpose::hook, std::move(program), timer);
   if (!stopping_) done(std::move(end));
 }
 

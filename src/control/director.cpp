@@ -38,6 +38,7 @@
 #include "control/status.hpp"
 #include "control/targets.hpp"
 #include "control/words.hpp"
+#include "probe/runner_client.hpp"
 
 namespace sluice::control {
 namespace {
@@ -655,10 +656,13 @@ void Director::Implementation::take_seen(const Model::Seen& seen) {
   if (seen.trouble == Turn::ended)
     journal_.note(store::who_health, "checker.well", "checker", why_ended("all probes can be run again"));
   if (seen.lateness == Turn::began)
-    journal_.note(store::who_health, "checker.late", "checker",
-                  fmt::format("probes begin later than a whole interval after they were due, up to {}: more "
-                              "targets are silent until their timeout than can be waited for at once",
-                              to_text(model_.lateness().greatest(deciding_now()))));
+    journal_.note(
+        store::who_health, "checker.late", "checker",
+        fmt::format("probes begin later than a whole interval after they were due, up to {}: too many "
+                    "of the {} connections and {} programs that checks may have open at once wait "
+                    "for their end",
+                    to_text(model_.lateness().greatest(deciding_now())), probe::probes_open_max,
+                    probe::programs_open_max));
   if (seen.lateness == Turn::ended)
     journal_.note(store::who_health, "checker.in_time", "checker",
                   why_ended("probes have been in time again for a minute"));

@@ -73,7 +73,7 @@ std::array<std::optional<Cause>, 4> causes(const State& state, const Rules& rule
     return condition ? std::optional(cause) : std::nullopt;
   };
   if (result.word == Word::down) return {Cause::told_down};
-  if (result.word == Word::drain) return {Cause::told_drain};
+  if (result.word == Word::drain || (result.success && state.share == 0)) return {Cause::told_drain};
   if (!result.success) return {when(state.failures >= rules.fall, Cause::fallen), Cause::failure};
   const bool risen = state.successes >= rules.rise && !is_held(state, rules, now);
   // A drained endpoint that was down before has to prove itself like any other.
@@ -182,7 +182,8 @@ Step step(const State& state, const Rules& rules, const ProbeResult& result, Tim
   Step step{state, false, {}};
   State& next = step.state;
   count(next, rules, result);
-  next.share = result.success && !result.keeps_share ? result.share : state.share;
+  const bool says_share = (result.success || result.word == Word::down) && !result.keeps_share;
+  next.share = says_share ? result.share : state.share;
   next.last = result;
   next.last_at = now;
   for (const auto& cause : causes(next, rules, result, now)) {

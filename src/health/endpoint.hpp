@@ -54,7 +54,7 @@ struct ProbeResult {
   std::string detail;  // "200 OK", "connection refused": for a person
   Duration took{};
   Word word = Word::none;
-  double share = 1;  // of its weight, as the endpoint says; above 0
+  double share = 1;  // of its weight, as the endpoint says; 0 with `drain` only
   // Something has come back from the target, or from its machine: a status, a reset, or that it took the
   // connection. Each success is one.
   bool answered = false;
@@ -78,7 +78,7 @@ struct State {
   unsigned falls = 0;      // lately
   Time held_until{};       // not up before; none: that does not hold it
   Time warm_since{};       // begin of the slow start; none: it is not climbing
-  double share = 1;        // what the endpoint says
+  double share = 1;        // what the endpoint says; 0 drains it
   ProbeResult last;
   Time last_at{};
 };

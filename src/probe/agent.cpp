@@ -116,12 +116,11 @@ health::ProbeResult judge_agent(std::string_view line, Duration took) {
                               remark.empty() ? "" : fmt::format(" ({})", remark));
   result.success = !said.down;
   result.keeps_share = !said.percent;  // as with HAProxy, where what a line does not name is not changed
+  if (said.percent) result.share = std::min(1.0, *said.percent / 100.0);  // there is no more than all of it
   if (said.down)
     result.word = health::Word::down;
   else if (said.drain || said.percent == 0U)
     result.word = health::Word::drain;
-  else if (said.percent)  // more than all of its weight there is not
-    result.share = std::min(1.0, *said.percent / 100.0);
   return result;
 }
 

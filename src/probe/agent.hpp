@@ -1,8 +1,8 @@
 // The line by which an agent beside a service says how it is, as HAProxy's agent-check has it: words in any
 // order, separated by spaces, tabs or commas, and perhaps a remark.
 //
-//   up  ready  75%      it gets traffic, the percentage being its share
-//   drain  maint  0%    no new traffic, by intention
+//   up  ready  75%      it gets traffic, the percentage being its share until a line has another
+//   drain  maint  0%    no new traffic, by intention; after 0% until a line has another percentage
 //   down  failed  fail  stopped
 //   down 50% #overheated
 #pragma once

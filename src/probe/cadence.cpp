@@ -58,9 +58,14 @@ Clock::time_point begin_of(Clock::time_point due) {
   return since_beat == Clock::duration::zero() ? due : due + (beat - since_beat);
 }
 
-Clock::time_point next_due(Clock::time_point due, Duration interval, Clock::time_point now) {
+Clock::time_point next_due(Clock::time_point due, Duration interval, Clock::time_point began,
+                           Clock::time_point now) {
+  constexpr int lateness_part = 4;  // of an interval
   const auto next = due + interval;
-  return now < next ? next : next + (now - next) / interval * interval;
+  const auto earliest =
+      std::max(began + interval - interval / lateness_part, now - interval + Clock::duration(1));
+  if (earliest <= next) return next;
+  return next + ((earliest - next - Clock::duration(1)) / interval + 1) * interval;
 }
 
 }  // namespace sluice::probe

@@ -73,7 +73,8 @@ asio::awaitable<Finding> Measurer::Implementation::ask_program(Job& job) {
   if (!runner_) co_return error_of("there is no runner of programs");
   auto program = program_of(job.question);
   std::function<bool()> is_wanted = [&job] { return !job.stopped; };
-  const auto end = co_await runner_->run(std::move(program), job.open.timer, std::move(is_wanted));
+  const auto end =
+      co_await runner_->run(Purpose::analysis, std::move(program), job.open.timer, std::move(is_wanted));
   co_return judge(job.question, end);
 }
 

@@ -241,7 +241,7 @@ asio::awaitable<void> Prober::Implementation::run(std::shared_ptr<Implementation
   co_await self->probe_once(*job);
   if (job->stopped) co_return;
   // In the past when a probe took longer than the interval: then the next one follows at once.
-  job->due = next_due(job->due, job->check->interval, Clock::now());
+  job->due = next_due(job->due, job->check->interval, job->begin + job->late, Clock::now());
   self->await_begin(job, job->due);
 }
 
@@ -337,7 +337,8 @@ asio::awaitable<Result<health::ProbeResult>> Prober::Implementation::probe_by_pr
     return !job.stopped;
   };
   job.timer = std::make_unique<asio::steady_timer>(executor_);
-  const auto end = co_await runner_->run(std::move(program), *job.timer, std::move(is_wanted));
+  const auto end =
+      co_await runner_->run(Purpose::check, std::move(program), *job.timer, std::move(is_wanted));
   const bool lost_before = std::exchange(job.program_lost, end && end->ending == Ending::lost);
   if (!end) co_return end.error();
   co_return judge(target.check, *end, lost_before);
@@ -383,7 +384,7 @@ void Prober::Implementation::warn(const Target& target, const std::string& reaso
   const auto now = Clock::now();
   if (warned_ && now < *warned_ + warning_interval) return;
   warned_ = now;
-  logger().warn("probe: check '{}' of {} could not be run: {}; its last result stands", target.check.name,
+  logger().warn("probe: check '{}' could not ask {}: {}; its last result stands", target.check.name,
                 to_text(target.destination), reason);
 }
 

@@ -515,6 +515,13 @@ Error own_error(const char* what) {
   return {ErrorCode::unavailable, fmt::format("{}: {}", what, std::generic_category().message(errno))};
 }
 
+// What is sent is bounded by the places for programs, which may be asked for all at once; so many do not fit
+// by default. A request that does not fit is one that cannot be run.
+void make_room(int socket) {
+  constexpr int room = 1 << 20;  // as far as net.core.wmem_max allows
+  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+}
+
 }  // namespace
 
 RunnerProcess::~RunnerProcess() {
@@ -525,6 +532,7 @@ Result<RunnerProcess> start_runner() {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
     return own_error("cannot make a socket for the runner of programs");
+  make_room(sockets[0]);
   std::fflush(nullptr);  // what is buffered is the daemon's to write, and nobody else's
   const pid_t keeper = fork();
   if (keeper == 0) keep_runner(sockets[1]);

@@ -27,7 +27,7 @@
 
 namespace sluice::probe {
 
-// More programs than this are not started at once; the daemon asks for fewer (programs_open_max).
+// More programs than this are not started at once; the daemon asks for fewer (Purpose).
 inline constexpr std::size_t supervisors_max = 256;
 
 // How long the processes of a program are killed, again and again, until none is left.

@@ -45,13 +45,15 @@ struct Waiter {
 class RunnerClient::State {
  public:
   State(asio::any_io_executor executor, RunnerProcess runner)
-      : places_(executor, programs_open_max),
+      : places_{Places(executor, programs_open_max), Places(executor, programs_open_max),
+                Places(executor, programs_open_max)},
         keeper_(runner.process()),
         socket_(executor, runner.release_socket()) {}
 
   static asio::awaitable<void> read(std::shared_ptr<State> self);
-  static asio::awaitable<Result<ProgramEnd>> run(std::shared_ptr<State> self, Program program,
-                                                 asio::steady_timer& timer, std::function<bool()> is_wanted);
+  static asio::awaitable<Result<ProgramEnd>> run(std::shared_ptr<State> self, Purpose purpose,
+                                                 Program program, asio::steady_timer& timer,
+                                                 std::function<bool()> is_wanted);
   void stop() {
     socket_.close();
     fail_all(unavailable("stopped"));
@@ -59,6 +61,9 @@ class RunnerClient::State {
 
  private:
   enum class Next : std::uint8_t { more, nothing, closed };
+  // A place is a message in the channel: who sends one has it, first come, first served; who receives one
+  // frees it.
+  using Places = asio::experimental::channel<void(error_code)>;
 
   asio::awaitable<Result<ProgramEnd>> exchange(Program program, asio::steady_timer& timer);
   Result<void> send(const RunRequest& request);
@@ -68,9 +73,7 @@ class RunnerClient::State {
   void take_loss();
   void fail_all(const Error& error);
 
-  // A place is a message in the channel: who sends one has it, first come, first served; who receives one
-  // frees it.
-  asio::experimental::channel<void(error_code)> places_;
+  std::array<Places, purpose_count> places_;  // by Purpose
   const pid_t keeper_;
   asio::posix::stream_descriptor socket_;
   std::map<std::uint64_t, Waiter*> waiters_;
@@ -138,13 +141,14 @@ Result<void> RunnerClient::State::send(const RunRequest& request) {
   return {};
 }
 
-asio::awaitable<Result<ProgramEnd>> RunnerClient::State::run(std::shared_ptr<State> self, Program program,
-                                                             asio::steady_timer& timer,
+asio::awaitable<Result<ProgramEnd>> RunnerClient::State::run(std::shared_ptr<State> self, Purpose purpose,
+                                                             Program program, asio::steady_timer& timer,
                                                              std::function<bool()> is_wanted) {
-  co_await self->places_.async_send(error_code(), as_result);
+  auto& places = self->places_[static_cast<std::size_t>(purpose)];
+  co_await places.async_send(error_code(), as_result);
   Result<ProgramEnd> end = unavailable("stopped");
   if (!is_wanted || is_wanted()) end = co_await self->exchange(std::move(program), timer);
-  self->places_.try_receive([](error_code) {});
+  places.try_receive([](error_code) {});
   co_return end;
 }
 
@@ -171,9 +175,10 @@ RunnerClient::RunnerClient(asio::any_io_executor executor, RunnerProcess runner)
 
 RunnerClient::~RunnerClient() { stop(); }
 
-asio::awaitable<Result<ProgramEnd>> RunnerClient::run(Program program, asio::steady_timer& timer,
+asio::awaitable<Result<ProgramEnd>> RunnerClient::run(Purpose purpose, Program program,
+                                                      asio::steady_timer& timer,
                                                       std::function<bool()> is_wanted) {
-  return State::run(state_, std::move(program), timer, std::move(is_wanted));
+  return State::run(state_, purpose, std::move(program), timer, std::move(is_wanted));
 }
 
 void RunnerClient::stop() { state_->stop(); }

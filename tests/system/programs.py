@@ -175,3 +175,25 @@ exec sleep 1000
     expect("127.0.1.1 is down by check file (2 failures): timeout after 500ms" in sluice.ctl("events"), sluice.ctl("events"))
     os.remove(sandbox.path("bad"))
     poll("127.0.1.1 back", lambda: sluice.endpoint("127.0.1.1")["health"] == "up")
+
+
+def command_of(process):
+    try:
+        with open(f"/proc/{process}/cmdline", "rb") as line:
+            return line.read()
+    except OSError:
+        return b""
+
+
+@test
+def hooks_that_take_long_keep_no_check_waiting(sandbox):
+    count = 64  # as many as may run at once
+    fleet = ", ".join(f'"127.0.2.{host}"' for host in range(1, count + 1))
+    sluice = Sluice(sandbox, config(write_program(sandbox)) + f"[pool.fleet]\nendpoints = [{fleet}]\n")
+    sluice.start()
+    poll("both up", lambda: given(sluice) == {"127.0.1.1", "127.0.1.2"})
+    sluice.ctl("rolling", "start", "fleet", "--batch", str(count), "--min-available", "0", "--hook", "exec sleep 1000")
+    poll("as many hooks as may run", lambda: sum(command_of(process).startswith(b"sleep\0" b"1000")
+                                                 for process in children(sluice.process.popen.pid)) == count)
+    sandbox.write("bad", "")
+    poll("127.0.1.1 down", lambda: sluice.endpoint("127.0.1.1")["health"] == "down")

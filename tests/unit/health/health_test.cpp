@@ -289,6 +289,43 @@ TEST_CASE("what an agent has said of its share stands until it says another one"
   CHECK(after(half, 5) == 1);
 }
 
+TEST_CASE("an agent that has said 0% is drained until it says another share") {
+  Rules rules;
+  rules.rise = rules.fall = 1;
+  const auto says = [](std::string detail, bool success, Word word, std::optional<double> share) {
+    ProbeResult result{success, std::move(detail), {}};
+    result.word = word;
+    result.share = share.value_or(1);
+    result.keeps_share = !share;
+    return result;
+  };
+  const struct {
+    ProbeResult result;
+    Verdict verdict;
+    double share;
+  } rows[] = {
+      {says("50%", true, Word::none, 0.5), Verdict::up, 0.5},
+      {says("0%", true, Word::drain, 0), Verdict::drained, 0},
+      {says("up", true, Word::none, {}), Verdict::drained, 0},
+      {says("down", false, Word::down, {}), Verdict::down, 0},
+      {says("up", true, Word::none, {}), Verdict::drained, 0},
+      {{false, "timeout", {}}, Verdict::down, 0},
+      {says("ready", true, Word::none, {}), Verdict::drained, 0},
+      {says("drain 40%", true, Word::drain, 0.4), Verdict::drained, 0},
+      {says("ready", true, Word::none, {}), Verdict::up, 0.4},
+      {says("down 30%", false, Word::down, 0.3), Verdict::down, 0},
+      {says("up", true, Word::none, {}), Verdict::up, 0.3},
+  };
+  State state;
+  int second = 0;
+  for (const auto& row : rows) {
+    CAPTURE(row.result.detail);
+    state = step(state, rules, row.result, at_second(++second)).state;
+    CHECK(state.verdict == row.verdict);
+    CHECK(share(state, rules, at_second(second)) == row.share);
+  }
+}
+
 TEST_CASE("the least time to a change, where there are signs of one") {
   struct {
     std::string name, probes;

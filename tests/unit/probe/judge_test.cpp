@@ -382,20 +382,27 @@ TEST_CASE("a host has answered from here when no other machine has") {
 TEST_CASE("the due time after a probe") {
   struct Row {
     std::string name;
-    Duration due, now, next;
+    Duration due, began, now, next;
   };
   const Row rows[] = {
-      {"ended at once", 10s, 10s, 12s},
-      {"took its time", 10s, 11s, 12s},
-      {"took all of it", 10s, 12s, 12s},
-      {"late: the time that has just passed is still probed", 10s, 13s, 12s},
-      {"very late: the times in between are left out", 10s, 17s, 16s},
-      {"very late, on the grid", 10s, 18s, 18s},
+      {"ended at once", 10s, 10s, 10s, 12s},
+      {"took its time", 10s, 10s, 11s, 12s},
+      {"took all of it", 10s, 10s, 12s, 12s},
+      {"took longer: the time that has just passed is still probed", 10s, 10s, 13s, 12s},
+      {"took much longer: the times in between are left out", 10s, 10s, 17s, 16s},
+      {"took much longer, on the grid", 10s, 10s, 18s, 18s},
+      {"before it was due, as the first one", 10s, 8s, 8s, 12s},
+      {"as late as a busy machine may be", 10s, 10s + 500ms, 11s, 12s},
+      {"late: the next one is an interval later, and not soon", 10s, 10s + 501ms, 11s, 14s},
+      {"late, and it took all of its time", 10s, 11s, 13s, 14s},
+      {"late by an interval", 10s, 12s, 12s, 14s},
+      {"late by some intervals", 10s, 17s, 17s, 20s},
+      {"late by some intervals and a little", 10s, 16s + 100ms, 17s, 18s},
   };
   const Clock::time_point zero{};
   for (const auto& row : rows) {
     CAPTURE(row.name);
-    CHECK(next_due(zero + row.due, 2s, zero + row.now) == zero + row.next);
+    CHECK(next_due(zero + row.due, 2s, zero + row.began, zero + row.now) == zero + row.next);
   }
 }
 

@@ -747,9 +747,8 @@ TEST_CASE("running out of descriptors is not the endpoint's failure" * doctest::
   CHECK(results.front().success);
   const auto text = log.text();
   CHECK(
-      text.find(
-          "[warning] probe: check 'web' of 127.0.0.1 could not be run: Too many open files; its last result "
-          "stands") != std::string::npos);
+      text.find("[warning] probe: check 'web' could not ask 127.0.0.1: Too many open files; its last result "
+                "stands") != std::string::npos);
   CHECK(std::count(text.begin(), text.end(), '\n') == 1);
 }
 

@@ -130,8 +130,9 @@ class World {
   World& operator=(const World&) = delete;
 
   // Starts the program, and calls back at its end.
-  void start(Program program, std::function<void(Result<ProgramEnd>)> done) {
-    asio::co_spawn(io, await_end(*client, std::move(program), std::move(done)), asio::detached);
+  void start(Program program, std::function<void(Result<ProgramEnd>)> done,
+             Purpose purpose = Purpose::check) {
+    asio::co_spawn(io, await_end(*client, purpose, std::move(program), std::move(done)), asio::detached);
   }
   void run_until(const std::function<bool()>& done) { probe::run_until(io, done); }
   Result<ProgramEnd> run(Program program) {
@@ -155,10 +156,10 @@ class World {
   std::optional<RunnerClient> client;
 
  private:
-  static asio::awaitable<void> await_end(RunnerClient& runner, Program program,
+  static asio::awaitable<void> await_end(RunnerClient& runner, Purpose purpose, Program program,
                                          std::function<void(Result<ProgramEnd>)> done) {
     asio::steady_timer timer(co_await asio::this_coro::executor);
-    auto end = co_await runner.run(std::move(program), timer);
+    auto end = co_await runner.run(purpose, std::move(program), timer);
     done(std::move(end));
   }
 
@@ -323,6 +324,17 @@ TEST_CASE("more programs than may run at once wait for their turn") {
   CHECK(sum == expected);
 }
 
+TEST_CASE("programs of one purpose keep none of another waiting") {
+  World world;
+  for (std::size_t i = 0; i < programs_open_max; ++i)
+    for (const auto purpose : {Purpose::analysis, Purpose::hook})
+      world.start(
+          shell("exec sleep 1000"), [](const Result<ProgramEnd>&) {}, purpose);
+  const auto check = world.run(shell("exit 5"));
+  REQUIRE(check.has_value());
+  CHECK(check->code == 5);
+}
+
 TEST_CASE("when the daemon goes, all programs go") {
   const Folder folder;
   std::optional<Watched> leader, grandchild;
@@ -369,7 +381,7 @@ TEST_CASE("a program that is not wanted any more when its turn comes is not star
   const auto run = [&]() -> asio::awaitable<void> {
     asio::steady_timer timer(world.io);
     std::function<bool()> is_wanted = [] { return false; };
-    end = co_await world.client->run(std::move(program), timer, std::move(is_wanted));
+    end = co_await world.client->run(Purpose::check, std::move(program), timer, std::move(is_wanted));
   };
   asio::co_spawn(world.io, run(), asio::detached);
   world.run_until([&] { return end.has_value(); });
