@@ -158,7 +158,9 @@ Result<Duration> parse_duration(std::string_view text) {
   for (const auto& unit : units) {
     if (suffix != unit.suffix) continue;
     const double milliseconds = number * static_cast<double>(unit.length.count());
-    if (milliseconds > static_cast<double>(longest_duration.count())) return malformed;
+    if (milliseconds > static_cast<double>(longest_duration.count()))
+      return Error{ErrorCode::invalid,
+                   fmt::format("'{}' is more than ten years ({})", text, to_text(longest_duration))};
     return Duration(std::llround(milliseconds));
   }
   return malformed;

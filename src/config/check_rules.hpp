@@ -12,4 +12,10 @@ void complete_http(const SectionTable& section, Check& check, Errors& errors);
 // Of checks of type push.
 void complete_push(const SectionTable& section, Check& check, Errors& errors);
 
+// Durations that could never come to anything beside the others.
+void check_durations(const SectionTable& section, const Check& check, Errors& errors);
+
+// Who reports by itself is not asked anywhere.
+void check_reporters(std::span<const SectionTable> sections, const Config& config, Errors& errors);
+
 }  // namespace sluice::config

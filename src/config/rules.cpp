@@ -115,6 +115,7 @@ void complete_check(const SectionTable& section, Check& check, Errors& errors) {
   check_only_for(section, "checks", type, errors);
   complete_http(section, check, errors);
   complete_push(section, check, errors);
+  check_durations(section, check, errors);
   if (check.type == CheckType::exec && !section.has("command"))
     errors.add(begin_of(*section.table), fmt::format("{} has no 'command'; expected {}", section.header(),
                                                      expected(*find_key(Section::check, "command"))));
@@ -373,6 +374,7 @@ void apply_rules(Sections sections, Config& config, Errors& errors) {
     if (section.row->section == Section::steer && !section.unreadable)
       complete_steer(section, config.safety, config.steers[section.index], errors);
   check_references(sections, errors);
+  check_reporters(sections, config, errors);
   drop_checks_of_type_none(config);
   check_key_references(sections, config, errors);
   apply_class_rules(sections, config, errors);

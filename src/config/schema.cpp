@@ -597,7 +597,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .only_for = judged_types,
      .doc =
          "How long an endpoint stays down at least after its second fall; twice as long after each further "
-         "one, up to hold_down_max. After its first fall `rise` successes are enough.",
+         "one, up to hold_down_max, which is no less. After its first fall `rise` successes are enough.",
      .set = set<&Check::hold_down>},
     {.section = Section::check,
      .key = "hold_down_max",
@@ -622,8 +622,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .bounds = Bounds{"1ms", "1m"},
      .only_for = probed_types,
      .doc = "A probe that took longer is a slow one: after `fall` of them in a row the endpoint is degraded, "
-            "until "
-            "`rise` in a row were not slow.",
+            "until `rise` in a row were not slow. It is less than the timeout.",
      .set = set<&Check::slow>},
     {.section = Section::check,
      .key = "degraded_share",
@@ -754,7 +753,8 @@ constexpr auto keys = std::to_array<KeyRow>({
      .derived = "three times the interval",
      .bounds = Bounds{"100ms", "7d"},
      .only_for = push_type,
-     .doc = "How long a report holds; without a new one each `interval` counts as a failure from then on.",
+     .doc = "How long a report holds, the interval at least; without a new one each `interval` counts as a "
+            "failure from then on.",
      .set = set<&Check::expiry>},
     {.section = Section::check,
      .key = "token",
@@ -1061,7 +1061,7 @@ constexpr auto keys = std::to_array<KeyRow>({
          "The addresses of the servers, IPv4 and IPv6, or the names of hosts: then the answer is a CNAME to "
          "one of them. A weight is the endpoint's share among those of its family, 1 unless given; 0 is no "
          "new traffic. A host is written with its dots; the final one may be left out. check_address and "
-         "check_port say what is probed instead.",
+         "check_port say what is probed instead, which a check of type push has no use for.",
      .set = set<&Pool::endpoints>},
     {.section = Section::pool,
      .key = "min_healthy",

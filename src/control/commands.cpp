@@ -329,11 +329,11 @@ const char* expectation(ParamType type) {
     case ParamType::weights:
       return "a number for each pool";
     case ParamType::duration:
-      return "a duration such as \"30s\" or \"10m\"";
+      return "a duration such as \"30s\" or \"10m\", ten years at most";
     case ParamType::number:
       return "a whole number that is not negative";
     case ParamType::time:
-      return "a time such as \"2026-12-01T02:00:00Z\" or \"+10m\"";
+      return "a time such as \"2026-12-01T02:00:00Z\" or \"+10m\", at most ten years ahead";
     case ParamType::percent:
       return "a part such as \"75%\"";
     case ParamType::state:

@@ -681,13 +681,25 @@ void Model::restore_failed(Side side, Time now, Seen& seen) {
   }
 }
 
+namespace {
+
+std::string trouble_text(const HealthKey& key, const Watched& watched) {
+  const auto& endpoint = watched.endpoints.front();
+  const auto others = watched.endpoints.size() - 1 + watched.endpoints_more;
+  const auto asked =
+      endpoint == key.destination ? "" : fmt::format(", which asks {},", to_text(key.destination));
+  return fmt::format("check '{}' of {}{}{} could not be run: {}", key.check, to_text(endpoint),
+                     others == 0 ? "" : fmt::format(" and {} more", others), asked, watched.trouble);
+}
+
+}  // namespace
+
 Model::Seen Model::apply_trouble(const HealthKey& key, const std::string& reason, Time now) {
   Seen seen;
   const auto found = health_.find(key);
   if (found == health_.end()) return seen;
   set_trouble(found->second, reason);
-  seen.trouble = trouble_.met(
-      fmt::format("check '{}' of {} could not be run: {}", key.check, to_text(key.destination), reason), now);
+  seen.trouble = trouble_.met(trouble_text(key, found->second), now);
   return seen;
 }
 

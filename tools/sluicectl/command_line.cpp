@@ -349,6 +349,9 @@ std::optional<std::string> read_value(const Param& param, const std::vector<std:
       return std::nullopt;
     }
     case ParamType::time:
+      if (const auto moment = parse_moment(words[0], Time{}); !moment) return moment.error().message;
+      value = words[0];
+      return std::nullopt;
     case ParamType::percent:
     case ParamType::state:
       value = words[0];

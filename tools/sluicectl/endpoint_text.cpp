@@ -32,7 +32,9 @@ std::string progress_text(const json::value& endpoint, Time now) {
   if (serves(health) && failures > 0 && successes > 0 && clear > 0)
     parts.push_back(fmt::format("{} of {} successes until they are forgotten", plain_number(successes),
                                 plain_number(clear)));
-  if (!serves(health) && successes > 0)
+  if (health == "drained")  // which no number of successes ends
+    parts.push_back("drained by its own word");
+  else if (!serves(health) && successes > 0)
     parts.push_back(
         fmt::format("{} of {} successes", plain_number(std::min(successes, rise)), plain_number(rise)));
   if (const double slow = number(endpoint, "slow"); health == "up" && slow > 0)
@@ -87,10 +89,13 @@ std::string last_check_text(const json::value& endpoint, bool checked, Time now)
   if (!checked) return "not checked";
   const auto& last = member(endpoint, "last");
   const auto trouble = text(endpoint, "trouble");
-  if (!trouble.empty()) return fmt::format("its check cannot be run: {}", trouble);
-  if (!last.is_object()) return "no check has ended yet";
-  auto result = fmt::format("{}, {}ms, {} ago", text(last, "detail"), plain_number(number(last, "took_ms")),
-                            age(last, "at", now));
+  if (!last.is_object() && trouble.empty()) return "no check has ended yet";
+  std::string result;
+  if (!trouble.empty()) result = fmt::format("its check cannot be run: {}", trouble);
+  if (!last.is_object()) return result;
+  if (!trouble.empty()) result += "; before that: ";
+  result += fmt::format("{}, {}ms, {} ago", text(last, "detail"), plain_number(number(last, "took_ms")),
+                        age(last, "at", now));
   for (const auto& more : {progress_text(endpoint, now), smaller_text(endpoint, now)})
     if (!more.empty()) result += ", " + more;
   return result;

@@ -269,12 +269,28 @@ std::vector<std::string> addresses_of(const json::value& reply) {
   return addresses;
 }
 
-bool is_drained(const json::value& status, std::string_view address) {
+namespace {
+
+bool takes_out(const json::value& word) {
+  const auto kind = text(word, "word");
+  return kind == "drain" || kind == "down";
+}
+
+}  // namespace
+
+std::string why_not_out(const json::value& status, std::string_view address) {
   for (const auto& pool : list(status, "pools"))
-    for (const auto& endpoint : list(pool, "endpoints"))
-      if (text(endpoint, "address") == address && text(member(endpoint, "word"), "word") == "drain")
-        return true;
-  return false;
+    for (const auto& endpoint : list(pool, "endpoints")) {
+      if (text(endpoint, "address") != address) continue;
+      const auto& word = member(endpoint, "word");
+      if (takes_out(word)) return "";
+      const auto& then = list(word, "then");
+      if (std::any_of(then.begin(), then.end(), takes_out))
+        return fmt::format("{} is not out: it is held up by {}, and drained again after that", address,
+                           text(word, "by"));
+      break;
+    }
+  return fmt::format("{} is not drained any more: the drain ended or was taken back", address);
 }
 
 std::string error_message(unsigned status, std::string_view body) {

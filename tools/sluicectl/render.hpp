@@ -49,8 +49,9 @@ std::optional<Time> cached_until(const boost::json::value& reply);
 // The endpoints that a change was about.
 std::vector<std::string> addresses_of(const boost::json::value& reply);
 
-// Whether a status says that the address is drained.
-bool is_drained(const boost::json::value& status, std::string_view address);
+// Why an address that was drained is not out of answers by what a status says of operators' words; empty: it
+// is.
+std::string why_not_out(const boost::json::value& status, std::string_view address);
 
 // The daemon's reason in an error reply, or what else came instead.
 std::string error_message(unsigned status, std::string_view body);

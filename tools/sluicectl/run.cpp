@@ -185,8 +185,9 @@ ExitCode confirm_drained(const Target& target, const std::vector<std::string>& a
   const auto status = ask(target, simple_call(CommandId::status));
   if (!status) return fail(status.error());
   for (const auto& address : addresses) {
-    if (is_drained(*status, address)) continue;
-    complain(fmt::format("{} is not drained any more: the drain ended or was taken back", address));
+    const auto why = why_not_out(*status, address);
+    if (why.empty()) continue;
+    complain(why);
     return ExitCode::refused;
   }
   return ExitCode::done;

@@ -130,6 +130,11 @@ TEST_CASE("parse_duration refuses what is no duration, and shows it") {
   }
 }
 
+TEST_CASE("a duration that is too long is refused with the limit") {
+  CHECK(parse_duration("3654d").error().message == "'3654d' is more than ten years (3653d)");
+  CHECK(parse_moment("+4000d", Time{}).error().message == "'4000d' is more than ten years (3653d)");
+}
+
 TEST_CASE("to_text gives at most the two largest units of a duration") {
   const struct {
     Duration duration;

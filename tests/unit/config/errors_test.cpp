@@ -150,6 +150,26 @@ const Case bad_values[] = {
      "7:11: timeout: expected at most \"1s\" (the interval), got \"2s\"\n"},
     {"check: timeout over the default interval", "[check.web]\ntype = \"http\"\ntimeout = \"2001ms\"\n",
      "7:11: timeout: expected at most \"2s\" (the interval), got \"2001ms\"\n"},
+    {"check: slow answers that are failures",
+     "[check.web]\ntype = \"http\"\ntimeout = \"500ms\"\nslow = \"500ms\"\n",
+     "8:8: slow: expected less than 500ms (the timeout), got \"500ms\"\n"},
+    {"check: slow answers over the default timeout", "[check.web]\ntype = \"http\"\nslow = \"50s\"\n",
+     "7:8: slow: expected less than 1s (the timeout), got \"50s\"\n"},
+    {"check: a hold-down over its limit",
+     "[check.web]\ntype = \"http\"\nhold_down = \"10m\"\nhold_down_max = \"1m\"\n",
+     "7:13: hold_down: expected at most 1m (hold_down_max), got \"10m\"\n"},
+    {"check: a hold-down over its default limit", "[check.web]\ntype = \"http\"\nhold_down = \"301s\"\n",
+     "7:13: hold_down: expected at most 5m (hold_down_max), got \"301s\"\n"},
+    {"check: reports that are missed before they are due",
+     "[check.web]\ntype = \"push\"\ninterval = \"10s\"\nexpiry = \"9999ms\"\n",
+     "8:10: expiry: expected at least 10s (the interval), got \"9999ms\"\n"},
+    {"check: nobody asks who reports",
+     "[check.web]\ntype = \"push\"\n[pool.a]\ncheck = \"web\"\nendpoints = [\"192.0.2.1\", { address = "
+     "\"192.0.2.2\", check_port = 80, check_address = \"192.0.2.3\" }]\n",
+     "9:52: 'check_port' is for endpoints that are probed; those with check 'web', of type \"push\", report "
+     "by "
+     "themselves\n9:69: 'check_address' is for endpoints that are probed; those with check 'web', of type "
+     "\"push\", report by themselves\n"},
     {"check: timeout is not held against a bad interval",
      "[check.web]\ntype = \"http\"\ntimeout = \"1m\"\ninterval = \"1ms\"\n",
      "8:12: interval: expected 100ms to 1h, got \"1ms\"\n"},

@@ -857,6 +857,18 @@ TEST_CASE("trouble is told of, and changes no verdict") {
   CHECK(model.apply_trouble(key("192.0.2.99"), "too many open files", at(21)).trouble == health::Turn::none);
 }
 
+TEST_CASE("trouble names the endpoints, and what is asked") {
+  auto text = health_config;
+  const std::string checked = "\"192.0.2.20\"";
+  text.replace(text.find(checked), checked.size(),
+               R"({ address = "192.0.2.20", check_address = "10.0.0.20" }, )"
+               R"({ address = "192.0.2.21", check_address = "10.0.0.20" })");
+  Model model(parsed(text));
+  model.apply_trouble(key("10.0.0.20"), "no route", at(0));
+  CHECK(model.trouble().reason() ==
+        "check 'web' of 192.0.2.20 and 1 more, which asks 10.0.0.20, could not be run: no route");
+}
+
 TEST_CASE("trouble of a target that is probed seldom lasts until that target has a result") {
   Model model(parsed(health_config));
   all(model, true, 0);

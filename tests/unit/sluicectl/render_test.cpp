@@ -119,6 +119,9 @@ TEST_CASE("how far an endpoint is from another state") {
        "up", ", 2 of 3 failures, 4 of 6 successes until they are forgotten"},
       {"successes", R"("health": "down", "failures": 3, "successes": 1)", "down, in answers",
        ", 1 of 2 successes"},
+      {"no number of successes ends its own drain",
+       R"("health": "drained", "failures": 1, "successes": 2, "clear": 6)", "drained, in answers",
+       ", 1 of 3 failures, drained by its own word"},
       {"what the last verdict was, while the checker is the suspect", R"("health": "up", "held": true)",
        "up, verdict held", ""},
       {"answers become slow", R"("health": "up", "slow": 2, "quick": 0)", "up", ", 2 of 3 slow answers"},
@@ -151,6 +154,23 @@ TEST_CASE("how far an endpoint is from another state") {
     CHECK(text.find(std::string("  ") + row.state + "  ") != std::string::npos);
     CHECK(text.find(std::string("x, 1ms, 1s ago") + row.progress + "\n") != std::string::npos);
   }
+}
+
+TEST_CASE("a check that cannot be run hides nothing of what came before") {
+  const auto shown = [](const char* last) {
+    return render_status(
+        json::parse(fmt::format(R"({{"now": "2026-01-31T12:00:00.000Z", "pools": [{{"pool": "p", "check": "c",
+      "endpoints": [{{"address": "a", "weight": 1, "serving": true, "health": "up", "word": null, "failures": 1,
+      "fall": 3, "trouble": "too many open files", "last": {}}}]}}]}})",
+                                last)),
+        {false, 200});
+  };
+  CHECK(
+      shown(R"({"detail": "timeout", "took_ms": 1000, "at": "2026-01-31T11:59:50.000Z"})")
+          .find(
+              "  its check cannot be run: too many open files; before that: timeout, 1000ms, 10s ago, 1 of 3 "
+              "failures\n") != std::string::npos);
+  CHECK(shown("null").find("  its check cannot be run: too many open files\n") != std::string::npos);
 }
 
 TEST_CASE("scheduled words stand below their endpoint") {
@@ -198,7 +218,7 @@ TEST_CASE("a reply of another shape shows less") {
     CHECK_NOTHROW(render_explain(value, {}));
     CHECK_NOTHROW(render_check_run(value, {}));
     CHECK_NOTHROW(addresses_of(value));
-    CHECK_FALSE(is_drained(value, "a"));
+    CHECK_FALSE(why_not_out(value, "a").empty());
   }
 }
 
@@ -343,11 +363,24 @@ TEST_CASE("classes of clients, in the status and in an explanation") {
         std::string::npos);
 }
 
-TEST_CASE("is_drained") {
+TEST_CASE("why what was drained is not out") {
   const auto status = json::parse(status_reply);
-  CHECK(is_drained(status, "2001:db8::10"));
-  CHECK_FALSE(is_drained(status, "127.0.1.1"));
-  CHECK_FALSE(is_drained(status, "192.0.2.1"));
+  CHECK(why_not_out(status, "2001:db8::10").empty());
+  CHECK(why_not_out(status, "127.0.1.1") ==
+        "127.0.1.1 is not drained any more: the drain ended or was taken back");
+  CHECK_FALSE(why_not_out(status, "192.0.2.1").empty());
+  const auto with = [](const char* word) {
+    return why_not_out(
+        json::parse(
+            fmt::format(R"({{"pools": [{{"endpoints": [{{"address": "192.0.2.1", "word": {}}}]}}]}})", word)),
+        "192.0.2.1");
+  };
+  CHECK(with(R"({"word": "down", "then": [{"word": "drain"}]})").empty());
+  CHECK(with(R"({"word": "up", "by": "alice", "then": [{"word": "down"}, {"word": "drain"}]})") ==
+        "192.0.2.1 is not out: it is held up by alice, and drained again after that");
+  CHECK(with(R"({"word": "up", "by": "alice", "then": []})") ==
+        "192.0.2.1 is not drained any more: the drain ended or was taken back");
+  CHECK(with("null") == "192.0.2.1 is not drained any more: the drain ended or was taken back");
 }
 
 TEST_CASE("rolling upgrades") {
