@@ -400,7 +400,9 @@ class Passing {
 
   void finish(Decision& decision) {
     end_by(now_, decision);
-    if (after_ && before_ != after_) decision.changes.emplace_back(*after_);
+    if (after_ && (!before_ || before_->since != after_->since || before_->word != after_->word ||
+                   before_->beneath.size() != after_->beneath.size()))
+      decision.changes.emplace_back(*after_);
     if (before_ && !after_) decision.changes.emplace_back(store::EndpointWordTaken{endpoint_});
   }
 
@@ -436,7 +438,8 @@ class Passing {
     const auto why = leave_out_forbidden();
     const auto what = after_ ? fmt::format("is {} again{}", past_tense(after_->word), with_end(*after_))
                              : "is left to its check again";
-    add_end(over, fmt::format("{}: {}{}", what, over_text(over.word), why), decision);
+    add_end(after_ ? after_->by : over.by, fmt::format("{}: {}{}", what, over_text(over.word), why),
+            decision);
   }
 
   // Of what lies beneath a word that is over, the first that the rules allow now holds again. Says what they
@@ -452,11 +455,10 @@ class Passing {
     return text;
   }
 
-  // After the end of `over`.
-  void add_end(const store::EndpointWord& over, const std::string& text, Decision& decision) const {
+  // After the end of a word.
+  void add_end(const std::string& by, const std::string& text, Decision& decision) const {
     const auto address = to_text(endpoint_);
     const auto word = after_ ? std::optional(after_->word) : std::nullopt;
-    const auto& by = after_ ? after_->by : over.by;
     decision.events.push_back({0, now_, by, kind_of(word), address, fmt::format("{} {}", address, text)});
   }
 
