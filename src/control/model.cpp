@@ -808,7 +808,7 @@ health::State Model::inherited_state(const HealthKey& predecessor) const {
 
 namespace {
 
-HealthKey key_of(const config::Endpoint& endpoint, const config::Check& check) {
+HealthKey key_for(const config::Endpoint& endpoint, const config::Check& check) {
   return health_key(probe::target_of(endpoint, check));
 }
 
@@ -817,7 +817,7 @@ std::map<wire::Destination, HealthKey> probed_for(const config::Config& config, 
   std::map<wire::Destination, HealthKey> keys;
   if (!pool.check) return keys;
   for (const auto& endpoint : pool.endpoints)
-    keys.emplace(endpoint.destination, key_of(endpoint, *config.find_check(*pool.check)));
+    keys.emplace(endpoint.destination, key_for(endpoint, *config.find_check(*pool.check)));
   return keys;
 }
 
@@ -850,7 +850,7 @@ std::set<HealthKey> Model::unknown_in(const config::Config& config) const {
   for (const auto& pool : config.pools)
     for (const auto& endpoint : pool.endpoints)
       if (pool.check)
-        if (auto key = key_of(endpoint, *config.find_check(*pool.check)); is_unknown(key))
+        if (auto key = key_for(endpoint, *config.find_check(*pool.check)); is_unknown(key))
           unknown.insert(std::move(key));
   return unknown;
 }

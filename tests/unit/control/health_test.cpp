@@ -146,7 +146,7 @@ TEST_CASE("status says why a share is a part of the weight, and until when") {
     return status(model, around, nullptr).at("pools").at(0).at("endpoints").at(0).at(what);
   };
   all(model, true, 0);
-  CHECK(shown("said_share", 0) == 1);
+  CHECK(shown("said_share", 0) == 1.0);
   CHECK(shown("slow_start_until", 0).is_null());
   for (int second = 2; second < 8; second += 2) refuse(model, "192.0.2.10", second);
   CHECK(shown("slow_start_until", 8).is_null());
@@ -271,8 +271,8 @@ TEST_CASE("before the first silent target falls, others are asked") {
       now = *model.next_question_end();
       last = model.end_question(Side::away, now);
     }
-    // A timeout, an interval and twice the time in which places become free.
-    CHECK(now == at(5) + std::chrono::milliseconds(500));
+    // A timeout, the time in which places become free, and an interval.
+    CHECK(now == at(5) + std::chrono::milliseconds(250));
     expect_suspicion(last);
     CHECK(model.pool_rules(*model.config().find_pool("v1")).ttl_max == steer::PoolRules().ttl_max);
   }
