@@ -861,8 +861,12 @@ void Model::watch_sides(const std::map<HealthKey, Watched>& before, Seen& seen) 
     auto& suspicion = suspicion_of(side);
     const auto failed_before = suspicion.failed();
     std::vector<std::vector<health::Suspicion::Id>> pools(config_.pools.size());
+    // Also of what is this machine's own now: it may move to another one.
+    const auto belongs = [&](const HealthKey& key) {
+      return control::side_of(key.destination, config_.find_check(key.check)->type) == side;
+    };
     for (const auto& [key, target] : health_)
-      if (side_of(key, target) == side)
+      if (belongs(key))
         for (const auto* pool : target.pools)
           pools[static_cast<std::size_t>(pool - config_.pools.data())].push_back(target.id);
     if (suspicion.set_pools(targets_.size(), pools) == health::Turn::ended)
@@ -870,8 +874,9 @@ void Model::watch_sides(const std::map<HealthKey, Watched>& before, Seen& seen) 
     auto& shortest = shortest_intervals_[static_cast<std::size_t>(side)];
     shortest = Duration::max();
     for (const auto& [key, target] : health_) {
-      if (side_of(key, target) != side) continue;
+      if (!belongs(key)) continue;
       shortest = std::min(shortest, config_.find_check(key.check)->interval);
+      if (side_of(key, target) != side) continue;
       const auto old = before.find(key);
       if (old != before.end() && failed_before.contains(old->second.id))
         suspicion.assume_failed(target.id);

@@ -61,11 +61,10 @@ Clock::time_point begin_of(Clock::time_point due) {
 Clock::time_point next_due(Clock::time_point due, Duration interval, Clock::time_point began,
                            Clock::time_point now) {
   constexpr int lateness_part = 4;  // of an interval
-  const auto next = due + interval;
-  const auto earliest =
-      std::max(began + interval - interval / lateness_part, now - interval + Clock::duration(1));
-  if (earliest <= next) return next;
-  return next + ((earliest - next - Clock::duration(1)) / interval + 1) * interval;
+  auto next = due + interval;
+  const auto earliest = now - interval + Clock::duration(1);
+  if (earliest > next) next += ((earliest - next - Clock::duration(1)) / interval + 1) * interval;
+  return std::max(next, began + interval - interval / lateness_part);
 }
 
 }  // namespace sluice::probe

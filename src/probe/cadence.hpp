@@ -46,9 +46,10 @@ inline constexpr Duration beat{5};
 // When the probe that is due then begins: at the next beat.
 Clock::time_point begin_of(Clock::time_point due);
 
-// The due time after `due`, whose probe began at `began` and has ended at `now`. It is an interval after the
-// begin, but for what a busy machine may be late by: a probe that waited long for a place leaves times of the
-// grid out, so that `fall` failures take their time then, too. So does one that ended long after its time.
+// The due time after `due`, whose probe began at `began` and has ended at `now`. A probe that ended long
+// after its time leaves times of the grid out. One that waited long for a place leaves the grid: the next one
+// is three quarters of an interval after its begin at least, so that `fall` failures take their time then,
+// too.
 Clock::time_point next_due(Clock::time_point due, Duration interval, Clock::time_point began,
                            Clock::time_point now);
 

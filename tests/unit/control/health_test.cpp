@@ -418,6 +418,23 @@ endpoints = ["192.0.2.20"]
   }
 }
 
+TEST_CASE("an address that leaves this machine after a reload is asked about the network again") {
+  Model model(parsed(config_with_fall_1()));
+  health::ProbeResult result{true, "connected"};
+  result.answered = true;
+  const auto answer_all = [&](bool own, int second) {
+    result.own = own;
+    for (const char* each : {"192.0.2.10", "192.0.2.11", "192.0.2.20"})
+      model.apply_probe(key(each), result, at(second));
+  };
+  answer_all(true, 0);
+  model.replace_config(parsed(config_with_fall_1()), at(1));
+  answer_all(false, 2);
+  const auto silent = probe(model, "192.0.2.10", false, 4);
+  CHECK_FALSE(silent.changed);
+  CHECK(silent.to_ask == std::vector{key("192.0.2.20")});
+}
+
 // Two pools or three, one of which is probed often; the network is cut at 0, while a slow server has a
 // connection.
 TEST_CASE("a connection from before the cut prunes nothing when it hangs afterwards") {

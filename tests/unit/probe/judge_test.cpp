@@ -393,11 +393,11 @@ TEST_CASE("the due time after a probe") {
       {"took much longer, on the grid", 10s, 10s, 18s, 18s},
       {"before it was due, as the first one", 10s, 8s, 8s, 12s},
       {"as late as a busy machine may be", 10s, 10s + 500ms, 11s, 12s},
-      {"late: the next one is an interval later, and not soon", 10s, 10s + 501ms, 11s, 14s},
-      {"late, and it took all of its time", 10s, 11s, 13s, 14s},
-      {"late by an interval", 10s, 12s, 12s, 14s},
-      {"late by some intervals", 10s, 17s, 17s, 20s},
-      {"late by some intervals and a little", 10s, 16s + 100ms, 17s, 18s},
+      {"late: the next one does not come soon", 10s, 10s + 501ms, 11s, 12s + 1ms},
+      {"late, and it took all of its time", 10s, 11s, 13s, 12s + 500ms},
+      {"late by an interval", 10s, 12s, 12s, 13s + 500ms},
+      {"late by some intervals", 10s, 17s, 17s, 18s + 500ms},
+      {"late by some intervals and a little", 10s, 16s + 100ms, 17s, 17s + 600ms},
   };
   const Clock::time_point zero{};
   for (const auto& row : rows) {
