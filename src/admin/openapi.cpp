@@ -123,8 +123,9 @@ json::object with_leases(const std::vector<std::string_view>& lists) {
     auto cached_until = time_schema();
     cached_until["type"] = {"string", "null"};
     schema.at("properties").as_object()["cached_until"] = std::move(cached_until);
+  } else {
+    schema["required"] = {"leases"};
   }
-  if (!lists.empty()) schema["required"] = {"leases"};
   for (auto list = lists.rbegin(); list != lists.rend(); ++list)
     schema = {{"type", "object"},
               {"properties", {{*list, {{"type", "array"}, {"items", std::move(schema)}}}}},

@@ -75,7 +75,7 @@ rolling::Seen see(const Model& model, const Rolling& rolling, const config::Pool
   rolling::Seen seen;
   seen.exists = true;
   seen.weight = endpoint.weight;
-  seen.available = candidate.usable && candidate.allowed && !climbs;
+  seen.available = candidate.is_healthy() && !climbs;
   see_word(model, rolling, endpoint.destination, seen);
   seen.condition = condition_of(seen, watched, climbs);
   return seen;

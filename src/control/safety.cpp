@@ -59,15 +59,13 @@ bool is_any(const config::Safety& rules) {
   return rules != free;
 }
 
-bool is_healthy(const steer::Candidate& candidate) { return candidate.usable && candidate.allowed; }
-
 // What of a pool could be handed out.
-PoolSight pool_sight(const Model& model, const config::Pool& pool) {
-  PoolSight sight{pool.name, 0, 0, 0};
+PoolSight pool_sight(const std::string& pool, const std::vector<steer::Candidate>& candidates) {
+  PoolSight sight{pool, 0, 0, 0};
   double all = 0, healthy = 0;
-  for (const auto& candidate : model.candidates(pool)) {
+  for (const auto& candidate : candidates) {
     all += candidate.weight;
-    if (!is_healthy(candidate)) continue;
+    if (!candidate.is_healthy()) continue;
     healthy += candidate.weight;
     if (candidate.weight > 0) ++sight.endpoints;
   }
@@ -134,7 +132,7 @@ std::optional<std::string> weights_objection(const Model& model, const config::S
                                              const std::vector<double>& after) {
   if (!is_any(steer.safety)) return {};
   const auto pool_of = [&](const std::string& pool) {
-    return pool_sight(model, *model.config().find_pool(pool));
+    return pool_sight(pool, model.candidates(*model.config().find_pool(pool)));
   };
   return violation(steer.safety, sight_of(steer, before, pool_of), sight_of(steer, after, pool_of));
 }
@@ -178,16 +176,16 @@ const Taking::Positions& Taking::steers_with(const std::string& pool) {
 
 Taking::PoolLeft& Taking::left_of(const std::string& name) {
   if (const auto known = left_.find(name); known != left_.end()) return known->second;
-  const auto& pool = *model_.config().find_pool(name);
+  const auto candidates = model_.candidates(*model_.config().find_pool(name));
   PoolLeft left;
-  left.before = left.now = pool_sight(model_, pool);
-  for (const auto& candidate : model_.candidates(pool)) {
+  left.before = left.now = pool_sight(name, candidates);
+  for (const auto& candidate : candidates) {
     left.all += candidate.weight;
-    if (!is_healthy(candidate)) continue;
+    if (!candidate.is_healthy()) continue;
     left.healthy += candidate.weight;
     left.usable[candidate.destination] = candidate.weight;
   }
-  return left_.emplace(pool.name, std::move(left)).first->second;
+  return left_.emplace(name, std::move(left)).first->second;
 }
 
 // Who is not usable changes nothing.

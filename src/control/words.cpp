@@ -576,7 +576,7 @@ Result<Decision> take_word(const Model& model, const Request& request, std::opti
   if (!at) return at.error();
   if (*at) return schedule(model, request, *addressed, {}, only == store::Word::drain, **at, now);
 
-  const auto by_themselves = drained_by_themselves(model);
+  const auto by_themselves = only ? drained_by_themselves(model) : std::set<wire::Destination>{};
   Decision decision;
   std::vector<Outcome> outcomes;
   for (const auto& endpoint : addressed->endpoints) {

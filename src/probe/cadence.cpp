@@ -62,8 +62,7 @@ Clock::time_point next_due(Clock::time_point due, Duration interval, Clock::time
                            Clock::time_point now) {
   constexpr int lateness_part = 4;  // of an interval
   auto next = due + interval;
-  const auto earliest = now - interval + Clock::duration(1);
-  if (earliest > next) next += ((earliest - next - Clock::duration(1)) / interval + 1) * interval;
+  if (next + interval <= now) next += (now - next) / interval * interval;
   return std::max(next, began + interval - interval / lateness_part);
 }
 

@@ -17,6 +17,9 @@ struct Candidate {
   bool usable = true;   // healthy, or held for healthy by the operator
   bool allowed = true;  // neither drained nor held down by the operator: may be used when nothing is usable
   double share = 1;     // of its weight, while usable: less in a slow start or when degraded; above 0
+
+  // Not merely held for healthy though it was taken out.
+  bool is_healthy() const { return usable && allowed; }
 };
 
 // When a pool counts as alive, and what it hands out when it does not.

@@ -3,23 +3,11 @@
 import datetime
 import json
 
-from harness import Failure, Sluice, expect, test
+from harness import Failure, Sluice, expect, steering, test
 
-CONFIG = """
-[pool.v1]
-endpoints = ["127.0.1.1", "127.0.1.2"]
-[pool.v2]
-endpoints = ["127.0.2.1"]
-[pool.plain]
-endpoints = ["127.0.3.1", "127.0.3.2"]
-[steer."www.shop.example"]
-pools = { v1 = 1, v2 = 0 }
-ttl = "1h"
-[steer."api.shop.example"]
-pools = { plain = 1 }
-ttl = "1h"
-"""
 NAME = "www.shop.example"
+CONFIG = (steering(NAME, {"v1": (1, ["127.0.1.1", "127.0.1.2"]), "v2": (0, ["127.0.2.1"])}, ttl="1h") +
+          steering("api.shop.example", {"plain": (1, ["127.0.3.1", "127.0.3.2"])}, ttl="1h"))
 TYPES = {"object": dict, "array": list, "string": str, "null": type(None)}
 
 
