@@ -4,6 +4,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace sluice::control {
 namespace {
@@ -32,19 +33,26 @@ ProbeTotals& operator+=(ProbeTotals& sum, const ProbeTotals& totals) {
   return sum;
 }
 
-probe::Question question_of(const Rollout& rollout) {
+std::vector<probe::Question> questions_of(const Rollout& rollout, const config::Analysis& analysis) {
   const auto& plan = rollout.plan;
   probe::Question question;
+  question.analysis = analysis;
   question.name = plan.name;
   if (question.name.size() > 1) question.name.pop_back();  // the final dot
-  question.pool = plan.to;
   for (const auto& [pool, weight] : plan.before)
-    if (pool != plan.to && weight > 0) question.old.push_back(pool);
+    if (!rollout::is_target(plan, pool) && weight > 0) question.old.push_back(pool);
   question.rollout = rollout.id;
   question.step = step_number(rollout);
   question.steps = plan.steps.size();
-  question.share = question.step == 0 ? rollout::share_before(plan) : plan.steps[rollout.state.step];
-  return question;
+  const auto shares = rollout::shares_of_targets(
+      plan, question.step == 0 ? rollout::share_before(plan) : plan.steps[rollout.state.step]);
+  std::vector<probe::Question> questions;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    question.pool = plan.targets[i].pool;
+    question.share = shares[i];
+    questions.push_back(question);
+  }
+  return questions;
 }
 
 }  // namespace
@@ -62,6 +70,18 @@ Finding judge_probes(const config::Analysis& analysis, const ProbeTotals& fresh,
 
 std::size_t step_number(const Rollout& rollout) {
   return rollout.state.phase == rollout::Phase::arming ? 0 : rollout.state.step + 1;
+}
+
+Finding gravest(const std::vector<probe::Question>& questions, const std::vector<Finding>& findings) {
+  auto gravest = findings.front();
+  for (const auto& finding : findings) gravest = rollout::graver(std::move(gravest), finding);
+  if (findings.size() == 1) return gravest;
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < findings.size(); ++i)
+    if (findings[i].verdict == gravest.verdict)
+      texts.push_back(fmt::format("{}: {}", questions[i].pool, findings[i].text));
+  gravest.text = fmt::format("{}", fmt::join(texts, "; "));
+  return gravest;
 }
 
 void Analyses::take_probe(const std::vector<const config::Pool*>& pools, const health::ProbeResult& result) {
@@ -133,10 +153,10 @@ void Analyses::end(const DueAnalysis& due) {
 DueAnalysis Analyses::make(const Model& model, const wire::Name& name, const Rollout& rollout,
                            std::size_t analysis) const {
   const auto& wanted = rollout.plan.analyses[analysis].name;
-  DueAnalysis due{name, rollout.id, analysis, question_of(rollout), {}};
+  DueAnalysis due{name, rollout.id, analysis, step_number(rollout), {}, {}};
   if (const auto* found = model.config().find_analysis(wanted)) {
-    due.question.analysis = *found;
-    if (found->type == config::AnalysisType::probes) due.finding = find_by_probes(due.question);
+    due.questions = questions_of(rollout, *found);
+    if (found->type == config::AnalysisType::probes) due.finding = find_by_probes(due.questions);
   } else {
     due.finding = Finding{rollout::Verdict::error, {}, {}, "the config has it no more"};
   }
@@ -153,10 +173,14 @@ ProbeTotals Analyses::since_begin(std::int64_t rollout, const std::string& pool)
   return {all.probes - before.probes, all.successes - before.successes, all.took - before.took};
 }
 
-Finding Analyses::find_by_probes(const probe::Question& question) const {
-  ProbeTotals old;
-  for (const auto& pool : question.old) old += since_begin(question.rollout, pool);
-  return judge_probes(question.analysis, since_begin(question.rollout, question.pool), old);
+Finding Analyses::find_by_probes(const std::vector<probe::Question>& questions) const {
+  std::vector<Finding> findings;
+  for (const auto& question : questions) {
+    ProbeTotals old;
+    for (const auto& pool : question.old) old += since_begin(question.rollout, pool);
+    findings.push_back(judge_probes(question.analysis, since_begin(question.rollout, question.pool), old));
+  }
+  return gravest(questions, findings);
 }
 
 }  // namespace sluice::control

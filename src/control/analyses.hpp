@@ -32,9 +32,14 @@ struct DueAnalysis {
   wire::Name name;
   std::int64_t rollout = 0;
   std::size_t analysis = 0;
-  probe::Question question{};
+  std::size_t step = 0;                       // step_number()
+  std::vector<probe::Question> questions{};   // one for each target
   std::optional<rollout::Finding> finding{};  // there is nobody to be asked
 };
+
+// What was found of each target, in the order of the questions: the gravest counts.
+rollout::Finding gravest(const std::vector<probe::Question>& questions,
+                         const std::vector<rollout::Finding>& findings);
 
 // Of what is analysed, from 1 on; 0: before the switch.
 std::size_t step_number(const rollout::Rollout& rollout);
@@ -70,7 +75,7 @@ class Analyses {
   DueAnalysis make(const Model& model, const wire::Name& name, const rollout::Rollout& rollout,
                    std::size_t analysis) const;
   ProbeTotals since_begin(std::int64_t rollout, const std::string& pool) const;
-  rollout::Finding find_by_probes(const probe::Question& question) const;
+  rollout::Finding find_by_probes(const std::vector<probe::Question>& questions) const;
 
   std::map<Key, Asked> asked_;
   std::map<std::string, ProbeTotals> totals_;  // by pool, since the process began

@@ -78,7 +78,8 @@ constexpr std::array check_report_params{
     Param{"text", Place::body, ParamType::text, false, "shown in status and events"},
 };
 constexpr Param to_param{"to", Place::body, ParamType::text, false,
-                         "the pool that the traffic goes to; has to be given"};
+                         "the pool that the traffic goes to, or of a canary several, v2,v3 or v2=2,v3=1; has "
+                         "to be given"};
 constexpr Param ttl_param{"ttl", Place::body, ParamType::duration, false,
                           "of answers while it runs; 10s, or less if the name has less"};
 constexpr Param grace_param{"grace", Place::body, ParamType::duration, false,

@@ -22,7 +22,7 @@ Readiness readiness_of(const Model& model, const std::string& pool) {
   for (const auto& candidate : model.candidates(*model.config().find_pool(pool))) {
     ++side.endpoints;
     side.weight += candidate.weight;
-    if (!candidate.usable || !candidate.allowed) continue;
+    if (!candidate.is_healthy()) continue;
     ++side.healthy;
     side.healthy_weight += candidate.weight;
   }
@@ -52,8 +52,9 @@ std::string beginning_text(const rollout::Plan& plan) {
 }
 
 std::string step_text(const rollout::Plan& plan, std::size_t step) {
-  return rollout::is_class_step(plan, step) ? fmt::format("class {} is led to {}", plan.client_class, plan.to)
-                                            : fmt::format("{} has {:.4g} %", plan.to, plan.steps[step] * 100);
+  const auto targets = rollout::targets_text(plan);
+  return rollout::is_class_step(plan, step) ? fmt::format("class {} is led to {}", plan.client_class, targets)
+                                            : fmt::format("{} has {:.4g} %", targets, plan.steps[step] * 100);
 }
 
 // `ready`: of the plan's pools.
@@ -103,12 +104,13 @@ json::array schedule_of(rolling::Rolling rolling, const rolling::View& view, Tim
 }
 
 void add_sides(const Model& model, const rollout::Plan& plan, json::object& reply) {
-  const auto target = readiness_of(model, plan.to);
+  const auto& idle = plan.targets.front().pool;
+  const auto target = readiness_of(model, idle);
   Readiness active;
   std::vector<std::string> names;
   json::array list, warnings;
   for (const auto& [pool, weight] : plan.before) {
-    if (pool == plan.to || weight == 0) continue;
+    if (pool == idle || weight == 0) continue;
     const auto one = readiness_of(model, pool);
     names.push_back(pool);
     active.healthy_weight += one.healthy_weight;
@@ -116,11 +118,11 @@ void add_sides(const Model& model, const rollout::Plan& plan, json::object& repl
     if (one.healthy == 0)
       warnings.push_back(json::string(fmt::format("{} has no healthy endpoint: there is no way back", pool)));
   }
-  list.push_back(side_json(plan.to, true, target));
+  list.push_back(side_json(idle, true, target));
   if (target.healthy_weight < active.healthy_weight)
     warnings.push_back(json::string(
         fmt::format("{} is smaller: the healthy endpoints have a weight of {:.6g}, those of {} have {:.6g}",
-                    plan.to, target.healthy_weight, fmt::join(names, ", "), active.healthy_weight)));
+                    idle, target.healthy_weight, fmt::join(names, ", "), active.healthy_weight)));
   reply["sides"] = std::move(list);
   reply["warnings"] = std::move(warnings);
 }

@@ -14,7 +14,7 @@ namespace json = boost::json;
 std::string former_side(const rollout::Plan& plan) {
   const rollout::PoolWeight* most = nullptr;
   for (const auto& part : plan.before)
-    if (part.pool != plan.to && (most == nullptr || part.weight > most->weight)) most = &part;
+    if (!rollout::is_target(plan, part.pool) && (most == nullptr || part.weight > most->weight)) most = &part;
   return most == nullptr ? "" : most->pool;
 }
 
@@ -27,7 +27,7 @@ std::optional<IdleSide> side_of_rollout(const Model& model, const config::Steer&
   const auto& rollout = found->second;
   const bool running = rollout::is_running(rollout.state.phase), switched = rollout::has_switched(rollout);
   if (!running && !switched) return {};
-  const auto pool = steer.place_of(switched ? former_side(rollout.plan) : rollout.plan.to);
+  const auto pool = steer.place_of(switched ? former_side(rollout.plan) : rollout.plan.targets.front().pool);
   if (!pool || (switched && weights[*pool] > 0)) return {};
   return IdleSide{pool, switched ? fmt::format("what rollout {} has switched from", rollout.id)
                                  : fmt::format("the target of rollout {}", rollout.id)};

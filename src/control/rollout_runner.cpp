@@ -1,8 +1,10 @@
 #include "control/rollout_runner.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/post.hpp>
 
@@ -83,13 +85,26 @@ void RolloutRunner::run_analyses() {
       take_finding(due, *due.finding);
       continue;
     }
-    measure_(due.question, [this, self = hands_.self(), due](rollout::Finding finding) {
-      boost::asio::post(hands_.executor, [this, self, due, finding = std::move(finding)]() mutable {
-        take_finding(due, std::move(finding));
-      });
-    });
+    measure(due);
   }
   arm();
+}
+
+// Asks about each target; what was found of all of them counts once.
+void RolloutRunner::measure(const DueAnalysis& due) {
+  struct Asked {
+    std::vector<rollout::Finding> findings;
+    std::size_t open = 0;
+  };
+  const auto count = due.questions.size();
+  const auto asked = std::make_shared<Asked>(Asked{std::vector<rollout::Finding>(count), count});
+  for (std::size_t i = 0; i < count; ++i)
+    measure_(due.questions[i], [this, self = hands_.self(), due, asked, i](rollout::Finding finding) {
+      boost::asio::post(hands_.executor, [this, self, due, asked, i, finding = std::move(finding)]() mutable {
+        asked->findings[i] = std::move(finding);
+        if (--asked->open == 0) take_finding(due, gravest(due.questions, asked->findings));
+      });
+    });
 }
 
 void RolloutRunner::take_finding(const DueAnalysis& due, rollout::Finding finding) {

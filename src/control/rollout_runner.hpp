@@ -40,6 +40,7 @@ class RolloutRunner {
 
  private:
   void run_analyses();
+  void measure(const DueAnalysis& due);
   void take_finding(const DueAnalysis& due, rollout::Finding finding);
 
   Hands hands_;

@@ -1,6 +1,7 @@
 #include "control/rollouts.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -36,8 +37,14 @@ bool lives(const Model& model, const std::string& pool) {
   const auto* found = model.config().find_pool(pool);
   if (found == nullptr) return false;
   const auto candidates = model.candidates(*found);
-  return std::any_of(candidates.begin(), candidates.end(),
-                     [](const auto& one) { return one.usable && one.allowed; });
+  return std::any_of(candidates.begin(), candidates.end(), [](const auto& one) { return one.is_healthy(); });
+}
+
+// The first that has no healthy endpoint; empty: all have one.
+std::string dead_target(const Model& model, const rollout::Plan& plan) {
+  for (const auto& target : plan.targets)
+    if (!lives(model, target.pool)) return target.pool;
+  return "";
 }
 
 const config::Steer* steer_of(const Model& model, const Rollout& rollout) {
@@ -90,7 +97,8 @@ void add_route(const Model& model, const Rollout& rollout, Time now, std::vector
   if (!leads && !is_ours) return;
   if (!leads && !plan.route_before)
     changes.emplace_back(store::RouteReset{plan.name, plan.client_class});
-  else if (const auto& pool = leads ? plan.to : *plan.route_before; !is_ours || set->pool != pool)
+  else if (const auto& pool = leads ? plan.targets.front().pool : *plan.route_before;
+           !is_ours || set->pool != pool)
     changes.emplace_back(store::RouteOverride{plan.name, plan.client_class, pool, person(rollout), now});
 }
 
@@ -164,7 +172,7 @@ std::string step_details(const Rollout& rollout, double from, double to) {
   const auto step = std::min(rollout.state.step + 1, plan.steps.size());
   return json::serialize(json::object{{"rollout", rollout.id},
                                       {"strategy", to_text(plan.strategy)},
-                                      {"pool", plan.to},
+                                      {"pool", rollout::targets_text(plan)},
                                       {"step", step},
                                       {"steps", plan.steps.size()},
                                       {"from", from},
@@ -254,7 +262,7 @@ std::optional<Error> probes_objection(const Model& model, const config::Analysis
                                       const rollout::Plan& plan) {
   if (analysis.type != config::AnalysisType::probes) return {};
   for (const auto& [pool, weight] : plan.before)
-    if ((pool == plan.to || weight > 0) && !model.config().find_pool(pool)->check)
+    if ((rollout::is_target(plan, pool) || weight > 0) && !model.config().find_pool(pool)->check)
       return Error{ErrorCode::refused,
                    fmt::format("analysis {} compares probes, and pool {} has no check", analysis.name, pool)};
   return {};
@@ -294,16 +302,26 @@ std::optional<Error> add_class(const Model& model, const config::Steer& steer, c
   return {};
 }
 
+Result<std::vector<rollout::PoolWeight>> targets_of(const Request& request, const config::Steer& steer) {
+  const auto text = text_argument(request, "to");
+  if (text.empty())
+    return Error{ErrorCode::invalid, fmt::format("which pool? expected --to with one of: {}",
+                                                 fmt::join(steer.pool_names(), ", "))};
+  auto targets = rollout::parse_targets(text);
+  if (!targets) return targets;
+  for (const auto& target : *targets)
+    if (!steer.place_of(target.pool)) return unknown_pool(steer, target.pool);
+  return targets;
+}
+
 Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, const Request& request,
                               Strategy strategy) {
   rollout::Plan plan;
   plan.strategy = strategy;
   plan.name = steer.name.text();
-  plan.to = text_argument(request, "to");
-  if (plan.to.empty())
-    return Error{ErrorCode::invalid, fmt::format("which pool? expected --to with one of: {}",
-                                                 fmt::join(steer.pool_names(), ", "))};
-  if (!steer.place_of(plan.to)) return unknown_pool(steer, plan.to);
+  auto targets = targets_of(request, steer);
+  if (!targets) return targets.error();
+  plan.targets = *std::move(targets);
   plan.hold = hold_of(request, strategy);
   plan.gates = request.arguments.contains("gates") && request.arguments.at("gates").as_bool();
   plan.grace = duration_argument(request, "grace").value_or(0ms);
@@ -323,8 +341,8 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   if (!analyses) return analyses.error();
   plan.analyses = *std::move(analyses);
   if (auto why = rollout::objection(plan)) return *std::move(why);
-  if (!lives(model, plan.to))
-    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", plan.to)};
+  if (const auto dead = dead_target(model, plan); !dead.empty())
+    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", dead)};
   return plan;
 }
 
@@ -390,17 +408,36 @@ std::optional<rollout::LeaseEnd> awaited_end(const Rollout& rollout, std::option
   return rollout::LeaseEnd{rollout::caches_until(rollout, leased_until) - grace, ttl};
 }
 
+std::optional<double> ratio_of(std::uint64_t count, std::uint64_t all) {
+  return all == 0 ? std::nullopt : std::optional(static_cast<double>(count) / static_cast<double>(all));
+}
+
+json::array targets_status(const Rollout& rollout, const rollout::View& view, Time now) {
+  const auto shares = rollout::shares_of_targets(rollout.plan, rollout::share(rollout, now));
+  json::array list;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    const auto answers = i < view.answers_of_targets.size() ? view.answers_of_targets[i] : 0;
+    list.push_back({{"pool", rollout.plan.targets[i].pool},
+                    {"weight", rollout.plan.targets[i].weight},
+                    {"share", shares[i]},
+                    {"answered_share", number_or_null(ratio_of(answers, view.answers))}});
+  }
+  return list;
+}
+
 json::object to_status(const Rollout& rollout, const rollout::View& view, Time now) {
   const auto& [id, by, started, plan, state] = rollout;
   const bool running = rollout::is_running(state.phase);
   json::array steps;
   for (const double step : plan.steps) steps.emplace_back(step);
   const auto next = running ? rollout::next_tick(rollout, view.leased_until, now) : std::nullopt;
-  const auto answered = static_cast<double>(view.answers_of_target) / static_cast<double>(view.answers);
+  const auto answers =
+      std::accumulate(view.answers_of_targets.begin(), view.answers_of_targets.end(), std::uint64_t{0});
   return {{"id", id},
           {"name", plan.name},
           {"strategy", to_text(plan.strategy)},
-          {"to", plan.to},
+          {"to", rollout::targets_text(plan)},
+          {"targets", targets_status(rollout, view, now)},
           {"class", plan.client_class.empty() ? json::value(nullptr) : json::value(plan.client_class)},
           {"by", by},
           {"started", to_text(started)},
@@ -412,7 +449,8 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, Time n
           {"share", rollout::share(rollout, now)},
           {"share_before", rollout::share_before(plan)},
           {"answers", view.answers},
-          {"answered_share", view.answers == 0 ? json::value(nullptr) : json::value(answered)},
+          {"answered_share", number_or_null(ratio_of(answers, view.answers))},
+          {"leased_share", number_or_null(rollout::leased_share(rollout, view, now))},
           {"hold_s", seconds(plan.hold)},
           {"gates", plan.gates},
           {"ttl_s", seconds(plan.ttl)},
@@ -454,15 +492,14 @@ rollout::View Measurements::view(const Model& model, const Rollout& rollout, Tim
   view.measured_since = begin.at;
   view.answered_last = leases_.answered_last(name);
   view.leased_until = leases_.before_change(name);
-  view.target_lives = lives(model, plan.to);
+  view.dead_target = dead_target(model, plan);
+  const auto answers_of = [&](const std::string& pool) { return answers_(name, pool) - begin.answers[pool]; };
+  for (const auto& target : plan.targets) view.answers_of_targets.push_back(answers_of(target.pool));
   view.others_live = false;
   for (const auto& part : plan.before) {
-    const auto answers = answers_(name, part.pool) - begin.answers[part.pool];
-    view.answers += answers;
-    if (part.pool == plan.to)
-      view.answers_of_target = answers;
-    else
-      view.others_live = view.others_live || (part.weight > 0 && lives(model, part.pool));
+    view.answers += answers_of(part.pool);
+    if (!rollout::is_target(plan, part.pool) && part.weight > 0)
+      view.others_live = view.others_live || lives(model, part.pool);
   }
   return view;
 }
@@ -488,7 +525,7 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
   const auto times =
       rollout::earliest_times(rollout, view_before(leases.answered_last((*steer)->name), leased));
   auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
-                          rollout.plan.name, rollout.plan.to, steps_text(rollout.plan),
+                          rollout.plan.name, rollout::targets_text(rollout.plan), steps_text(rollout.plan),
                           to_text(rollout.plan.ttl), to_text(times.front()));
   if (const auto preset = text_argument(*whole, "preset"); !preset.empty())
     text += fmt::format("; preset {}", preset);
@@ -560,7 +597,7 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
   if (found == model.rollouts().end()) return {};
   const auto& rollout = found->second;
   const auto* steer = steer_of(model, rollout);
-  const bool same = rollout.id == due.rollout && step_number(rollout) == due.question.step;
+  const bool same = rollout.id == due.rollout && step_number(rollout) == due.step;
   if (!same || steer == nullptr || !fits(rollout.plan, *steer)) return {};
   auto turn = rollout::observe(rollout, due.analysis, std::move(finding),
                                view_of(model, *steer, rollout, measurements, now), now);
@@ -584,9 +621,10 @@ std::optional<Time> next_rollout(const Model& model, const Measurements& measure
 std::optional<Error> rollout_in_the_way(const Model& model, const config::Steer& steer) {
   if (!model.running_rollouts().contains(steer.name)) return {};
   const auto& rollout = model.rollouts().at(steer.name);
-  return Error{ErrorCode::refused,
-               fmt::format("rollout {} of {} to {} is {}: abort it, or wait for its end", rollout.id,
-                           rollout.plan.name, rollout.plan.to, to_text(rollout.state.phase))};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("rollout {} of {} to {} is {}: abort it, or wait for its end", rollout.id,
+                  rollout.plan.name, rollout::targets_text(rollout.plan), to_text(rollout.state.phase))};
 }
 
 Result<json::object> rollouts_status(const Model& model, const Request& request, Measurements& measurements,

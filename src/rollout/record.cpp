@@ -1,5 +1,6 @@
 #include "rollout/record.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -57,14 +58,19 @@ json::object counts_json(const Counts& counts) {
           {"failure", counts.failure}};
 }
 
+json::array parts_json(const std::vector<PoolWeight>& parts) {
+  json::array list;
+  for (const auto& [pool, weight] : parts) list.push_back({{"pool", pool}, {"weight", weight}});
+  return list;
+}
+
 json::object plan_json(const Plan& plan) {
-  json::array steps, before, analyses;
+  json::array steps, analyses;
   for (const auto& rules : plan.analyses) analyses.push_back(rules_json(rules));
   for (const double step : plan.steps) steps.emplace_back(step);
-  for (const auto& [pool, weight] : plan.before) before.push_back({{"pool", pool}, {"weight", weight}});
   return {{"strategy", to_text(plan.strategy)},
           {"name", plan.name},
-          {"to", plan.to},
+          {"targets", parts_json(plan.targets)},
           {"steps", std::move(steps)},
           {"hold_ms", plan.hold.count()},
           {"gates", plan.gates},
@@ -72,7 +78,7 @@ json::object plan_json(const Plan& plan) {
           {"ttl_before_ms", plan.ttl_before.count()},
           {"grace_ms", plan.grace.count()},
           {"overridden", plan.overridden},
-          {"before", std::move(before)},
+          {"before", parts_json(plan.before)},
           {"analyses", std::move(analyses)},
           {"class", plan.client_class},
           {"route_before", or_null(plan.route_before, [](const std::string& pool) { return pool; })}};
@@ -116,12 +122,18 @@ Counts counts_of(const Reader& reader) {
   return counts;
 }
 
+PoolWeight pool_weight_of(const Reader& reader) {
+  return {reader.get<std::string>("pool"), reader.get<double>("weight")};
+}
+
 Plan plan_of(const json::object& object) {
   const Reader reader{object};
   Plan plan;
   plan.strategy = reader.one_of("strategy", strategies);
   plan.name = reader.get<std::string>("name");
-  plan.to = reader.get<std::string>("to");
+  plan.targets = reader.all_of("targets", pool_weight_of);
+  // A record of before there were several.
+  if (plan.targets.empty()) plan.targets = {{reader.get<std::string>("to"), 1}};
   plan.steps = reader.get<std::vector<double>>("steps");
   plan.hold = reader.duration("hold_ms");
   plan.gates = reader.get<bool>("gates");
@@ -129,10 +141,7 @@ Plan plan_of(const json::object& object) {
   plan.ttl_before = reader.duration("ttl_before_ms");
   plan.grace = reader.duration("grace_ms");
   plan.overridden = reader.get<bool>("overridden");
-  for (const auto& part : object.at("before").as_array()) {
-    const Reader one{part.as_object()};
-    plan.before.push_back({one.get<std::string>("pool"), one.get<double>("weight")});
-  }
+  plan.before = reader.all_of("before", pool_weight_of);
   plan.analyses = reader.all_of("analyses", rules_of);
   // None in a record of before there were classes.
   if (object.contains("class")) plan.client_class = reader.get<std::string>("class");
@@ -174,6 +183,10 @@ Result<Rollout> from_json(const json::value& value) try {
   Rollout rollout{reader.get<std::int64_t>("id"), reader.get<std::string>("by"), reader.time("started_ms"),
                   plan_of(reader.members.at("plan").as_object()),
                   state_of(reader.members.at("state").as_object())};
+  for (const auto& target : rollout.plan.targets)
+    if (std::none_of(rollout.plan.before.begin(), rollout.plan.before.end(),
+                     [&](const auto& part) { return part.pool == target.pool; }))
+      return Error{ErrorCode::invalid, "the record of a rollout has a target that its name does not have"};
   if (rollout.state.step >= rollout.plan.steps.size())
     return Error{ErrorCode::invalid, "the record of a rollout is at a step that it does not have"};
   if (rollout.state.counts.size() > rollout.plan.analyses.size())

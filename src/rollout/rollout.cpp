@@ -1,10 +1,12 @@
 #include "rollout/rollout.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.hpp"
 
@@ -29,11 +31,30 @@ constexpr std::size_t steps_max = 100;
 // Of a linear step: less is not left for a last step of its own.
 constexpr double sliver = 0.1;
 
+constexpr double target_weight_max = 1e6;
+
 std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
 
 double target(const Rollout& rollout) {
   const auto& [id, by, started, plan, state] = rollout;
   return is_class_step(plan, state.step) ? share_before(plan) : plan.steps[state.step];
+}
+
+double sum(const std::vector<PoolWeight>& parts) {
+  double all = 0;
+  for (const auto& part : parts) all += part.weight;
+  return all;
+}
+
+// It has to be among them.
+PoolWeight& part_of(std::vector<PoolWeight>& parts, std::string_view pool) {
+  return *std::find_if(parts.begin(), parts.end(), [&](const auto& part) { return part.pool == pool; });
+}
+
+// What one pool had of 1.
+double own_share_before(const Plan& plan, std::string_view pool) {
+  auto before = plan.before;
+  return part_of(before, pool).weight / sum(before);
 }
 
 // "5 %", or "class testers"
@@ -60,17 +81,18 @@ State enter(State state, Phase phase, Time now, Duration in_caches) {
 Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
   const auto& plan = rollout.plan;
   auto state = enter(rollout.state, Phase::moving, now, time_in_caches(plan.ttl));
+  state.from = share(rollout, now);
   state.step = step;
   state.counts.clear();
   return {std::move(state),
           {{"rollout.step", fmt::format("step {} of {}: {} to {}", step + 1, plan.steps.size(),
-                                        step_text(plan, step), plan.to)}}};
+                                        step_text(plan, step), targets_text(plan))}}};
 }
 
 Turn finish(const Rollout& rollout, Time now) {
   return {go_on(rollout.state, Phase::done, now),
           {{"rollout.done", fmt::format("{} has {}, and no cache holds what was answered before",
-                                        rollout.plan.to, percent(target(rollout)))}}};
+                                        targets_text(rollout.plan), percent(target(rollout)))}}};
 }
 
 Turn next_step(const Rollout& rollout, Time now) {
@@ -84,8 +106,8 @@ Turn end_unmoved(const Rollout& rollout, std::string kind, std::string reason, T
   state.from = share_before(rollout.plan);
   state.paused.reset();
   state.reason = std::move(reason);
-  auto text = fmt::format("{} stays at {}, nothing has moved: {}", rollout.plan.to, percent(state.from),
-                          state.reason);
+  auto text = fmt::format("{} stays at {}, nothing has moved: {}", targets_text(rollout.plan),
+                          percent(state.from), state.reason);
   return {std::move(state), {{std::move(kind), std::move(text)}}};
 }
 
@@ -101,9 +123,9 @@ Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::
   state.over = over;
   state.paused.reset();
   state.reason = std::move(reason);
-  auto text =
-      fmt::format("{} goes from {} back to {}{}: {}", plan.to, percent(present), percent(share_before(plan)),
-                  over == Duration::zero() ? "" : " over " + sluice::to_text(over), state.reason);
+  auto text = fmt::format("{} goes from {} back to {}{}: {}", targets_text(plan), percent(present),
+                          percent(share_before(plan)),
+                          over == Duration::zero() ? "" : " over " + sluice::to_text(over), state.reason);
   if (leads_class(rollout)) text += fmt::format("; class {} at once", plan.client_class);
   return {std::move(state), {{std::move(kind), std::move(text)}}};
 }
@@ -116,14 +138,13 @@ Turn wait(const Rollout& rollout, std::string why) {
   return {std::move(state), {{"rollout.wait", std::move(why)}}};
 }
 
-// What happens when the target has died: its share goes back, if there is somewhere to go.
+// What happens when a target has died: the share goes back, if there is somewhere to go.
 std::optional<Turn> meet_death(const Rollout& rollout, const View& view, Time now) {
-  if (view.target_lives) return {};
-  const auto& plan = rollout.plan;
+  if (view.dead_target.empty()) return {};
   if (view.others_live)
-    return begin_return(rollout, {}, "rollout.abort", fmt::format("{} has no healthy endpoint", plan.to),
-                        now);
-  return wait(rollout, fmt::format("neither {} nor another pool has a healthy endpoint", plan.to));
+    return begin_return(rollout, {}, "rollout.abort",
+                        fmt::format("{} has no healthy endpoint", view.dead_target), now);
+  return wait(rollout, fmt::format("neither {} nor another pool has a healthy endpoint", view.dead_target));
 }
 
 // The first analysis that has failed: then the share goes back, if there is somewhere to go.
@@ -140,12 +161,34 @@ std::optional<Turn> meet_failure(const Rollout& rollout, const View& view, Time 
   return {};
 }
 
-bool is_within_tolerance(double share, const View& view) {
-  if (view.answers == 0) return true;  // nobody asks: nobody is sent the wrong way
+bool is_within_tolerance(double share, std::uint64_t answers_of_target, const View& view) {
   const auto count = static_cast<double>(view.answers);
-  const double answered = static_cast<double>(view.answers_of_target) / count;
+  const double answered = static_cast<double>(answers_of_target) / count;
   return std::abs(answered - share) <=
          std::max(tolerance, deviations * std::sqrt(share * (1 - share) / count));
+}
+
+bool is_within_tolerance(const std::vector<double>& shares, const View& view) {
+  if (view.answers == 0) return true;  // nobody asks: nobody is sent the wrong way
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    if (!is_within_tolerance(shares[i], view.answers_of_targets.at(i), view)) return false;
+  return true;
+}
+
+// "30 of 100 answers were v2's", "20 and 10 of 100 answers were v2's and v3's"
+std::string answered_text(const Plan& plan, const View& view) {
+  std::vector<std::string> pools;
+  for (const auto& target : plan.targets) pools.push_back(target.pool + "'s");
+  return view.answers == 0
+             ? "there were no answers"
+             : fmt::format("{} of {} answers were {}", fmt::join(view.answers_of_targets, " and "),
+                           view.answers, fmt::join(pools, " and "));
+}
+
+std::string percents(const std::vector<double>& shares) {
+  std::vector<std::string> texts;
+  for (const double share : shares) texts.push_back(percent(share));
+  return fmt::format("{}", fmt::join(texts, " and "));
 }
 
 // Whether what its step says is answered, and not what was before.
@@ -158,22 +201,22 @@ std::string hold_text(const Plan& plan) {
 }
 
 Turn settle(const Rollout& rollout, const View& view, Time now) {
-  if (now < view.measured_since + rollout.plan.ttl) return {rollout.state, {}};
-  if (is_within_tolerance(target(rollout), view)) {
+  const auto& plan = rollout.plan;
+  if (now < view.measured_since + plan.ttl) return {rollout.state, {}};
+  const auto wanted = shares_of_targets(plan, target(rollout));
+  const auto answered = answered_text(plan, view);
+  if (is_within_tolerance(wanted, view))
     return {go_on(rollout.state, Phase::holding, now),
-            {{"rollout.hold", fmt::format("{} of {} answers were {}'s; {}", view.answers_of_target,
-                                          view.answers, rollout.plan.to, hold_text(rollout.plan))}}};
-  }
-  return wait(rollout,
-              fmt::format("{} of {} answers were {}'s instead of {}: the step is not done",
-                          view.answers_of_target, view.answers, rollout.plan.to, percent(target(rollout))));
+            {{"rollout.hold", fmt::format("{}; {}", answered, hold_text(plan))}}};
+  return wait(rollout, fmt::format("{} instead of {}: the step is not done", answered, percents(wanted)));
 }
 
 // The step is due.
 Turn step_if_allowed(const Rollout& rollout, std::size_t step, const View& view, Time now) {
   if (view.forbidden.empty()) return begin_step(rollout, step, now);
-  return wait(rollout, fmt::format("the next step, {} to {}, has to wait: {}",
-                                   percent(rollout.plan.steps[step]), rollout.plan.to, view.forbidden));
+  return wait(rollout,
+              fmt::format("the next step, {} to {}, has to wait: {}", percent(rollout.plan.steps[step]),
+                          targets_text(rollout.plan), view.forbidden));
 }
 
 // Why its analyses do not let it go on; empty: they do, or it has none now.
@@ -200,8 +243,8 @@ Turn hold(const Rollout& rollout, const View& view, Time now) {
   if (last) return finish(rollout, now);
   if (!rollout.plan.gates) return step_if_allowed(rollout, state.step + 1, view, now);
   return {go_on(state, Phase::gated, now),
-          {{"rollout.gate",
-            fmt::format("{} at {} waits for a promote", rollout.plan.to, percent(target(rollout)))}}};
+          {{"rollout.gate", fmt::format("{} at {} waits for a promote", targets_text(rollout.plan),
+                                        percent(target(rollout)))}}};
 }
 
 // Nobody has been answered for a TTL, so that the answered share is what it should be.
@@ -221,9 +264,10 @@ Turn move(const Rollout& rollout, const View& view, Time now) {
 
 Turn come_back(const Rollout& rollout, const View& view, Time now) {
   if (now < caches_until(rollout, view.leased_until)) return {rollout.state, {}};
-  return {go_on(rollout.state, Phase::returned, now),
-          {{"rollout.returned", fmt::format("{} has {} again, and no cache holds more of it", rollout.plan.to,
-                                            percent(share_before(rollout.plan)))}}};
+  return {
+      go_on(rollout.state, Phase::returned, now),
+      {{"rollout.returned", fmt::format("{} has {} again, and no cache holds more of it",
+                                        targets_text(rollout.plan), percent(share_before(rollout.plan)))}}};
 }
 
 std::optional<Time> due_at(const Rollout& rollout, std::optional<Time> leased_until, Time now) {
@@ -274,7 +318,7 @@ std::optional<Note> take_finding(const AnalysisRules& rules, State& state, std::
 Error makes_no_sense(const Rollout& rollout, Word word) {
   return {ErrorCode::refused,
           fmt::format("the rollout of {} to {} is {}: there is nothing to {}", rollout.plan.name,
-                      rollout.plan.to, to_text(rollout.state.phase), to_text(word))};
+                      targets_text(rollout.plan), to_text(rollout.state.phase), to_text(word))};
 }
 
 Turn pause(const Rollout& rollout, Time now) {
@@ -282,7 +326,8 @@ Turn pause(const Rollout& rollout, Time now) {
   if (state.phase == Phase::holding) state.held += now - state.since;
   state.paused = now;
   return {std::move(state),
-          {{"rollout.pause", fmt::format("{} stays at {}", rollout.plan.to, percent(share(rollout, now)))}}};
+          {{"rollout.pause",
+            fmt::format("{} stays at {}", targets_text(rollout.plan), percent(share(rollout, now)))}}};
 }
 
 Turn resume(const Rollout& rollout, Time now) {
@@ -294,8 +339,8 @@ Turn resume(const Rollout& rollout, Time now) {
 
 Result<Turn> promote(const Rollout& rollout, bool full, const View& view, Time now) {
   const auto& [id, by, started, plan, state] = rollout;
-  if (!view.target_lives)
-    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", plan.to)};
+  if (!view.dead_target.empty())
+    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", view.dead_target)};
   if (!view.forbidden.empty()) return Error{ErrorCode::refused, view.forbidden};
   auto promoted = rollout;
   promoted.state.paused.reset();
@@ -450,8 +495,8 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
       break;
   }
   if (!view.others_live && state.phase != Phase::arming)
-    return Error{ErrorCode::refused,
-                 fmt::format("no pool that had a share before {} has a healthy endpoint", rollout.plan.to)};
+    return Error{ErrorCode::refused, fmt::format("no pool that had a share before {} has a healthy endpoint",
+                                                 targets_text(rollout.plan))};
   const auto over = command.word == Word::abort ? command.over : Duration::zero();
   return begin_return(rollout, over, fmt::format("rollout.{}", to_text(command.word)),
                       command.reason.empty() ? "asked for" : command.reason, now);
@@ -525,6 +570,25 @@ double share(const Rollout& rollout, Time now) {
   return state.from + (before - state.from) * std::max(0.0, gone);
 }
 
+// The mean of what was answered in the time for which caches hold it.
+std::optional<double> leased_share(const Rollout& rollout, const View& view, Time now) {
+  const auto& [id, by, started, plan, state] = rollout;
+  const bool returns = state.phase == Phase::returning;
+  if (view.answered_last && *view.answered_last + time_in_caches(plan.ttl) <= now) return {};
+  if (!returns && state.phase != Phase::moving) return share(rollout, now);
+  const auto kept = state.caches_until - state.since - state.over - (returns ? plan.grace : Duration::zero());
+  const auto window = std::max(kept, time_in_caches(plan.ttl));
+  const Time first = now - window;
+  const Time changed = std::clamp(state.since, first, now);
+  const Time reached = std::clamp(state.since + state.over, first, now);
+  const auto part = [&](Duration time) {
+    return std::chrono::duration<double>(time) / std::chrono::duration<double>(window);
+  };
+  return part(changed - first) * state.from +
+         part(reached - changed) * (share(rollout, changed) + share(rollout, reached)) / 2 +
+         part(now - reached) * share(rollout, now);
+}
+
 bool has_switched(const Rollout& rollout) { return is_in_force(rollout.state.phase) && target(rollout) >= 1; }
 
 bool leads_class(const Rollout& rollout) {
@@ -535,25 +599,77 @@ bool leads_class(const Rollout& rollout) {
 
 bool is_class_step(const Plan& plan, std::size_t step) { return step == 0 && !plan.client_class.empty(); }
 
+bool is_target(const Plan& plan, std::string_view pool) {
+  return std::any_of(plan.targets.begin(), plan.targets.end(),
+                     [&](const auto& target) { return target.pool == pool; });
+}
+
 double share_before(const Plan& plan) {
-  double all = 0, of_target = 0;
-  for (const auto& [pool, weight] : plan.before) {
-    all += weight;
-    if (pool == plan.to) of_target = weight;
+  double of_targets = 0;
+  for (const auto& part : plan.before)
+    if (is_target(plan, part.pool)) of_targets += part.weight;
+  return of_targets / sum(plan.before);
+}
+
+// The last one has what is left, so that the sum is exact.
+std::vector<double> shares_of_targets(const Plan& plan, double share) {
+  const double before = share_before(plan), all = sum(plan.targets);
+  std::vector<double> shares;
+  double left = share;
+  for (const auto& [pool, weight] : plan.targets) {
+    const double own = own_share_before(plan, pool);
+    const double at_end = weight / all;
+    shares.push_back(((1 - share) * own + (share - before) * at_end) / (1 - before));
+    left -= shares.back();
   }
-  return of_target / all;
+  shares.back() = std::max(0.0, shares.back() + left);
+  return shares;
 }
 
 std::vector<PoolWeight> weights(const Plan& plan, double share) {
-  const double before = share_before(plan);
-  if (share == before) return plan.before;
+  if (share == share_before(plan)) return plan.before;
   double others = 0;
   for (const auto& [pool, weight] : plan.before)
-    if (pool != plan.to) others += weight;
+    if (!is_target(plan, pool)) others += weight;
   auto result = plan.before;
-  for (auto& [pool, weight] : result)
-    weight = 100 * (pool == plan.to ? share : (1 - share) * weight / others);
+  for (auto& part : result) part.weight *= 100 * (1 - share) / others;
+  const auto shares = shares_of_targets(plan, share);
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    part_of(result, plan.targets[i].pool).weight = 100 * shares[i];
   return result;
+}
+
+std::string targets_text(const Plan& plan) {
+  const bool equal = std::all_of(plan.targets.begin(), plan.targets.end(), [&](const auto& target) {
+    return target.weight == plan.targets.front().weight;
+  });
+  std::vector<std::string> parts;
+  for (const auto& [pool, weight] : plan.targets)
+    parts.push_back(equal ? pool : fmt::format("{}={:.6g}", pool, weight));
+  return fmt::format("{}", fmt::join(parts, ","));
+}
+
+Result<std::vector<PoolWeight>> parse_targets(std::string_view text) {
+  const auto refuse = [](std::string why) { return Error{ErrorCode::invalid, std::move(why)}; };
+  std::vector<PoolWeight> targets;
+  for (const auto part : comma_separated(text)) {
+    const auto equals = part.find('=');
+    PoolWeight target{std::string(part.substr(0, equals)), 1};
+    if (target.pool.empty())
+      return refuse(fmt::format("'{}' names no pools; expected v2, or v2,v3, or v2=2,v3=1", text));
+    if (equals != std::string_view::npos) {
+      const auto weight = part.substr(equals + 1);
+      const auto* const last = weight.data() + weight.size();
+      const auto [end, error] = std::from_chars(weight.data(), last, target.weight);
+      if (error != std::errc{} || end != last || !(target.weight > 0 && target.weight <= target_weight_max))
+        return refuse(fmt::format("'{}' is no weight of a target; expected a number above 0, at most {:.6g}",
+                                  weight, target_weight_max));
+    }
+    for (const auto& other : targets)
+      if (other.pool == target.pool) return refuse(fmt::format("pool '{}' is given twice", target.pool));
+    targets.push_back(std::move(target));
+  }
+  return targets;
 }
 
 std::optional<Duration> ttl(const Rollout& rollout) {
@@ -565,11 +681,21 @@ bool is_running(Phase phase) { return phase != Phase::done && phase != Phase::re
 std::optional<Error> objection(const Plan& plan) {
   const auto refuse = [](std::string why) { return Error{ErrorCode::refused, std::move(why)}; };
   const double before = share_before(plan);
-  if (before >= 1) return refuse(fmt::format("{} has all of {} already", plan.to, plan.name));
+  const auto text = targets_text(plan);
+  if (before >= 1) return refuse(fmt::format("{} has all of {} already", text, plan.name));
   const double first = plan.steps[is_class_step(plan, 0) ? 1 : 0];
   if (first <= before)
-    return refuse(fmt::format("{} has {} of {} already, and the first step is {}", plan.to, percent(before),
+    return refuse(fmt::format("{} has {} of {} already, and the first step is {}", text, percent(before),
                               plan.name, percent(first)));
+  const auto at_end = shares_of_targets(plan, 1);
+  for (std::size_t i = 0; i < at_end.size(); ++i)
+    if (const double own = own_share_before(plan, plan.targets[i].pool); own > at_end[i])
+      return refuse(fmt::format("{} has {} of {} already, and would have {} of all", plan.targets[i].pool,
+                                percent(own), plan.name, percent(at_end[i])));
+  if (plan.targets.size() > 1 && !plan.client_class.empty())
+    return refuse("a class is led to one pool, and there are several targets");
+  if (plan.targets.size() > 1 && plan.strategy == Strategy::bluegreen)
+    return refuse("a switch goes to one pool");
   return {};
 }
 

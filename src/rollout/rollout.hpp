@@ -1,5 +1,5 @@
-// A rollout: the traffic of one steered name goes over to one of its pools, step by step, on DNS time. Pure:
-// time and what is seen of the world are arguments.
+// A rollout: the traffic of one steered name goes over to one of its pools, or to several, its targets, step
+// by step, on DNS time. Pure: time and what is seen of the world are arguments.
 //
 //              start
 //                | the TTL is lowered; answers with the old one are still in caches
@@ -62,19 +62,19 @@ struct PoolWeight {
 // What was asked for; does not change.
 struct Plan {
   Strategy strategy = Strategy::canary;
-  std::string name;                // that is steered
-  std::string to;                  // the pool that grows
-  std::vector<double> steps;       // its share of 1 at each; ascending, the last one at most 1
-  Duration hold{};                 // of each step
-  bool gates = false;              // after each hold, wait for a promote
-  Duration ttl{};                  // of answers while it runs; at most `ttl_before`
-  Duration ttl_before{};           // what it was, and will be
-  Duration grace{};                // beyond the TTL, for caches that keep answers longer
-  bool overridden = false;         // the weights of before were not the config's
-  std::vector<PoolWeight> before;  // all pools of the name, `to` among them
+  std::string name;                 // that is steered
+  std::vector<PoolWeight> targets;  // the pools that grow: one at least, above 0 each, to one another
+  std::vector<double> steps;        // their share of 1 at each; ascending, the last one at most 1
+  Duration hold{};                  // of each step
+  bool gates = false;               // after each hold, wait for a promote
+  Duration ttl{};                   // of answers while it runs; at most `ttl_before`
+  Duration ttl_before{};            // what it was, and will be
+  Duration grace{};                 // beyond the TTL, for caches that keep answers longer
+  bool overridden = false;          // the weights of before were not the config's
+  std::vector<PoolWeight> before;   // all pools of the name, the targets among them
   std::vector<AnalysisRules> analyses{};
-  // A class of clients that is led to `to` in a step of its own, the first one, at which its share is that of
-  // before; empty: none.
+  // A class of clients that is led to the one target in a step of its own, the first one, at which its share
+  // is that of before; empty: none.
   std::string client_class{};
   std::optional<std::string> route_before{};  // what was set at run time for the class; "": to lead nowhere
   friend bool operator==(const Plan&, const Plan&) = default;
@@ -90,8 +90,8 @@ struct State {
   Duration held{};               // of the hold, before the last pause
   bool told = false;             // why it waits
   std::vector<Counts> counts{};  // of Plan::analyses, since the step began; short by those without a result
+  double from = 0;               // the share that was answered before the present one
   // returning, returned:
-  double from = 0;        // the share when it began
   Duration over{};        // the time to go back in
   std::string reason;     // why
   Time unfrozen_until{};  // until then an operator's word goes before freeze windows
@@ -111,13 +111,14 @@ struct Rollout {
 struct View {
   // Answers for the name from `measured_since` on.
   Time measured_since{};
-  std::uint64_t answers = 0, answers_of_target = 0;
-  std::optional<Time> answered_last{};  // none: not known
+  std::uint64_t answers = 0;
+  std::vector<std::uint64_t> answers_of_targets{};  // in their order
+  std::optional<Time> answered_last{};              // none: not known
   // From then on no cache holds what was really answered before the present share, or before the TTL was
   // lowered; none: not known.
   std::optional<Time> leased_until{};
-  bool target_lives = true;  // has an endpoint that may be handed out
-  bool others_live = true;   // so has a pool that had a share before
+  std::string dead_target{};  // one without an endpoint that may be handed out; empty: there is none
+  bool others_live = true;    // a pool that had a share before has one, and is no target
   // Why the next step (next_share()) may not be taken now; empty: it may.
   std::string forbidden{};
 };
@@ -142,7 +143,7 @@ struct Turn {
   std::vector<Note> notes;  // empty: nothing has changed
 };
 
-// The share that the next step gives to the target; nothing when there is none. `full`: the last one.
+// The share that the next step gives to the targets; nothing when there is none. `full`: the last one.
 std::optional<double> next_share(const Rollout& rollout, bool full = false);
 
 // When the next step is due, as far as that is known: the time has come for it, and nothing else is waited
@@ -180,23 +181,36 @@ Time caches_until(const Rollout& rollout, std::optional<Time> leased_until);
 // When tick() may find something to do at the earliest; nothing when that is for an operator to say.
 std::optional<Time> next_tick(const Rollout& rollout, std::optional<Time> leased_until, Time now);
 
-// The share of the target that is to be answered.
+// The share of the targets, all together, that is to be answered.
 double share(const Rollout& rollout, Time now);
 
-// Whether the target has all, so that the others are the idle side.
+// About which share of what caches hold is the targets': of those that obey, and ask evenly over a TTL. None
+// when nobody has been answered for a TTL, so that they hold nothing.
+std::optional<double> leased_share(const Rollout& rollout, const View& view, Time now);
+
+// Whether the targets have all, so that the others are the idle side.
 bool has_switched(const Rollout& rollout);
 
-// Whether the class of the plan is to be led to the target. After the end it is when the others are not all
+// Whether the class of the plan is to be led to its target. After the end it is when the others are not all
 // there as well.
 bool leads_class(const Rollout& rollout);
 
 // Whether it is the step of the class alone.
 bool is_class_step(const Plan& plan, std::size_t step);
 
-// The weights that give the target so much, and leave the others in proportion to one another. The present
-// ones when it is the share of before.
+// The weights that give the targets so much together, and leave the others in proportion to one another. The
+// present ones when it is the share of before.
 std::vector<PoolWeight> weights(const Plan& plan, double share);
 double share_before(const Plan& plan);
+
+// What each target has of it: each grows evenly from what it had before to its part of all.
+std::vector<double> shares_of_targets(const Plan& plan, double share);
+
+bool is_target(const Plan& plan, std::string_view pool);
+
+// "v2", "v2,v3", "v2=2,v3=1", and back.
+std::string targets_text(const Plan& plan);
+Result<std::vector<PoolWeight>> parse_targets(std::string_view text);
 
 // While it runs; none: the config's.
 std::optional<Duration> ttl(const Rollout& rollout);

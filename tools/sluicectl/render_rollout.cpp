@@ -91,16 +91,35 @@ std::string analysis_line(const json::value& analysis, Time now, Style style) {
       count("failures_max"), count("inconclusive"), count("errors"));
 }
 
+std::string share_text(const json::value& share) {
+  return share.is_number() ? percent(share.to_number<double>()) : "-";
+}
+
+// "set 25.0%, answered 24.8% of 1200 since 40s ago, leased about 25.0%"; leased: what caches hold.
+std::string shares_text(const json::value& rollout, Time now) {
+  const auto leased = share_text(member(rollout, "leased_share"));
+  return fmt::format("set {}, answered {} of {} since {} ago, leased {}", percent(number(rollout, "share")),
+                     share_text(member(rollout, "answered_share")), plain_number(number(rollout, "answers")),
+                     age(rollout, "since", now), leased == "-" ? "by nobody" : "about " + leased);
+}
+
+// Of each target, where there are several.
+std::string target_lines(const json::value& rollout) {
+  std::string lines;
+  if (list(rollout, "targets").size() < 2) return lines;
+  for (const auto& target : list(rollout, "targets"))
+    lines += fmt::format("    {}: set {}, answered {}\n", text(target, "pool"),
+                         percent(number(target, "share")), share_text(member(target, "answered_share")));
+  return lines;
+}
+
 std::string rollout_text(const json::value& rollout, Time now, Style style) {
   auto title =
       fmt::format("{}  {} to {}  {}  rollout {} by {}, begun {} ago", text(rollout, "name"),
                   text(rollout, "strategy"), text(rollout, "to"), text(rollout, "phase"),
                   plain_number(number(rollout, "id")), text(rollout, "by"), age(rollout, "started", now));
   auto result = paint(title, Colour::strong, style.colours) + "\n";
-  const auto& answered = member(rollout, "answered_share");
-  result += fmt::format("  set {}, answered {} of {} since {} ago\n", percent(number(rollout, "share")),
-                        answered.is_number() ? percent(answered.to_number<double>()) : "-",
-                        plain_number(number(rollout, "answers")), age(rollout, "since", now));
+  result += "  " + shares_text(rollout, now) + "\n" + target_lines(rollout);
   for (std::size_t i = 0; i < list(rollout, "steps").size(); ++i) result += step_line(rollout, i, style);
   for (const auto& analysis : list(rollout, "analyses")) result += analysis_line(analysis, now, style);
   return result + waiting_lines(rollout_waits_for(rollout, now), rollout, now, style);

@@ -37,7 +37,7 @@ const Finding success{Verdict::success, 0.01, 0.05, "0.01 is at most 0.05"};
 const Finding failure{Verdict::failure, 0.2, 0.05, "0.2 is more than the max of 0.05"};
 
 struct AnalysisWorld {
-  AnalysisWorld() {
+  explicit AnalysisWorld(const std::string& more = "") : model(parsed(analysis_config + more)) {
     for (const char* pool : {"v1", "v2"}) probe(pool, true, 10ms);
   }
   // All endpoints of a pool, once.
@@ -55,10 +55,11 @@ struct AnalysisWorld {
     for (const auto& event : decision.events) events.push_back(event.kind);
     analyses.watch(model);
   }
-  Result<Decision> start(std::string_view watched, std::string_view name = "new.shop.example") {
+  Result<Decision> start(std::string_view watched, std::string_view name = "new.shop.example",
+                         std::string_view to = "v2") {
     const auto text = fmt::format(
-        R"({{"name": "{}", "to": "v2", "steps": "10,100", "hold": "60s", "ttl": "5s", "analysis": "{}"}})",
-        name, watched);
+        R"({{"name": "{}", "to": "{}", "steps": "10,100", "hold": "60s", "ttl": "5s", "analysis": "{}"}})",
+        name, to, watched);
     auto decision =
         start_rollout(model, request(CommandId::canary_start, text), rollout::Strategy::canary, now);
     if (decision) carry_out(*decision);
@@ -77,7 +78,7 @@ struct AnalysisWorld {
   std::string phase() const { return to_text(rollout().state.phase); }
 
   Time now = at(0);
-  Model model{parsed(analysis_config)};
+  Model model;
   Measurements measurements{[](const wire::Name&, const std::string&) { return std::uint64_t{0}; }};
   Analyses analyses;
   Decision given;  // by the last result
@@ -96,11 +97,11 @@ TEST_CASE(
   world.pass(20s);
   const auto due = world.analyses.begin_due(world.model, world.now);
   REQUIRE(due.size() == 1);
-  CHECK(due[0].question.analysis.name == "errors");
-  CHECK(due[0].question.name == "new.shop.example");
-  CHECK(due[0].question.pool == "v2");
-  CHECK(due[0].question.old == std::vector<std::string>{"v1"});
-  CHECK(due[0].question.share == 0.1);
+  CHECK(due[0].questions[0].analysis.name == "errors");
+  CHECK(due[0].questions[0].name == "new.shop.example");
+  CHECK(due[0].questions[0].pool == "v2");
+  CHECK(due[0].questions[0].old == std::vector<std::string>{"v1"});
+  CHECK(due[0].questions[0].share == 0.1);
   CHECK(world.analyses.begin_due(world.model, world.now).empty());
   CHECK_FALSE(world.analyses.next(world.model).has_value());
   world.pass(5s);
@@ -109,6 +110,29 @@ TEST_CASE(
   CHECK(world.analyses.next(world.model) == at(56));
   world.pass(35s);
   CHECK(world.phase() == "moving");
+}
+
+TEST_CASE("each of several targets is asked about, and the gravest finding counts") {
+  AnalysisWorld world{R"([steer."three.shop.example"]
+pools = { v1 = 1, v2 = 0, plain = 0 }
+ttl = "5s"
+)"};
+  REQUIRE(world.start("errors", "three.shop.example", "v2=3,plain=1").has_value());
+  world.pass(31s);
+  const auto due = world.analyses.begin_due(world.model, world.now);
+  REQUIRE(due.size() == 1);
+  REQUIRE(due[0].questions.size() == 2);
+  CHECK(due[0].questions[0].pool == "v2");
+  CHECK(due[0].questions[0].share == doctest::Approx(0.075));
+  CHECK(due[0].questions[1].pool == "plain");
+  CHECK(due[0].questions[1].share == doctest::Approx(0.025));
+  for (const auto& question : due[0].questions) CHECK(question.old == std::vector<std::string>{"v1"});
+  const auto bad = gravest(due[0].questions, {success, failure});
+  CHECK(bad.verdict == Verdict::failure);
+  CHECK(bad.value == 0.2);
+  CHECK(bad.text == "plain: 0.2 is more than the max of 0.05");
+  CHECK(gravest(due[0].questions, {success, success}).text ==
+        "v2: 0.01 is at most 0.05; plain: 0.01 is at most 0.05");
 }
 
 TEST_CASE("a result that could not be stored is not asked for again at once") {

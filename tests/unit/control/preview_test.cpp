@@ -233,8 +233,8 @@ TEST_CASE("a result of before the switch does not count after it") {
   world.pass(25s);
   const auto due = world.analyses.begin_due(*world.model, world.now);
   REQUIRE(due.size() == 1);
-  CHECK(due[0].question.step == 0);
-  CHECK(due[0].question.share == 0);
+  CHECK(due[0].step == 0);
+  CHECK(due[0].questions[0].share == 0);
   world.say(Word::promote);
   world.pass(60s);
   REQUIRE(world.phase() == "holding");

@@ -96,7 +96,7 @@ TEST_CASE("of two findings the graver one holds") {
 
 TEST_CASE("a record keeps what was counted, and one of before there were analyses is good") {
   Rollout rollout;
-  rollout.plan.to = "v2";
+  rollout.plan.targets = {{"v2", 1}};
   rollout.plan.steps = {1};
   rollout.plan.before = {{"v1", 1}, {"v2", 0}};
   rollout.plan.analyses = {{"errors", Duration(20'000), 2, 3, 4}};

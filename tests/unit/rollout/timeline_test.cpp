@@ -92,7 +92,7 @@ Plan plan_of(const std::vector<std::string>& words) {
       plan.strategy = Strategy::bluegreen;
       plan.steps = {1};
     }
-    if (key == "to") plan.to = value;
+    if (key == "to") plan.targets = parse_targets(value).value();
     if (key == "steps") plan.steps = parse_steps(value).value();
     if (key == "hold") plan.hold = parse_duration(value).value();
     if (key == "ttl") plan.ttl = parse_duration(value).value();
@@ -141,7 +141,8 @@ std::vector<Timeline> read_timelines(const std::filesystem::path& file) {
 View view_of(const Moment& moment, const Rollout& rollout) {
   View view;
   view.measured_since = rollout.state.since;
-  view.target_lives = !moment.seen.contains("dead");
+  if (const auto found = moment.seen.find("dead"); found != moment.seen.end())
+    view.dead_target = found->second.empty() ? rollout.plan.targets.front().pool : found->second;
   view.others_live = !moment.seen.contains("lonely");
   if (moment.seen.contains("forbidden")) view.forbidden = "there is a freeze";
   const auto time_of = [&](const char* what) {
@@ -153,7 +154,9 @@ View view_of(const Moment& moment, const Rollout& rollout) {
   if (const auto found = moment.seen.find("answered");
       found != moment.seen.end() && found->second != "none") {
     view.answers = 10'000;
-    view.answers_of_target = static_cast<std::uint64_t>(std::lround(std::stod(found->second) * 100));
+    for (const auto part : comma_separated(found->second))
+      view.answers_of_targets.push_back(
+          static_cast<std::uint64_t>(std::lround(std::stod(std::string(part)) * 100)));
   }
   return view;
 }
@@ -267,7 +270,7 @@ TEST_CASE("timelines of rollouts, with a crash after each line") {
 
 TEST_CASE("weights give the target its share, and leave the others in proportion") {
   Plan plan;
-  plan.to = "v3";
+  plan.targets = {{"v3", 1}};
   plan.before = {{"v1", 60}, {"v2", 20}, {"v3", 20}};
   CHECK(share_before(plan) == doctest::Approx(0.2));
   CHECK(weights(plan, share_before(plan)) == plan.before);
@@ -280,10 +283,98 @@ TEST_CASE("weights give the target its share, and leave the others in proportion
   CHECK(all[1].weight == 0);
 }
 
+TEST_CASE("several targets grow evenly from what they had to their parts of all") {
+  Plan plan;
+  plan.targets = {{"v2", 2}, {"v3", 1}};
+  plan.before = {{"v1", 80}, {"v2", 10}, {"v3", 0}, {"v4", 10}};
+  CHECK(share_before(plan) == doctest::Approx(0.1));
+  CHECK(weights(plan, share_before(plan)) == plan.before);
+  struct Case {
+    double share, v1, v2, v3, v4;
+  };
+  for (const auto& c : {Case{0.1, 80, 10, 0, 10}, Case{0.4, 160.0 / 3, 260.0 / 9, 100.0 / 9, 60.0 / 9},
+                        Case{1, 0, 200.0 / 3, 100.0 / 3, 0}}) {
+    CAPTURE(c.share);
+    const auto at = weights(plan, c.share);
+    CHECK(at[0].weight == doctest::Approx(c.v1));
+    CHECK(at[1].weight == doctest::Approx(c.v2));
+    CHECK(at[2].weight == doctest::Approx(c.v3));
+    CHECK(at[3].weight == doctest::Approx(c.v4));
+    CHECK(at[1].weight + at[2].weight == doctest::Approx(100 * c.share));
+  }
+}
+
+TEST_CASE("targets as text, and back") {
+  struct Case {
+    const char *given, *text;
+  };
+  for (const auto& c :
+       {Case{"v2", "v2"}, Case{"v2=7", "v2"}, Case{"v2, v3", "v2,v3"}, Case{"v2=2,v3=2", "v2,v3"},
+        Case{"v2=2,v3", "v2=2,v3=1"}, Case{"v2=0.5,v3=1", "v2=0.5,v3=1"}}) {
+    CAPTURE(c.given);
+    Plan plan;
+    const auto targets = parse_targets(c.given);
+    REQUIRE(targets.has_value());
+    plan.targets = *targets;
+    CHECK(targets_text(plan) == c.text);
+  }
+  for (const char* bad : {"", ",", "v2,", "=1", "v2=", "v2=0", "v2=-1", "v2=nan", "v2=inf", "v2=1e7", "v2=1x",
+                          "v2,v2", "v2=1,v3=2,v2=3"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_targets(bad).has_value());
+  }
+}
+
+TEST_CASE("what caches hold of the targets is the mean of what was answered for as long as they keep it") {
+  Plan plan;
+  plan.targets = {{"v2", 1}};
+  plan.before = {{"v1", 1}, {"v2", 0}};
+  plan.steps = {0.2, 1};
+  plan.ttl = plan.ttl_before = 9s;  // and a second: caches keep it for 10
+  plan.grace = 30s;
+  auto rollout = begun(plan);
+  View view;
+  const auto leased = [&](Duration at) { return leased_share(rollout, view, start + at).value_or(-1); };
+  CHECK(leased(5s) == 0);
+  rollout.state = tick(rollout, view, start + 10s).state;
+  REQUIRE(rollout.state.phase == Phase::moving);
+  CHECK(leased(10s) == 0);
+  CHECK(leased(15s) == doctest::Approx(0.1));
+  CHECK(leased(20s) == doctest::Approx(0.2));
+  rollout.state = obey(rollout, {Word::promote, false, {}, {}}, view, start + 20s).value().state;
+  CHECK(leased(25s) == doctest::Approx(0.6));
+  // Over 20 s, and so evenly.
+  rollout.state = obey(rollout, {Word::abort, false, 20s, {}}, view, start + 40s).value().state;
+  CHECK(leased(40s) == doctest::Approx(1));
+  CHECK(leased(50s) == doctest::Approx(0.75));
+  CHECK(leased(60s) == doctest::Approx(0.25));
+  CHECK(leased(65s) == doctest::Approx(0.0625));
+  CHECK(leased(80s) == doctest::Approx(0));
+  view.answered_last = start + 55s;
+  CHECK(leased(64s) > 0);
+  CHECK(leased(65s) == -1);
+}
+
+TEST_CASE("a record of before there were several targets is good, and one without its target is not") {
+  Plan plan;
+  plan.targets = {{"v2", 1}};
+  plan.steps = {1};
+  plan.before = {{"v1", 1}, {"v2", 0}};
+  auto old = to_json(begun(plan));
+  old.at("plan").as_object().erase("targets");
+  CHECK_FALSE(from_json(old).has_value());
+  old.at("plan").as_object()["to"] = "v2";
+  const auto read = from_json(old);
+  REQUIRE(read.has_value());
+  CHECK(read->plan.targets == plan.targets);
+  old.at("plan").as_object()["to"] = "v3";
+  CHECK_FALSE(from_json(old).has_value());
+}
+
 TEST_CASE("what cannot be begun is refused") {
   Plan plan;
   plan.name = "www.shop.example.";
-  plan.to = "v2";
+  plan.targets = {{"v2", 1}};
   plan.steps = {0.05, 1};
   plan.before = {{"v1", 0}, {"v2", 1}};
   REQUIRE(objection(plan).has_value());
@@ -293,6 +384,20 @@ TEST_CASE("what cannot be begun is refused") {
   CHECK(objection(plan)->message == "v2 has 10 % of www.shop.example. already, and the first step is 5 %");
   plan.before = {{"v1", 1}, {"v2", 0}};
   CHECK_FALSE(objection(plan).has_value());
+
+  plan.targets = {{"v2", 1}, {"v3", 3}};
+  plan.before = {{"v1", 6}, {"v2", 4}, {"v3", 0}};
+  plan.steps = {0.5, 1};
+  REQUIRE(objection(plan).has_value());
+  CHECK(objection(plan)->message == "v2 has 40 % of www.shop.example. already, and would have 25 % of all");
+  plan.targets = {{"v2", 2}, {"v3", 3}};
+  CHECK_FALSE(objection(plan).has_value());
+  plan.strategy = Strategy::bluegreen;
+  CHECK(objection(plan)->message == "a switch goes to one pool");
+  plan.strategy = Strategy::canary;
+  plan.client_class = "testers";
+  plan.steps = {0.4, 0.5, 1};
+  CHECK(objection(plan)->message == "a class is led to one pool, and there are several targets");
 }
 
 TEST_CASE("steps") {
@@ -307,7 +412,7 @@ TEST_CASE("steps") {
 
 TEST_CASE("records that are damaged are refused") {
   Plan plan;
-  plan.to = "v2";
+  plan.targets = {{"v2", 1}};
   plan.steps = {1};
   plan.before = {{"v1", 1}, {"v2", 0}};
   const auto good = to_json(begun(plan));
