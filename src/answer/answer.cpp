@@ -227,6 +227,9 @@ Answering::Next Answering::add_steered(const wire::LookupName& name, const steer
   if (choice.answer == nullptr) {
     // The pool has no address of this family. For no longer than an address would be kept: it may get one.
     add_negative(*snapshot_.zones.find(name), choice.ttl);
+    // The pool's all the same: what each has of a name's answers is its share, whatever families it has.
+    if (choice.counter != steer::no_counter)
+      scratch_.counters.add_answer(choice.counter, scratch_.now.steady_us);
     return Next::done;
   }
   const auto mark = reply_.mark();
