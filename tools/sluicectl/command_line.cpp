@@ -242,7 +242,7 @@ void add_command(Parser& parser, const Command& command) {
         ->allow_extra_args(positional.many);
   for (const auto& option : command.options) {
     if (option.label.empty())
-      leaf->add_flag("--" + option.name);
+      leaf->add_flag("--" + option.name)->disable_flag_override();  // --full=false would not mean that
     else
       leaf->add_option("--" + option.name);
   }
