@@ -22,8 +22,10 @@ std::optional<double> success_rate(const ProbeTotals& totals) {
   return per(static_cast<double>(totals.successes), totals.probes);
 }
 
+// In milliseconds, which is how finely probes are timed: less than one is no difference.
 std::optional<double> latency(const ProbeTotals& totals) {
-  return per(std::chrono::duration<double, std::milli>(totals.took).count(), totals.successes);
+  const auto mean = per(std::chrono::duration<double, std::milli>(totals.took).count(), totals.successes);
+  return mean ? std::optional(std::max(*mean, 1.0)) : mean;
 }
 
 ProbeTotals& operator+=(ProbeTotals& sum, const ProbeTotals& totals) {
@@ -112,6 +114,7 @@ Analyses::Begin Analyses::begin_of(const Rollout& rollout) const {
 
 // What could not be kept is not asked for again at once.
 std::optional<Time> Analyses::due_at(const Rollout& rollout, std::size_t analysis) const {
+  if (!rollout::is_analysed(rollout, analysis)) return {};
   const auto due = rollout::next_analysis(rollout, analysis);
   const auto asked = asked_.find({rollout.id, analysis});
   if (asked == asked_.end()) return due;
@@ -123,7 +126,6 @@ std::optional<Time> Analyses::next(const Model& model) const {
   std::optional<Time> next;
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
-    if (!rollout::is_analysed(rollout)) continue;
     for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i)
       if (const auto due = due_at(rollout, i); due && (!next || *due < *next)) next = due;
   }
@@ -134,7 +136,6 @@ std::vector<DueAnalysis> Analyses::begin_due(const Model& model, Time now) {
   std::vector<DueAnalysis> all;
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
-    if (!rollout::is_analysed(rollout)) continue;
     for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
       const auto due = due_at(rollout, i);
       if (!due || *due > now) continue;

@@ -133,7 +133,8 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
                    return publisher_.answers().name_lease(name).answered_last;
                  },
              .until_now =
-                 [this](const wire::Name& name) { return publisher_.answers().name_lease(name).end; }},
+                 [this](const wire::Name& name) { return publisher_.answers().name_lease(name).end; },
+             .since = wall_now()},
             outlets_.measure),
         rollings_(
             hands(), [this](const wire::Destination& endpoint) { return leased_out(endpoint); },

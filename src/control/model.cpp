@@ -103,8 +103,6 @@ Result<Decision> change_weights(const Model& model, const config::Steer& steer,
   const bool changed = !text.empty() || kind == "weight.reset";
   if (text.empty()) text = "the weights are as they were";
   text += allowed->text;
-  if (const auto reason = text_argument(request, "reason"); allowed->text.empty() && !reason.empty())
-    text += fmt::format(" ({})", reason);
   if (changed || !model.steerings().contains(steer.name) || !model.steerings().at(steer.name).weights) {
     const auto name = steer.name.text();
     decision.changes = {std::move(change), store::LayoutChange{name, steer::to_text(new_layout, names)},

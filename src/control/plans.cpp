@@ -53,8 +53,10 @@ std::string beginning_text(const rollout::Plan& plan) {
 
 std::string step_text(const rollout::Plan& plan, std::size_t step) {
   const auto targets = rollout::targets_text(plan);
-  return rollout::is_class_step(plan, step) ? fmt::format("class {} is led to {}", plan.client_class, targets)
-                                            : fmt::format("{} has {:.4g} %", targets, plan.steps[step] * 100);
+  const auto text = rollout::is_class_step(plan, step)
+                        ? fmt::format("class {} is led to {}", plan.client_class, targets)
+                        : fmt::format("{} has {:.4g} %", targets, plan.steps[step] * 100);
+  return plan.gates && step + 1 < plan.steps.size() ? text + "; then a gate" : text;
 }
 
 // `ready`: of the plan's pools.
@@ -89,8 +91,9 @@ json::array schedule_of(const Model& model, const rollout::Plan& plan, const std
   return schedule;
 }
 
-json::array schedule_of(rolling::Rolling rolling, const rolling::View& view, Time now) {
-  const auto times = rolling::earliest_times(rolling, view, now);
+json::array schedule_of(rolling::Rolling rolling, const rolling::View& view, const rollout::Allowed& allowed,
+                        Time now) {
+  const auto times = rolling::earliest_times(rolling, view, allowed, now);
   json::array schedule;
   auto& first = rolling.state.first;
   for (std::size_t i = 0; first < rolling.state.endpoints.size(); ++i, first += rolling.plan.batch)

@@ -20,7 +20,8 @@ boost::json::array schedule_of(const Model& model, const rollout::Plan& plan, co
                                Time now);
 
 // The same of batches; `pools` is what is left of the pool without the batch.
-boost::json::array schedule_of(rolling::Rolling rolling, const rolling::View& view, Time now);
+boost::json::array schedule_of(rolling::Rolling rolling, const rolling::View& view,
+                               const rollout::Allowed& allowed, Time now);
 
 // Adds `sides`, who has the traffic now and who would have it, each with its healthy endpoints and their
 // weight, and `warnings` in words: what is no reason to refuse the switch, but one to think again.

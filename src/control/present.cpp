@@ -1,6 +1,7 @@
 #include "control/present.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -22,9 +23,14 @@ struct Judged {
   bool loses(Grade grade) const { return rated.share > 0 && is(grade) && !rated.keeps_share; }
 };
 
-std::vector<Judged> judged(const Model& model, const config::Steer& steer, Family family) {
+// By the shares that the pools have of their own.
+std::vector<steer::Rated> unrated_by(const config::Config& config, const config::Steer& steer,
+                                     const std::vector<double>& own);
+
+std::vector<Judged> judged_by(const Model& model, const config::Steer& steer, Family family,
+                              const std::vector<double>& own) {
   const auto& config = model.config();
-  const auto pools = unrated(config, steer, model.layout(steer));
+  const auto pools = unrated_by(config, steer, own);
   std::vector<Judged> result;
   for (std::size_t i = 0; i < pools.size(); ++i) {
     const config::Pool& pool = *config.find_pool(steer.pools[i].pool);
@@ -37,6 +43,10 @@ std::vector<Judged> judged(const Model& model, const config::Steer& steer, Famil
     result.back().below_min_healthy = selection.below_min_healthy;
   }
   return result;
+}
+
+std::vector<Judged> judged(const Model& model, const config::Steer& steer, Family family) {
+  return judged_by(model, steer, family, steer::shares(model.layout(steer), steer.pools.size()));
 }
 
 std::vector<steer::Rated> ratings(std::span<const Judged> pools) {
@@ -115,11 +125,8 @@ Present with_suspicion(Present now, const Model& model, const config::Steer& ste
   return now;
 }
 
-}  // namespace
-
-std::vector<steer::Rated> unrated(const config::Config& config, const config::Steer& steer,
-                                  const steer::Layout& layout) {
-  const auto own = steer::shares(layout, steer.pools.size());
+std::vector<steer::Rated> unrated_by(const config::Config& config, const config::Steer& steer,
+                                     const std::vector<double>& own) {
   std::vector<steer::Rated> pools;
   for (std::size_t i = 0; i < own.size(); ++i) {
     const config::Pool& pool = *config.find_pool(steer.pools[i].pool);
@@ -129,6 +136,26 @@ std::vector<steer::Rated> unrated(const config::Config& config, const config::St
                      .standby = own[i] > 0 ? 0 : standby});
   }
   return pools;
+}
+
+}  // namespace
+
+std::vector<steer::Rated> unrated(const config::Config& config, const config::Steer& steer,
+                                  const steer::Layout& layout) {
+  return unrated_by(config, steer, steer::shares(layout, steer.pools.size()));
+}
+
+double share_of_dead(const Model& model, const config::Steer& steer, const std::vector<double>& weights,
+                     Family family) {
+  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  auto own = weights;
+  for (auto& share : own) share /= all;
+  const auto pools = judged_by(model, steer, family, own);
+  const auto shares = steer::shares_after_health(ratings(pools));
+  double dead = 0;
+  for (std::size_t i = 0; i < pools.size(); ++i)
+    if (pools[i].rated.grade && !pools[i].is(Grade::alive)) dead += shares[i];
+  return dead;
 }
 
 std::vector<steer::Rated> rated(const Model& model, const config::Steer& steer, Family family) {

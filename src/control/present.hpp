@@ -25,6 +25,10 @@ struct Present {
 };
 
 Present present(const Model& model, const config::Steer& steer);
+
+// How much of 1 pools would answer that are not alive, if the weights were these; in the eyes of one family.
+double share_of_dead(const Model& model, const config::Steer& steer, const std::vector<double>& weights,
+                     Family family);
 // The same in the eyes of one family.
 Present present(const Model& model, const config::Steer& steer, Family family);
 

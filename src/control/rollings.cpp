@@ -76,6 +76,7 @@ rolling::Seen see(const Model& model, const Rolling& rolling, const config::Pool
   seen.exists = true;
   seen.weight = endpoint.weight;
   seen.available = candidate.is_healthy() && !climbs;
+  seen.climbs = climbs;
   see_word(model, rolling, endpoint.destination, seen);
   seen.condition = condition_of(seen, watched, climbs);
   return seen;
@@ -514,7 +515,8 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   if (auto why = in_the_way(model, **pool)) return *std::move(why);
   auto rolling = begun(model, request, **pool, chance, now);
   if (!rolling) return rolling.error();
-  const auto unfrozen = freeze_override(request, freeze_windows(model.config(), **pool), now);
+  const auto windows = freeze_windows(model.config(), **pool);
+  const auto unfrozen = freeze_override(request, windows, now);
   if (!unfrozen) return unfrozen.error();
   rolling->state.unfrozen_until = unfrozen->until;
   auto view = view_of(model, *rolling, sight, now);
@@ -526,11 +528,12 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   auto text = start_text(*rolling, (*pool)->check.has_value()) + unfrozen->text;
   decision.events = {{0, now, request.who, "rolling.start", (*pool)->name, text,
                       batch_details(*rolling, rolling->state.phase)}};
-  decision.reply = {{"id", rolling->id},
-                    {"pool", (*pool)->name},
-                    {"changed", true},
-                    {"text", std::move(text)},
-                    {"plan", schedule_of(*rolling, view, now)}};
+  decision.reply = {
+      {"id", rolling->id},
+      {"pool", (*pool)->name},
+      {"changed", true},
+      {"text", std::move(text)},
+      {"plan", schedule_of(*rolling, view, times_unfrozen(windows, rolling->state.unfrozen_until), now)}};
   return decision;
 }
 
@@ -544,7 +547,7 @@ Result<Decision> say_to_rolling(const Model& model, const Request& request, roll
   auto turn = rolling::obey(rolling, {word, text_argument(request, "reason"), unfrozen->until},
                             view_of(model, rolling, sight, now), now);
   if (!turn) return turn.error();
-  turn->notes.front().text += unfrozen->text;
+  if (word != rolling::Word::abort) turn->notes.front().text += unfrozen->text;
   Decision decision;
   take_turn(model, rolling, *std::move(turn), request.who, now, decision);
   decision.reply = {{"id", rolling.id},

@@ -12,6 +12,7 @@
 #include "control/arguments.hpp"
 #include "control/lease_status.hpp"
 #include "control/plans.hpp"
+#include "control/present.hpp"
 #include "control/presets.hpp"
 #include "control/routes.hpp"
 #include "control/safety.hpp"
@@ -32,18 +33,41 @@ constexpr Duration hold_default = 5min;
 constexpr Duration ttl_default = 10s;
 constexpr double linear_min = 0.01;
 constexpr std::size_t analyses_max = 16;  // of a rollout
+constexpr double rounding = 1e-9;
 
 bool lives(const Model& model, const std::string& pool) {
-  const auto* found = model.config().find_pool(pool);
-  if (found == nullptr) return false;
-  const auto candidates = model.candidates(*found);
-  return std::any_of(candidates.begin(), candidates.end(), [](const auto& one) { return one.is_healthy(); });
+  return model.config().find_pool(pool) != nullptr && is_open(model, pool);
 }
 
-// The first that has no healthy endpoint; empty: all have one.
+// In the eyes of a family: none when it has no address of it.
+std::optional<bool> lives(const Model& model, const std::string& name, Family family) {
+  const auto* pool = model.config().find_pool(name);
+  const auto candidates = pool == nullptr ? std::vector<steer::Candidate>() : model.candidates(*pool);
+  if (steer::of_family(candidates, family).empty()) return {};
+  return steer::is_alive(candidates, model.pool_rules(*pool), family);
+}
+
+bool had_share(const rollout::Plan& plan, const rollout::PoolWeight& part) {
+  return part.weight > 0 && !rollout::is_target(plan, part.pool);
+}
+
+// Whether it is dead in a family in which a pool is alive that had a share before.
+bool has_lost_family(const Model& model, const rollout::Plan& plan, const std::string& target,
+                     Family family) {
+  if (lives(model, target, family).value_or(true)) return false;
+  return std::any_of(plan.before.begin(), plan.before.end(), [&](const auto& part) {
+    return had_share(plan, part) && lives(model, part.pool, family).value_or(false);
+  });
+}
+
+// What is not alive of the first target that is not; empty: all are. That a family is dead everywhere, for
+// the checker has no way to it, say, is no target's fault.
 std::string dead_target(const Model& model, const rollout::Plan& plan) {
-  for (const auto& target : plan.targets)
+  for (const auto& target : plan.targets) {
     if (!lives(model, target.pool)) return target.pool;
+    if (has_lost_family(model, plan, target.pool, Family::v4)) return target.pool + " (IPv4)";
+    if (has_lost_family(model, plan, target.pool, Family::v6)) return target.pool + " (IPv6)";
+  }
   return "";
 }
 
@@ -52,10 +76,43 @@ const config::Steer* steer_of(const Model& model, const Rollout& rollout) {
   return name ? model.config().find_steer(*name) : nullptr;
 }
 
-// The pools of the plan are those of the name, in the same order.
-bool fits(const rollout::Plan& plan, const config::Steer& steer) {
-  return std::equal(plan.before.begin(), plan.before.end(), steer.pools.begin(), steer.pools.end(),
-                    [](const auto& before, const auto& part) { return before.pool == part.pool; });
+// The rollout with the pools that the name has now, in their order; new ones get nothing before it has ended.
+// None when a target has gone, or all that had a share beside them.
+std::optional<Rollout> fitted(const Rollout& rollout, const config::Steer& steer) {
+  auto result = rollout;
+  auto& before = result.plan.before;
+  before.clear();
+  bool others = false;
+  for (const auto& pool : steer.pool_names()) {
+    const auto known = std::find_if(rollout.plan.before.begin(), rollout.plan.before.end(),
+                                    [&](const auto& part) { return part.pool == pool; });
+    before.push_back({pool, known == rollout.plan.before.end() ? 0 : known->weight});
+    others = others || (before.back().weight > 0 && !rollout::is_target(rollout.plan, pool));
+  }
+  const auto is_there = [&](const auto& target) { return steer.place_of(target.pool).has_value(); };
+  const bool targets = std::all_of(rollout.plan.targets.begin(), rollout.plan.targets.end(), is_there);
+  return targets && others ? std::optional(std::move(result)) : std::nullopt;
+}
+
+std::vector<double> weights_of(const std::vector<rollout::PoolWeight>& parts) {
+  std::vector<double> weights;
+  for (const auto& part : parts) weights.push_back(part.weight);
+  return weights;
+}
+
+// Whether pools that are alive take what goes back; where some are not, whether no more goes to them than
+// does now.
+bool others_live(const Model& model, const rollout::Plan& plan, const config::Steer& steer) {
+  const bool any = std::any_of(plan.before.begin(), plan.before.end(), [&](const auto& part) {
+    return had_share(plan, part) && lives(model, part.pool);
+  });
+  const auto before = weights_of(plan.before), now = model.weights(steer);
+  const auto is_no_worse = [&](Family family) {
+    const auto is_alive = [&](const auto& part) { return lives(model, part.pool, family).value_or(false); };
+    if (std::none_of(plan.before.begin(), plan.before.end(), is_alive)) return true;  // in nobody's hands
+    return share_of_dead(model, steer, before, family) <= share_of_dead(model, steer, now, family) + rounding;
+  };
+  return any && is_no_worse(Family::v4) && is_no_worse(Family::v6);
 }
 
 store::RolloutRecord record_of(const Rollout& rollout) {
@@ -68,12 +125,15 @@ std::string person(const Rollout& rollout) { return fmt::format("rollout {}", ro
 void add_weights(const Model& model, const config::Steer& steer, const Rollout& rollout, Time now,
                  std::vector<store::Change>& changes) {
   const auto wanted = rollout::weights(rollout.plan, rollout::share(rollout, now));
-  std::vector<double> after;
-  for (const auto& part : wanted) after.push_back(part.weight);
+  const auto after = weights_of(wanted);
   if (after == model.weights(steer)) return;
   const auto name = steer.name.text();
   auto layout = steer::to_text(steer::relay(model.layout(steer), after), steer.pool_names());
-  if (wanted == rollout.plan.before && !rollout.plan.overridden) {
+  // The config may say something else by now than what was before.
+  const bool is_configured =
+      std::equal(after.begin(), after.end(), steer.pools.begin(), steer.pools.end(),
+                 [](double weight, const auto& part) { return weight == part.weight; });
+  if (wanted == rollout.plan.before && !rollout.plan.overridden && is_configured) {
     changes.emplace_back(store::WeightReset{name});
   } else {
     store::WeightOverride set{name, {}, person(rollout), now};
@@ -103,9 +163,7 @@ void add_route(const Model& model, const Rollout& rollout, Time now, std::vector
 }
 
 std::vector<double> weights_at(const rollout::Plan& plan, double share) {
-  std::vector<double> weights;
-  for (const auto& part : rollout::weights(plan, share)) weights.push_back(part.weight);
-  return weights;
+  return weights_of(rollout::weights(plan, share));
 }
 
 // Why the step that gives the target so much may not be taken now.
@@ -152,20 +210,6 @@ std::optional<Error> start_objection(const Model& model, const config::Steer& st
   return {};
 }
 
-// One that has no name or pools any more is over; its weights have gone with them.
-void abandon(const Model& model, const Rollout& rollout, Time now, Decision& decision) {
-  auto next = rollout;
-  next.state.phase = rollout::Phase::returned;
-  next.state.since = now;
-  next.state.reason = "the config has its name or its pools no more";
-  decision.changes.emplace_back(record_of(next));
-  add_route(model, next, now, decision.changes);
-  if (const auto name = wire::Name::parse(rollout.plan.name))
-    decision.changes.emplace_back(next_version(model, *name, person(rollout), next.state.reason, now));
-  decision.events.push_back({0, now, person(rollout), "rollout.abandoned", rollout.plan.name,
-                             fmt::format("{}: {}", rollout.plan.name, next.state.reason)});
-}
-
 // From one share of the pool to another, as far as is decided; steps count from 1.
 std::string step_details(const Rollout& rollout, double from, double to) {
   const auto& plan = rollout.plan;
@@ -179,23 +223,58 @@ std::string step_details(const Rollout& rollout, double from, double to) {
                                       {"to", to}});
 }
 
+// What it has set goes with it: the config's weights count, or what an operator had said before.
+void drop_weights(const Model& model, const Rollout& rollout, Time now, std::vector<store::Change>& changes) {
+  const auto found = model.steerings().find(wire::Name::parse(rollout.plan.name).value());
+  const bool is_ours = found != model.steerings().end() && found->second.weights &&
+                       found->second.weights->by == person(rollout);
+  if (!is_ours) return;
+  if (!rollout.plan.overridden) {
+    changes.emplace_back(store::WeightReset{rollout.plan.name});
+    return;
+  }
+  store::WeightOverride set{rollout.plan.name, {}, person(rollout), now};
+  for (const auto& part : rollout.plan.before) set.pools.push_back({part.pool, part.weight});
+  changes.emplace_back(std::move(set));
+}
+
+// One that has no name or pools any more is over.
+void abandon(const Model& model, const Rollout& rollout, Time now, Decision& decision) {
+  const double share = rollout::share(rollout, now);
+  auto next = rollout;
+  next.state.phase = rollout::Phase::returned;
+  next.state.since = now;
+  next.state.reason = "the config has its name or its pools no more";
+  decision.changes.emplace_back(record_of(next));
+  drop_weights(model, rollout, now, decision.changes);
+  add_route(model, next, now, decision.changes);
+  if (const auto name = wire::Name::parse(rollout.plan.name))
+    decision.changes.emplace_back(next_version(model, *name, person(rollout), next.state.reason, now));
+  decision.events.push_back({0, now, person(rollout), "rollout.abandoned", rollout.plan.name,
+                             fmt::format("{}: {}", rollout.plan.name, next.state.reason),
+                             step_details(rollout, share, share)});
+}
+
 void take_turn(const Model& model, const config::Steer& steer, Rollout rollout, rollout::Turn turn,
                const std::string& who, Time now, Decision& decision) {
   const bool changed = !(turn.state == rollout.state);
   const double share_before = rollout::share(rollout, now);
   const bool ends = !rollout::is_running(turn.state.phase);
   rollout.state = std::move(turn.state);
-  const auto details = step_details(rollout, share_before, rollout::share(rollout, now));
+  // What goes back little by little is told of once.
+  const double share_after = rollout.state.phase == rollout::Phase::returning
+                                 ? rollout::share_before(rollout.plan)
+                                 : rollout::share(rollout, now);
+  const auto details = step_details(rollout, share_before, share_after);
   if (changed) decision.changes.emplace_back(record_of(rollout));
   const auto count = decision.changes.size();
   add_weights(model, steer, rollout, now, decision.changes);
   add_route(model, rollout, now, decision.changes);
-  // Phases in which nothing changes for who asks are no new version; nor is what an analysis has found.
+  // Phases in which nothing changes for who asks are no new version; nor is what an analysis has found, or
+  // each second of what goes back little by little.
   const bool moves = decision.changes.size() > count, told = who != person(rollout);
-  if (moves || (changed && (told || ends)))
-    decision.changes.emplace_back(
-        next_version(model, steer.name, who,
-                     turn.notes.empty() ? "goes back little by little" : turn.notes.front().text, now));
+  if ((moves && !turn.notes.empty()) || (changed && (told || ends)))
+    decision.changes.emplace_back(next_version(model, steer.name, who, turn.notes.front().text, now));
   for (auto& note : turn.notes)
     decision.events.push_back({0, now, who, std::move(note.kind), rollout.plan.name,
                                fmt::format("{}: {}", rollout.plan.name, note.text), details});
@@ -204,7 +283,9 @@ void take_turn(const Model& model, const config::Steer& steer, Rollout rollout, 
 // By itself, and so with a new measurement where a phase begins.
 void advance(const Model& model, const config::Steer& steer, const Rollout& rollout, rollout::Turn turn,
              Measurements& measurements, Time now, Decision& decision) {
-  if (!(turn.state == rollout.state)) {
+  if (turn.measure_anew) {
+    measurements.begin_anew(rollout, now);
+  } else if (!(turn.state == rollout.state)) {
     auto next = rollout;
     next.state = turn.state;
     measurements.begin(next, now);
@@ -231,10 +312,11 @@ Result<Duration> ttl_argument(const Request& request, const config::Steer& steer
   return std::chrono::floor<std::chrono::seconds>(*ttl);
 }
 
-Duration hold_of(const Request& request, Strategy strategy) {
-  if (strategy == Strategy::bluegreen) return 0s;
-  const auto hold = duration_argument(request, "hold");
-  return hold ? *hold : duration_argument(request, "every").value_or(hold_default);
+Result<Duration> hold_of(const Request& request, Strategy strategy) {
+  if (strategy == Strategy::bluegreen) return Duration::zero();
+  const auto hold = duration_argument(request, "hold"), every = duration_argument(request, "every");
+  if (hold && every) return Error{ErrorCode::invalid, "hold and every are the same: give one of them"};
+  return hold.value_or(every.value_or(hold_default));
 }
 
 Result<std::vector<double>> steps_of(const Request& request, Strategy strategy, double before) {
@@ -277,12 +359,15 @@ Result<std::vector<rollout::AnalysisRules>> analyses_of(const Model& model, cons
   if (text.empty()) return all;
   for (const auto part : comma_separated(text)) {
     const std::string name(part);
+    if (name.empty())
+      return Error{ErrorCode::invalid, fmt::format("'{}' names no analyses; expected errors,load", text)};
     const auto* found = model.config().find_analysis(name);
     if (found == nullptr) return unknown(fmt::format("there is no analysis '{}'", name), name, known);
     if (auto why = probes_objection(model, *found, plan)) return *std::move(why);
     if (std::any_of(all.begin(), all.end(), [&](const auto& rules) { return rules.name == name; }))
       return Error{ErrorCode::invalid, fmt::format("analysis '{}' is given twice", name)};
-    all.push_back({name, found->interval, found->failures_max, found->errors_max, found->successes_min});
+    all.push_back({name, found->interval, found->failures_max, found->errors_max, found->successes_min,
+                   found->relative_to_old});
   }
   if (all.size() > analyses_max)
     return Error{ErrorCode::invalid, fmt::format("at most {} analyses are possible", analyses_max)};
@@ -322,7 +407,9 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   auto targets = targets_of(request, steer);
   if (!targets) return targets.error();
   plan.targets = *std::move(targets);
-  plan.hold = hold_of(request, strategy);
+  const auto hold = hold_of(request, strategy);
+  if (!hold) return hold.error();
+  plan.hold = *hold;
   plan.gates = request.arguments.contains("gates") && request.arguments.at("gates").as_bool();
   plan.grace = duration_argument(request, "grace").value_or(0ms);
   const auto ttl = ttl_argument(request, steer);
@@ -342,7 +429,7 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   plan.analyses = *std::move(analyses);
   if (auto why = rollout::objection(plan)) return *std::move(why);
   if (const auto dead = dead_target(model, plan); !dead.empty())
-    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", dead)};
+    return Error{ErrorCode::refused, fmt::format("{} is not alive", dead)};
   return plan;
 }
 
@@ -370,12 +457,12 @@ json::value number_or_null(std::optional<double> number) {
   return number ? json::value(*number) : json::value(nullptr);
 }
 
-json::array analyses_status(const Rollout& rollout) {
+json::array analyses_status(const Rollout& rollout, Time now) {
   json::array list;
   for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
     const auto& rules = rollout.plan.analyses[i];
     const auto counts = rollout::counts_of(rollout.state, i);
-    const bool analysed = rollout::is_analysed(rollout);
+    const bool analysed = rollout::is_analysed(rollout, i);
     list.push_back(
         {{"name", rules.name},
          {"successes", counts.successes},
@@ -392,20 +479,23 @@ json::array analyses_status(const Rollout& rollout) {
          {"text", counts.last.text},
          {"at", time_or_null(counts.at)},
          {"next", time_or_null(analysed ? std::optional(rollout::next_analysis(rollout, i)) : std::nullopt)},
-         {"holds", analysed ? rollout::hindrance(rules, counts) : std::string()}});
+         {"holds", analysed ? rollout::hindrance(rules, counts, now) : std::string()}});
   }
   return list;
 }
 
 // Of what is waited for; without the margin for caches that do not obey.
-std::optional<rollout::LeaseEnd> awaited_end(const Rollout& rollout, std::optional<Time> leased_until) {
+std::optional<rollout::LeaseEnd> awaited_end(const Rollout& rollout, const rollout::View& view, Time now) {
   using rollout::Phase;
-  const auto& [id, by, started, plan, state] = rollout;
-  if (state.phase != Phase::arming && state.phase != Phase::moving && state.phase != Phase::returning)
+  const auto& plan = rollout.plan;
+  const auto phase = rollout.state.phase;
+  const auto caches = rollout::caches_until(rollout, view);
+  // An operator may have ended the last step before its time.
+  const bool ended_early = phase == Phase::done && caches > now;
+  if (phase != Phase::arming && phase != Phase::moving && phase != Phase::returning && !ended_early)
     return {};
-  const auto grace = state.phase == Phase::returning ? plan.grace : Duration::zero();
-  const auto ttl = state.phase == Phase::arming ? plan.ttl_before : plan.ttl;
-  return rollout::LeaseEnd{rollout::caches_until(rollout, leased_until) - grace, ttl};
+  if (phase == Phase::arming) return rollout::LeaseEnd{caches, plan.ttl_before};
+  return rollout::LeaseEnd{caches - plan.grace, plan.ttl};
 }
 
 std::optional<double> ratio_of(std::uint64_t count, std::uint64_t all) {
@@ -425,12 +515,14 @@ json::array targets_status(const Rollout& rollout, const rollout::View& view, Ti
   return list;
 }
 
-json::object to_status(const Rollout& rollout, const rollout::View& view, Time now) {
-  const auto& [id, by, started, plan, state] = rollout;
+// `ends`: when it is done at the earliest.
+json::object to_status(const Rollout& rollout, const rollout::View& view, std::optional<Time> ends,
+                       Time now) {
+  const auto& [id, by, started, plan, state, why] = rollout;
   const bool running = rollout::is_running(state.phase);
   json::array steps;
   for (const double step : plan.steps) steps.emplace_back(step);
-  const auto next = running ? rollout::next_tick(rollout, view.leased_until, now) : std::nullopt;
+  const auto next = running ? rollout::next_tick(rollout, view, now) : std::nullopt;
   const auto answers =
       std::accumulate(view.answers_of_targets.begin(), view.answers_of_targets.end(), std::uint64_t{0});
   return {{"id", id},
@@ -440,11 +532,14 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, Time n
           {"targets", targets_status(rollout, view, now)},
           {"class", plan.client_class.empty() ? json::value(nullptr) : json::value(plan.client_class)},
           {"by", by},
+          {"why", why},
           {"started", to_text(started)},
           {"running", running},
           {"phase", to_text(state.phase)},
           {"since", to_text(state.since)},
           {"step", state.step},
+          {"skipped", state.skipped},
+          {"moved", state.moved},
           {"steps", std::move(steps)},
           {"share", rollout::share(rollout, now)},
           {"share_before", rollout::share_before(plan)},
@@ -454,23 +549,26 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, Time n
           {"hold_s", seconds(plan.hold)},
           {"gates", plan.gates},
           {"ttl_s", seconds(plan.ttl)},
-          {"caches_until", to_text(rollout::caches_until(rollout, view.leased_until))},
-          {"leases", leases_status(awaited_end(rollout, view.leased_until))},
+          {"caches_until", to_text(rollout::caches_until(rollout, view))},
+          {"leases", leases_status(awaited_end(rollout, view, now))},
           {"grace_s", seconds(plan.grace)},
           {"paused", time_or_null(state.paused)},
           {"next", time_or_null(next)},
+          {"ends", time_or_null(ends)},
           {"reason", state.reason},
+          {"sent_back_by", state.sent_back_by},
           {"forbidden", running ? view.forbidden : ""},
-          {"analyses", analyses_status(rollout)}};
+          {"analyses", analyses_status(rollout, now)}};
 }
 
 json::object shown(const Model& model, const Rollout& rollout, Measurements& measurements, Time now) {
   const auto* steer = steer_of(model, rollout);
-  const bool whole = steer != nullptr && fits(rollout.plan, *steer);
-  return to_status(
-      rollout,
-      whole ? view_of(model, *steer, rollout, measurements, now) : measurements.view(model, rollout, now),
-      now);
+  const auto whole = steer == nullptr ? std::nullopt : fitted(rollout, *steer);
+  if (!whole) return to_status(rollout, measurements.view(model, rollout, now), {}, now);
+  const auto view = view_of(model, *steer, *whole, measurements, now);
+  const auto times = rollout::earliest_times(
+      rollout, view, times_unfrozen(steer->safety.freeze, rollout.state.unfrozen_until), now);
+  return to_status(rollout, view, times.empty() ? std::nullopt : std::optional(times.back()), now);
 }
 
 }  // namespace
@@ -478,10 +576,20 @@ json::object shown(const Model& model, const Rollout& rollout, Measurements& mea
 Measurements::Begin& Measurements::begin(const Rollout& rollout, Time now) {
   auto& begin = begins_[rollout.plan.name];
   if (begin.id == rollout.id && begin.phase_since == rollout.state.since) return begin;
+  return begin_anew(rollout, now);
+}
+
+Measurements::Begin& Measurements::begin_anew(const Rollout& rollout, Time now) {
+  auto& begin = begins_[rollout.plan.name];
   begin = {rollout.state.since, now, rollout.id, {}};
   const auto name = wire::Name::parse(rollout.plan.name).value();
   for (const auto& part : rollout.plan.before) begin.answers[part.pool] = answers_(name, part.pool);
   return begin;
+}
+
+void Measurements::see_leases(const Rollout& rollout, rollout::View& view) const {
+  view.leased_until = leases_.before_change(wire::Name::parse(rollout.plan.name).value());
+  view.leased_here = rollout.state.since >= leases_.since;
 }
 
 rollout::View Measurements::view(const Model& model, const Rollout& rollout, Time now) {
@@ -491,16 +599,15 @@ rollout::View Measurements::view(const Model& model, const Rollout& rollout, Tim
   rollout::View view;
   view.measured_since = begin.at;
   view.answered_last = leases_.answered_last(name);
-  view.leased_until = leases_.before_change(name);
+  see_leases(rollout, view);
   view.dead_target = dead_target(model, plan);
   const auto answers_of = [&](const std::string& pool) { return answers_(name, pool) - begin.answers[pool]; };
   for (const auto& target : plan.targets) view.answers_of_targets.push_back(answers_of(target.pool));
-  view.others_live = false;
-  for (const auto& part : plan.before) {
-    view.answers += answers_of(part.pool);
-    if (!rollout::is_target(plan, part.pool) && part.weight > 0)
-      view.others_live = view.others_live || lives(model, part.pool);
-  }
+  for (const auto& part : plan.before) view.answers += answers_of(part.pool);
+  const auto* steer = steer_of(model, rollout);
+  if (steer == nullptr || !fitted(rollout, *steer)) return view;
+  view.others_live = others_live(model, plan, *steer);
+  view.sticky = steer->method == config::Method::sticky;
   return view;
 }
 
@@ -517,13 +624,15 @@ Result<Decision> start_rollout(const Model& model, const Request& request, Strat
   const auto unfrozen = freeze_override(request, (*steer)->safety.freeze, now);
   if (!unfrozen) return unfrozen.error();
   if (auto why = start_objection(model, **steer, *plan, *unfrozen, now)) return *std::move(why);
-  Rollout rollout{model.next_rollout_id(), request.who, now, *std::move(plan), {}};
+  Rollout rollout{model.next_rollout_id(), request.who, now,
+                  *std::move(plan),        {},          text_argument(request, "reason")};
   rollout.state.since = now;
   const auto leased = leases.until_now((*steer)->name);
   rollout.state.caches_until = rollout::armed_at(rollout.plan, leased, now);
   rollout.state.unfrozen_until = unfrozen->until;
   const auto times =
-      rollout::earliest_times(rollout, view_before(leases.answered_last((*steer)->name), leased));
+      rollout::earliest_times(rollout, view_before(leases.answered_last((*steer)->name), leased),
+                              times_unfrozen((*steer)->safety.freeze, rollout.state.unfrozen_until), now);
   auto text = fmt::format("{} of {} to {} in steps of {}, TTL {}; the first step at {}", to_text(strategy),
                           rollout.plan.name, rollout::targets_text(rollout.plan), steps_text(rollout.plan),
                           to_text(rollout.plan.ttl), to_text(times.front()));
@@ -546,15 +655,16 @@ Result<Decision> say_to_rollout(const Model& model, const Request& request, roll
                                 Measurements& measurements, Time now) {
   const auto found = find_rollout(model, request);
   if (!found) return found.error();
-  const Rollout& rollout = **found;
-  const auto* steer = steer_of(model, rollout);
-  if (steer == nullptr || !fits(rollout.plan, *steer))
+  const auto* steer = steer_of(model, **found);
+  const auto whole = steer == nullptr ? std::nullopt : fitted(**found, *steer);
+  if (!whole)
     return Error{ErrorCode::refused,
-                 fmt::format("{} has other pools than the rollout had", rollout.plan.name)};
+                 fmt::format("{} has other pools than the rollout had", (*found)->plan.name)};
+  const Rollout& rollout = *whole;
   if (auto why = version_objection(model, request, steer->name)) return *std::move(why);
   const auto unfrozen = freeze_override(request, steer->safety.freeze, now);
   if (!unfrozen) return unfrozen.error();
-  rollout::Command command{word, false, {}, text_argument(request, "reason")};
+  rollout::Command command{word, false, {}, text_argument(request, "reason"), request.who};
   command.full = request.arguments.contains("full") && request.arguments.at("full").as_bool();
   command.over = duration_argument(request, "over").value_or(0ms);
   const bool over = !rollout::is_running(rollout.state.phase);
@@ -565,7 +675,9 @@ Result<Decision> say_to_rollout(const Model& model, const Request& request, roll
   auto turn = rollout::obey(rollout, command, view, now);
   if (!turn) return turn.error();
   turn->state.unfrozen_until = std::max(turn->state.unfrozen_until, unfrozen->until);
-  turn->notes.front().text += unfrozen->text;
+  // What goes back says why by itself.
+  const bool goes_back = word == rollout::Word::abort || word == rollout::Word::undo;
+  if (!goes_back) turn->notes.front().text += unfrozen->text;
   Decision decision;
   take_turn(model, *steer, rollout, *std::move(turn), request.who, now, decision);
   decision.reply = {{"id", rollout.id},
@@ -581,12 +693,13 @@ Decision due_rollouts(const Model& model, Measurements& measurements, Time now) 
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
     const auto* steer = steer_of(model, rollout);
-    if (steer == nullptr || !fits(rollout.plan, *steer)) {
+    const auto whole = steer == nullptr ? std::nullopt : fitted(rollout, *steer);
+    if (!whole) {
       abandon(model, rollout, now, decision);
       continue;
     }
-    auto turn = rollout::tick(rollout, view_of(model, *steer, rollout, measurements, now), now);
-    advance(model, *steer, rollout, std::move(turn), measurements, now, decision);
+    auto turn = rollout::tick(*whole, view_of(model, *steer, *whole, measurements, now), now);
+    advance(model, *steer, *whole, std::move(turn), measurements, now, decision);
   }
   return decision;
 }
@@ -595,10 +708,10 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
                       Measurements& measurements, Time now) {
   const auto found = model.rollouts().find(due.name);
   if (found == model.rollouts().end()) return {};
-  const auto& rollout = found->second;
-  const auto* steer = steer_of(model, rollout);
-  const bool same = rollout.id == due.rollout && step_number(rollout) == due.step;
-  if (!same || steer == nullptr || !fits(rollout.plan, *steer)) return {};
+  const auto* steer = steer_of(model, found->second);
+  const auto whole = steer == nullptr ? std::nullopt : fitted(found->second, *steer);
+  if (!whole || whole->id != due.rollout || step_number(*whole) != due.step) return {};
+  const auto& rollout = *whole;
   auto turn = rollout::observe(rollout, due.analysis, std::move(finding),
                                view_of(model, *steer, rollout, measurements, now), now);
   const bool moves = turn.state.phase != rollout.state.phase;
@@ -612,7 +725,9 @@ std::optional<Time> next_rollout(const Model& model, const Measurements& measure
   std::optional<Time> next;
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
-    const auto due = rollout::next_tick(rollout, measurements.leases().before_change(name), looked);
+    rollout::View view;
+    measurements.see_leases(rollout, view);
+    const auto due = rollout::next_tick(rollout, view, looked);
     if (due && (!next || *due < *next)) next = due;
   }
   return next;
@@ -644,7 +759,7 @@ Result<json::object> rollouts_status(const Model& model, const Request& request,
 json::object history_status(const std::vector<store::RolloutRecord>& records, Time now) {
   json::array list;
   for (const auto& record : records)
-    if (const auto rollout = rollout::parse(record.record)) list.push_back(to_status(*rollout, {}, now));
+    if (const auto rollout = rollout::parse(record.record)) list.push_back(to_status(*rollout, {}, {}, now));
   return {{"now", to_text(now)}, {"rollouts", std::move(list)}};
 }
 

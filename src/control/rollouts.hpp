@@ -34,6 +34,7 @@ struct LeasesOfName {
   TimeOf before_change = no_time;  // until when what was answered before its weights were published last
   TimeOf answered_last = no_time;  // when it was answered last
   EndOf until_now = no_end;        // of what was answered until now
+  Time since{};                    // what was answered before that is known by its bound alone
 };
 
 // What was answered since each rollout came into its phase, or since we began to look, whichever was later.
@@ -46,6 +47,7 @@ class Measurements {
   const LeasesOfName& leases() const { return leases_; }
 
   rollout::View view(const Model& model, const rollout::Rollout& rollout, Time now);
+  void see_leases(const rollout::Rollout& rollout, rollout::View& view) const;
 
   struct Begin {
     Time phase_since{}, at{};
@@ -54,6 +56,7 @@ class Measurements {
   };
   // Counts from now on, when the phase is a new one.
   Begin& begin(const rollout::Rollout& rollout, Time now);
+  Begin& begin_anew(const rollout::Rollout& rollout, Time now);
 
  private:
   AnswerCounts answers_;

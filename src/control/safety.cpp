@@ -115,14 +115,22 @@ std::optional<std::string> frozen(std::span<const config::FreezeWindow> windows,
       to_text(freeze->until), freeze->window);
 }
 
+rollout::Allowed times_unfrozen(std::span<const config::FreezeWindow> windows, Time unfrozen_until) {
+  return [windows, unfrozen_until](Time due) {
+    const auto freeze = due < unfrozen_until ? std::nullopt : config::freeze_at(windows, due);
+    return freeze ? freeze->until : due;
+  };
+}
+
 Result<FreezeOverride> freeze_override(const Request& request, std::span<const config::FreezeWindow> windows,
                                        Time now) {
-  const auto* flag = request.arguments.if_contains("override-freeze");
-  if (flag == nullptr || !flag->as_bool()) return FreezeOverride{};
   const auto reason = text_argument(request, "reason");
+  const FreezeOverride none{{}, reason.empty() ? "" : fmt::format(" ({})", reason)};
+  const auto* flag = request.arguments.if_contains("override-freeze");
+  if (flag == nullptr || !flag->as_bool()) return none;
   if (reason.empty()) return Error{ErrorCode::invalid, "--override-freeze needs a --reason"};
   const auto freeze = config::freeze_at(windows, now);
-  if (!freeze) return FreezeOverride{};
+  if (!freeze) return none;
   return FreezeOverride{freeze->until,
                         fmt::format("; overrides the freeze until {}: {}", to_text(freeze->until), reason)};
 }

@@ -20,6 +20,7 @@
 #include "config/config.hpp"
 #include "control/commands.hpp"
 #include "control/model.hpp"
+#include "rollout/rollout.hpp"
 
 namespace sluice::control {
 
@@ -40,10 +41,13 @@ std::optional<std::string> violation(const config::Safety& rules, const Sight& b
 std::optional<std::string> frozen(std::span<const config::FreezeWindow> windows, Time unfrozen_until,
                                   Time now);
 
+// When what is due may be done. The windows have to outlive it.
+rollout::Allowed times_unfrozen(std::span<const config::FreezeWindow> windows, Time unfrozen_until);
+
 // What a request's `override-freeze` comes to. Refused without a reason.
 struct FreezeOverride {
   Time until{};      // of the windows; 1970 when there is nothing to override
-  std::string text;  // for its event; empty likewise
+  std::string text;  // for its event: that, and the request's `reason`; empty without either
 };
 Result<FreezeOverride> freeze_override(const Request& request, std::span<const config::FreezeWindow> windows,
                                        Time now);

@@ -8,6 +8,9 @@
 namespace sluice::rollout {
 namespace {
 
+// For so many a result is as good as a new one.
+constexpr int intervals_fresh = 3;
+
 bool is_missing(std::optional<double> value) { return !value || std::isnan(*value); }
 
 Finding inconclusive(std::string text) { return {Verdict::inconclusive, {}, {}, std::move(text)}; }
@@ -118,12 +121,15 @@ bool has_failed(const AnalysisRules& rules, const Counts& counts) {
   return counts.failures >= rules.failures_max;
 }
 
-std::string hindrance(const AnalysisRules& rules, const Counts& counts) {
+std::string hindrance(const AnalysisRules& rules, const Counts& counts, Time now) {
   if (!counts.at) return fmt::format("analysis {} has not brought a result yet", rules.name);
   if (counts.errors_in_row >= rules.errors_max)
     return fmt::format("analysis {}: {} errors in a row: {}", rules.name, counts.errors_in_row,
                        counts.last.text);
   if (!counts.good) return fmt::format("analysis {} is no success: {}", rules.name, counts.last.text);
+  if (now - *counts.at > intervals_fresh * rules.interval)
+    return fmt::format("analysis {} has had no result for {}", rules.name,
+                       sluice::to_text(Duration(now - *counts.at)));
   if (counts.successes < rules.successes_min)
     return fmt::format("analysis {}: {} of {} successes", rules.name, counts.successes, rules.successes_min);
   return "";

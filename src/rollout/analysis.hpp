@@ -51,6 +51,7 @@ struct AnalysisRules {
   std::string name;  // of the config's section
   Duration interval{};
   std::uint32_t failures_max = 1, errors_max = 3, successes_min = 1;
+  bool relative = false;  // to requests of the old pools: not asked for where these have no share
   friend bool operator==(const AnalysisRules&, const AnalysisRules&) = default;
 };
 
@@ -69,7 +70,8 @@ void count(Counts& counts, Finding finding, Time at);
 
 bool has_failed(const AnalysisRules& rules, const Counts& counts);
 
-// Why a hold must not end yet; empty: it may.
-std::string hindrance(const AnalysisRules& rules, const Counts& counts);
+// Why a hold must not end yet; empty: it may. A result that is long past tells nothing of `now`: the daemon
+// may have been away.
+std::string hindrance(const AnalysisRules& rules, const Counts& counts, Time now);
 
 }  // namespace sluice::rollout

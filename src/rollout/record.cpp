@@ -40,7 +40,8 @@ json::object rules_json(const AnalysisRules& rules) {
           {"interval_ms", rules.interval.count()},
           {"failures_max", rules.failures_max},
           {"errors_max", rules.errors_max},
-          {"successes_min", rules.successes_min}};
+          {"successes_min", rules.successes_min},
+          {"relative", rules.relative}};
 }
 
 json::object counts_json(const Counts& counts) {
@@ -98,13 +99,19 @@ json::object state_json(const State& state) {
           {"over_ms", state.over.count()},
           {"reason", state.reason},
           {"counts", std::move(counts)},
-          {"unfrozen_until_ms", number(state.unfrozen_until)}};
+          {"unfrozen_until_ms", number(state.unfrozen_until)},
+          {"sent_back_by", state.sent_back_by},
+          {"moved", state.moved},
+          {"skipped", state.skipped}};
 }
 
 AnalysisRules rules_of(const Reader& reader) {
-  return {reader.get<std::string>("name"), reader.duration("interval_ms"),
-          reader.get<std::uint32_t>("failures_max"), reader.get<std::uint32_t>("errors_max"),
-          reader.get<std::uint32_t>("successes_min")};
+  return {reader.get<std::string>("name"),
+          reader.duration("interval_ms"),
+          reader.get<std::uint32_t>("failures_max"),
+          reader.get<std::uint32_t>("errors_max"),
+          reader.get<std::uint32_t>("successes_min"),
+          reader.flag("relative")};
 }
 
 Counts counts_of(const Reader& reader) {
@@ -165,6 +172,10 @@ State state_of(const json::object& object) {
   state.reason = reader.get<std::string>("reason");
   state.unfrozen_until = reader.time_or_none("unfrozen_until_ms").value_or(Time{});
   state.counts = reader.all_of("counts", [](const Reader& each) { return counts_of(each); });
+  // A record of before these were kept.
+  state.moved = object.contains("moved") ? reader.get<bool>("moved") : state.phase != Phase::arming;
+  if (object.contains("sent_back_by")) state.sent_back_by = reader.get<std::string>("sent_back_by");
+  if (object.contains("skipped")) state.skipped = reader.get<std::size_t>("skipped");
   return state;
 }
 
@@ -175,18 +186,25 @@ json::object to_json(const Rollout& rollout) {
           {"by", rollout.by},
           {"started_ms", number(rollout.started)},
           {"plan", plan_json(rollout.plan)},
-          {"state", state_json(rollout.state)}};
+          {"state", state_json(rollout.state)},
+          {"why", rollout.why}};
 }
 
 Result<Rollout> from_json(const json::value& value) try {
   const Reader reader{value.as_object()};
-  Rollout rollout{reader.get<std::int64_t>("id"), reader.get<std::string>("by"), reader.time("started_ms"),
+  Rollout rollout{reader.get<std::int64_t>("id"),
+                  reader.get<std::string>("by"),
+                  reader.time("started_ms"),
                   plan_of(reader.members.at("plan").as_object()),
-                  state_of(reader.members.at("state").as_object())};
+                  state_of(reader.members.at("state").as_object()),
+                  ""};
+  if (reader.members.contains("why")) rollout.why = reader.get<std::string>("why");
   for (const auto& target : rollout.plan.targets)
     if (std::none_of(rollout.plan.before.begin(), rollout.plan.before.end(),
                      [&](const auto& part) { return part.pool == target.pool; }))
       return Error{ErrorCode::invalid, "the record of a rollout has a target that its name does not have"};
+  if (rollout.state.skipped > rollout.state.step)
+    return Error{ErrorCode::invalid, "the record of a rollout leaves out steps that it does not have"};
   if (rollout.state.step >= rollout.plan.steps.size())
     return Error{ErrorCode::invalid, "the record of a rollout is at a step that it does not have"};
   if (rollout.state.counts.size() > rollout.plan.analyses.size())

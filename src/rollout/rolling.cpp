@@ -181,9 +181,17 @@ std::vector<std::string> addresses_at(const State& state, Place place) {
   return addresses;
 }
 
-std::string summary(const State& state) {
-  const auto returned = addresses_at(state, Place::returned).size();
-  auto text = fmt::format("{} of {} endpoints are through", returned, state.endpoints.size());
+bool hook_has_failed(const Endpoint& endpoint, const Plan& plan) {
+  return endpoint.failures >= plan.attempts;
+}
+
+std::string summary(const State& state, const Plan& plan) {
+  std::vector<std::string> through, given_back;
+  for (const auto& endpoint : state.endpoints)
+    if (endpoint.place == Place::returned)
+      (hook_has_failed(endpoint, plan) ? given_back : through).push_back(endpoint.address);
+  auto text = fmt::format("{} of {} endpoints are through", through.size(), state.endpoints.size());
+  if (!given_back.empty()) text += fmt::format("; failed, and given back: {}", fmt::join(given_back, ", "));
   if (const auto left = addresses_at(state, Place::left); !left.empty())
     text += fmt::format("; left alone: {}", fmt::join(left, ", "));
   if (const auto failed = addresses_at(state, Place::failed); !failed.empty())
@@ -201,9 +209,9 @@ void finish(Making& making, Phase phase, std::string reason) {
   making.go_on(phase);
   making.state().paused.reset();
   making.state().reason = std::move(reason);
-  making.note(
-      phase == Phase::done ? "rolling.done" : "rolling.end",
-      with_reason(fmt::format("{}: {}", to_text(phase), summary(making.state())), making.state().reason));
+  making.note(phase == Phase::done ? "rolling.done" : "rolling.end",
+              with_reason(fmt::format("{}: {}", to_text(phase), summary(making.state(), making.plan())),
+                          making.state().reason));
 }
 
 void end_batch(Making& making) {
@@ -284,17 +292,13 @@ std::string failure_of(std::span<const Endpoint> batch) {
   return fmt::format("{}", fmt::join(texts, "; "));
 }
 
-bool hook_has_failed(const Endpoint& endpoint, const Plan& plan) {
-  return endpoint.place == Place::failed && endpoint.failures >= plan.attempts;
-}
-
 // Whose hook has failed may be well all the same; who did not become healthy has had its time.
 void roll_back(Making& making, const std::string& reason) {
   making.state().ending = Phase::rolled_back;
   making.state().reason = reason;
   bool waits = false;
   for (auto& endpoint : making.batch()) {
-    if (!hook_has_failed(endpoint, making.plan())) continue;
+    if (endpoint.place != Place::failed || !hook_has_failed(endpoint, making.plan())) continue;
     making.put(endpoint, Place::proving, endpoint.detail);
     waits = true;
   }
@@ -308,6 +312,7 @@ void fail(Making& making) {
   if (state.ending) return finish(making, *state.ending, state.reason.empty() ? reason : state.reason);
   if (making.plan().on_failure == OnFailure::rollback) return roll_back(making, reason);
   making.go_on(Phase::failed);
+  state.paused.reset();  // it waits for an operator now, whatever else is said
   state.reason = reason;
   making.note("rolling.failed", fmt::format("{}; it stays drained, and nothing goes on until "
                                             "`sluicectl rolling resume {}` or `abort`",
@@ -373,6 +378,19 @@ void empty(Making& making) {
     if (!is_over(endpoint.place)) run_hook(making, endpoint);
 }
 
+// Who was given back counts as one that is through when it takes all of its weight.
+bool climbs(Making& making) {
+  for (const auto& endpoint : making.batch()) {
+    const auto& its = seen(making.view, endpoint.address);
+    if (endpoint.place != Place::returned || !its.climbs || !its.word.empty()) continue;
+    if (!making.state().told)
+      making.note("rolling.wait", fmt::format("{} is in its slow start", endpoint.address));
+    making.state().told = true;
+    return true;
+  }
+  return false;
+}
+
 // Endpoints one by one; then what all of them have come to.
 void work(Making& making) {
   const auto batch = making.batch();
@@ -382,6 +400,7 @@ void work(Making& making) {
     return fail(making);
   const auto ending = making.state().ending;
   if (ending) return finish(making, *ending, making.state().reason);
+  if (climbs(making)) return;
   end_batch(making);
 }
 
@@ -634,16 +653,20 @@ Capacity capacity_without_batch(const Rolling& rolling, const View& view) {
   return capacity(view, taken_at(rolling, rolling.state.first));
 }
 
-std::vector<Time> earliest_times(const Rolling& rolling, const View& view, Time now) {
-  std::vector<Time> times{now};
+std::vector<Time> earliest_times(const Rolling& rolling, const View& view, const rollout::Allowed& allowed,
+                                 Time now) {
+  std::vector<Time> times;
+  auto end = now;
   const auto& endpoints = rolling.state.endpoints;
   for (std::size_t first = 0; first < endpoints.size(); first += rolling.plan.batch) {
-    const auto at = times.back();
+    const auto at = allowed(end);
+    times.push_back(at);
     auto empty = at;
     for (std::size_t i = first; i < std::min(first + rolling.plan.batch, endpoints.size()); ++i)
       empty = std::max(empty, empty_at(view, endpoints[i].address, at, now));
-    times.push_back(empty + rolling.plan.grace);
+    end = empty + rolling.plan.grace;
   }
+  times.push_back(end);
   return times;
 }
 

@@ -132,6 +132,7 @@ struct Seen {
   bool available = false;  // healthy, not taken out, and not in its slow start
   std::string condition;   // "down", for a person
   bool ours = false;       // it is drained by this rolling
+  bool climbs = false;     // in its slow start
   std::string word;        // somebody else's about it: "drained by root"; empty: none
   bool proven = false;     // healthy, by enough probes that began since its `since`
   Time watched_since{};    // when we began to look for that
@@ -218,7 +219,8 @@ Capacity capacity_without_batch(const Rolling& rolling, const View& view);
 // When each batch can be taken at the earliest, and when the last one is done, for a rolling that begins now:
 // when the work takes no time, and endpoints are asked for as they are now. One that nobody asks for is not
 // waited for.
-std::vector<Time> earliest_times(const Rolling& rolling, const View& view, Time now);
+std::vector<Time> earliest_times(const Rolling& rolling, const View& view, const rollout::Allowed& allowed,
+                                 Time now);
 
 // The addresses of the present batch.
 std::vector<std::string> batch(const Rolling& rolling);

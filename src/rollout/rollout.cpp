@@ -36,7 +36,7 @@ constexpr double target_weight_max = 1e6;
 std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
 
 double target(const Rollout& rollout) {
-  const auto& [id, by, started, plan, state] = rollout;
+  const auto& [id, by, started, plan, state, why] = rollout;
   return is_class_step(plan, state.step) ? share_before(plan) : plan.steps[state.step];
 }
 
@@ -67,6 +67,7 @@ State go_on(State state, Phase phase, Time now) {
   state.phase = phase;
   state.since = now;
   state.held = {};
+  if (state.told) state.reason.clear();
   state.told = false;
   return state;
 }
@@ -80,8 +81,10 @@ State enter(State state, Phase phase, Time now, Duration in_caches) {
 
 Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
   const auto& plan = rollout.plan;
-  auto state = enter(rollout.state, Phase::moving, now, time_in_caches(plan.ttl));
+  auto state = enter(rollout.state, Phase::moving, now, time_in_caches(plan.ttl) + plan.grace);
   state.from = share(rollout, now);
+  state.skipped = state.moved ? step - state.step - 1 : step;
+  state.moved = true;
   state.step = step;
   state.counts.clear();
   return {std::move(state),
@@ -89,15 +92,19 @@ Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
                                         step_text(plan, step), targets_text(plan))}}};
 }
 
-Turn finish(const Rollout& rollout, Time now) {
+// An operator may have ended the last step before its time.
+Turn finish(const Rollout& rollout, const View& view, Time now) {
+  const auto caches = caches_until(rollout, view);
+  const auto left = caches > now ? "caches may hold what was answered before until " + sluice::to_text(caches)
+                                 : "no cache holds what was answered before";
   return {go_on(rollout.state, Phase::done, now),
-          {{"rollout.done", fmt::format("{} has {}, and no cache holds what was answered before",
-                                        targets_text(rollout.plan), percent(target(rollout)))}}};
+          {{"rollout.done",
+            fmt::format("{} has {}, and {}", targets_text(rollout.plan), percent(target(rollout)), left)}}};
 }
 
-Turn next_step(const Rollout& rollout, Time now) {
+Turn next_step(const Rollout& rollout, const View& view, Time now) {
   const auto next = rollout.state.step + 1;
-  return next < rollout.plan.steps.size() ? begin_step(rollout, next, now) : finish(rollout, now);
+  return next < rollout.plan.steps.size() ? begin_step(rollout, next, now) : finish(rollout, view, now);
 }
 
 // Before the first step there is nothing to go back from, and no cache to wait for.
@@ -118,9 +125,14 @@ Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::
   const double present = share(rollout, now);
   // What is answered after the end has the TTL of before.
   const auto in_caches = time_in_caches(rollout.state.phase == Phase::done ? plan.ttl_before : plan.ttl);
-  auto state = enter(rollout.state, Phase::returning, now, over + in_caches + plan.grace);
+  auto before = rollout.state;
+  // It was to take longer: what counts is what was answered when that began.
+  if (before.phase == Phase::returning)
+    before.caches_until = before.since + time_in_caches(plan.ttl_before) + plan.grace;
+  auto state = enter(std::move(before), Phase::returning, now, over + in_caches + plan.grace);
   state.from = present;
   state.over = over;
+  state.sent_back_by.clear();
   state.paused.reset();
   state.reason = std::move(reason);
   auto text = fmt::format("{} goes from {} back to {}{}: {}", targets_text(plan), percent(present),
@@ -135,6 +147,7 @@ Turn wait(const Rollout& rollout, std::string why) {
   if (rollout.state.told) return {rollout.state, {}};
   auto state = rollout.state;
   state.told = true;
+  state.reason = why;
   return {std::move(state), {{"rollout.wait", std::move(why)}}};
 }
 
@@ -142,21 +155,23 @@ Turn wait(const Rollout& rollout, std::string why) {
 std::optional<Turn> meet_death(const Rollout& rollout, const View& view, Time now) {
   if (view.dead_target.empty()) return {};
   if (view.others_live)
-    return begin_return(rollout, {}, "rollout.abort",
-                        fmt::format("{} has no healthy endpoint", view.dead_target), now);
-  return wait(rollout, fmt::format("neither {} nor another pool has a healthy endpoint", view.dead_target));
+    return begin_return(rollout, {}, "rollout.abort", fmt::format("{} is not alive", view.dead_target), now);
+  return wait(rollout,
+              fmt::format("neither {} is alive nor who would have to take its share", view.dead_target));
 }
 
 // The first analysis that has failed: then the share goes back, if there is somewhere to go.
 std::optional<Turn> meet_failure(const Rollout& rollout, const View& view, Time now) {
-  const auto& [id, by, started, plan, state] = rollout;
-  for (std::size_t i = 0; is_analysed(rollout) && i < plan.analyses.size(); ++i) {
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
+  for (std::size_t i = 0; i < plan.analyses.size(); ++i) {
+    if (!is_analysed(rollout, i)) continue;
     const auto counts = counts_of(state, i);
     if (!has_failed(plan.analyses[i], counts)) continue;
     const auto why = fmt::format("analysis {} has failed: {}", plan.analyses[i].name, counts.failure);
     if (view.others_live || state.phase == Phase::arming)
       return begin_return(rollout, {}, "rollout.abort", why, now);
-    return wait(rollout, why + "; but no other pool has a healthy endpoint");
+    return wait(rollout, why + "; but who would have to take its share is not alive");
   }
   return {};
 }
@@ -170,6 +185,9 @@ bool is_within_tolerance(double share, std::uint64_t answers_of_target, const Vi
 
 bool is_within_tolerance(const std::vector<double>& shares, const View& view) {
   if (view.answers == 0) return true;  // nobody asks: nobody is sent the wrong way
+  // Each client keeps its answer: how many fall to a target depends on who asks, and no time makes it less
+  // so.
+  if (view.sticky) return true;
   for (std::size_t i = 0; i < shares.size(); ++i)
     if (!is_within_tolerance(shares[i], view.answers_of_targets.at(i), view)) return false;
   return true;
@@ -208,7 +226,10 @@ Turn settle(const Rollout& rollout, const View& view, Time now) {
   if (is_within_tolerance(wanted, view))
     return {go_on(rollout.state, Phase::holding, now),
             {{"rollout.hold", fmt::format("{}; {}", answered, hold_text(plan))}}};
-  return wait(rollout, fmt::format("{} instead of {}: the step is not done", answered, percents(wanted)));
+  auto turn =
+      wait(rollout, fmt::format("{} instead of {}: the step is not done", answered, percents(wanted)));
+  turn.measure_anew = true;
+  return turn;
 }
 
 // The step is due.
@@ -220,16 +241,19 @@ Turn step_if_allowed(const Rollout& rollout, std::size_t step, const View& view,
 }
 
 // Why its analyses do not let it go on; empty: they do, or it has none now.
-std::string hindrance_of(const Rollout& rollout) {
-  for (std::size_t i = 0; is_analysed(rollout) && i < rollout.plan.analyses.size(); ++i)
-    if (auto why = hindrance(rollout.plan.analyses[i], counts_of(rollout.state, i)); !why.empty()) return why;
+std::string hindrance_of(const Rollout& rollout, Time now) {
+  for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i) {
+    if (!is_analysed(rollout, i)) continue;
+    if (auto why = hindrance(rollout.plan.analyses[i], counts_of(rollout.state, i), now); !why.empty())
+      return why;
+  }
   return "";
 }
 
 Turn arm(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
-  if (state.paused || now < caches_until(rollout, view.leased_until)) return {state, {}};
-  if (const auto why = hindrance_of(rollout); !why.empty())
+  if (state.paused || now < caches_until(rollout, view)) return {state, {}};
+  if (const auto why = hindrance_of(rollout, now); !why.empty())
     return wait(rollout, "the TTL is lowered everywhere, but before the switch " + why);
   return step_if_allowed(rollout, 0, view, now);
 }
@@ -237,10 +261,10 @@ Turn arm(const Rollout& rollout, const View& view, Time now) {
 Turn hold(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
   if (state.paused || now - state.since + state.held < rollout.plan.hold) return {state, {}};
-  if (const auto why = hindrance_of(rollout); !why.empty())
+  if (const auto why = hindrance_of(rollout, now); !why.empty())
     return wait(rollout, "the hold is over, but " + why);
   const bool last = state.step + 1 == rollout.plan.steps.size();
-  if (last) return finish(rollout, now);
+  if (last) return finish(rollout, view, now);
   if (!rollout.plan.gates) return step_if_allowed(rollout, state.step + 1, view, now);
   return {go_on(state, Phase::gated, now),
           {{"rollout.gate", fmt::format("{} at {} waits for a promote", targets_text(rollout.plan),
@@ -253,7 +277,7 @@ bool is_unasked(const Rollout& rollout, const View& view, Time now) {
 }
 
 Turn move(const Rollout& rollout, const View& view, Time now) {
-  if (now < caches_until(rollout, view.leased_until)) return {rollout.state, {}};
+  if (now < caches_until(rollout, view)) return {rollout.state, {}};
   Turn turn{go_on(rollout.state, Phase::settling, now),
             {{"rollout.settle", "no cache holds answers of the step before"}}};
   if (!is_unasked(rollout, view, now)) return turn;
@@ -262,28 +286,57 @@ Turn move(const Rollout& rollout, const View& view, Time now) {
   return turn;
 }
 
+bool goes_back_slowly(const Rollout& rollout, Time now) {
+  const auto& state = rollout.state;
+  return state.phase == Phase::returning && state.paused.value_or(now) < state.since + state.over;
+}
+
+// There is nobody to take what is left: it stays until there is.
+Turn stay(const Rollout& rollout, Time now) {
+  if (rollout.state.paused) return {rollout.state};
+  auto state = rollout.state;
+  state.paused = now;
+  return {std::move(state),
+          {{"rollout.wait", fmt::format("{} stays at {}: who would have to take its share is not alive",
+                                        targets_text(rollout.plan), percent(share(rollout, now)))}}};
+}
+
+Turn go_back_on(const Rollout& rollout, Time now) {
+  auto state = rollout.state;
+  const auto stayed = now - *state.paused;
+  state.paused.reset();
+  state.since += stayed;
+  state.caches_until += stayed;
+  return {std::move(state), {{"rollout.resume", "goes back again"}}};
+}
+
 Turn come_back(const Rollout& rollout, const View& view, Time now) {
-  if (now < caches_until(rollout, view.leased_until)) return {rollout.state, {}};
+  if (goes_back_slowly(rollout, now)) {
+    if (!view.others_live) return stay(rollout, now);
+    if (rollout.state.paused) return go_back_on(rollout, now);
+    if (!view.dead_target.empty()) return *meet_death(rollout, view, now);
+  }
+  if (now < caches_until(rollout, view)) return {rollout.state};
   return {
       go_on(rollout.state, Phase::returned, now),
       {{"rollout.returned", fmt::format("{} has {} again, and no cache holds more of it",
                                         targets_text(rollout.plan), percent(share_before(rollout.plan)))}}};
 }
 
-std::optional<Time> due_at(const Rollout& rollout, std::optional<Time> leased_until, Time now) {
-  const auto& [id, by, started, plan, state] = rollout;
+std::optional<Time> due_at(const Rollout& rollout, const View& view, Time now) {
+  const auto& [id, by, started, plan, state, why] = rollout;
   switch (state.phase) {
     case Phase::arming:
-      return state.paused ? std::nullopt : std::optional(caches_until(rollout, leased_until));
+      return state.paused ? std::nullopt : std::optional(caches_until(rollout, view));
     case Phase::moving:
-      return caches_until(rollout, leased_until);
+      return caches_until(rollout, view);
     case Phase::settling:
       return state.since + plan.ttl;
     case Phase::holding:
       return state.paused ? std::nullopt : std::optional(state.since + plan.hold - state.held);
     case Phase::returning:
-      return now < state.since + state.over ? std::min(now + return_step, state.since + state.over)
-                                            : caches_until(rollout, leased_until);
+      if (!goes_back_slowly(rollout, now)) return caches_until(rollout, view);
+      return state.paused ? now + return_step : std::min(now + return_step, state.since + state.over);
     case Phase::gated:
     case Phase::done:
     case Phase::returned:
@@ -301,11 +354,11 @@ std::optional<Note> take_finding(const AnalysisRules& rules, State& state, std::
   if (state.counts.size() <= analysis) state.counts.resize(analysis + 1);
   auto& counts = state.counts[analysis];
   const bool is_new = !counts.at || counts.last.verdict != finding.verdict;
-  const bool held = !hindrance(rules, counts).empty();
+  const bool held = !hindrance(rules, counts, now).empty();
   count(counts, std::move(finding), now);
   const auto& last = counts.last;
   // What held it is another thing now.
-  if (is_new || held != !hindrance(rules, counts).empty()) state.told = false;
+  if (is_new || held != !hindrance(rules, counts, now).empty()) state.told = false;
   if (!is_new && last.verdict != Verdict::failure && counts.errors_in_row != rules.errors_max) return {};
   auto text = fmt::format("analysis {}: {}: {}", rules.name, to_text(last.verdict), last.text);
   if (last.verdict == Verdict::failure)
@@ -338,36 +391,75 @@ Turn resume(const Rollout& rollout, Time now) {
 }
 
 Result<Turn> promote(const Rollout& rollout, bool full, const View& view, Time now) {
-  const auto& [id, by, started, plan, state] = rollout;
+  const auto& [id, by, started, plan, state, why] = rollout;
   if (!view.dead_target.empty())
-    return Error{ErrorCode::refused, fmt::format("{} has no healthy endpoint", view.dead_target)};
+    return Error{ErrorCode::refused, fmt::format("{} is not alive", view.dead_target)};
   if (!view.forbidden.empty()) return Error{ErrorCode::refused, view.forbidden};
   auto promoted = rollout;
   promoted.state.paused.reset();
   const auto last = plan.steps.size() - 1;
   if (full && (state.step < last || state.phase == Phase::arming)) return begin_step(promoted, last, now);
   if (state.phase == Phase::arming) return begin_step(promoted, 0, now);
-  return next_step(promoted, now);
+  return next_step(promoted, view, now);
+}
+
+std::string reason_of(const Command& command) {
+  return command.reason.empty() ? "asked for" : command.reason;
+}
+
+// The second word about what goes back: at once, or in another time; when all has gone back, nobody waits for
+// caches any more.
+Turn hasten(const Rollout& rollout, const Command& command, Time now) {
+  if (goes_back_slowly(rollout, now))
+    return begin_return(rollout, command.over, fmt::format("rollout.{}", to_text(command.word)),
+                        reason_of(command), now);
+  return {
+      go_on(rollout.state, Phase::returned, now),
+      {{"rollout.returned", fmt::format("{} has {} again; that caches may hold more of it until {} is not "
+                                        "waited for: {}",
+                                        targets_text(rollout.plan), percent(share_before(rollout.plan)),
+                                        sluice::to_text(rollout.state.caches_until), reason_of(command))}}};
+}
+
+bool is_asked_at(const AnalysisRules& rules, const Plan& plan, std::size_t step) {
+  return !rules.relative || plan.steps[step] < 1;
 }
 
 // Until all analyses have had their successes.
-Duration shortest_analysis(const Plan& plan) {
+Duration shortest_analysis(const Plan& plan, std::size_t step) {
   Duration longest{};
-  for (const auto& rules : plan.analyses) longest = std::max(longest, rules.interval * rules.successes_min);
+  for (const auto& rules : plan.analyses)
+    if (is_asked_at(rules, plan, step)) longest = std::max(longest, rules.interval * rules.successes_min);
   return longest;
+}
+
+bool is_asked_for(const Plan& plan, const View& view, Time now) {
+  return !view.answered_last || *view.answered_last + plan.ttl > now;
 }
 
 // From a step until its hold begins: caches, and the measurement. A name that nobody asks for needs neither.
 Duration shortest_settling(const Plan& plan, const View& view, Time now) {
-  const bool asked = !view.answered_last || *view.answered_last + plan.ttl > now;
-  return asked ? time_in_caches(plan.ttl) + plan.ttl : Duration::zero();
+  return plan.grace +
+         (is_asked_for(plan, view, now) ? time_in_caches(plan.ttl) + plan.ttl : Duration::zero());
+}
+
+// When the hold of the present step begins, or its pause would have ended, at the earliest.
+Time earliest_hold(const Rollout& rollout, const View& view, Time now) {
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
+  if (state.phase == Phase::holding) return state.since - state.held;
+  if (state.phase == Phase::settling) return std::max(now, view.measured_since + plan.ttl);
+  return std::max(now, caches_until(rollout, view)) +
+         (is_asked_for(plan, view, now) ? plan.ttl : Duration::zero());
 }
 
 // When the last of those analyses is due that do not let it go on yet; 1970 when all do.
 Time last_result_wanted(const Rollout& rollout) {
   Time last{};
-  for (std::size_t i = 0; is_analysed(rollout) && i < rollout.plan.analyses.size(); ++i)
-    if (!hindrance(rollout.plan.analyses[i], counts_of(rollout.state, i)).empty())
+  for (std::size_t i = 0; i < rollout.plan.analyses.size(); ++i)
+    if (const auto counts = counts_of(rollout.state, i);
+        is_analysed(rollout, i) &&
+        !hindrance(rollout.plan.analyses[i], counts, counts.at.value_or(Time{})).empty())
       last = std::max(last, next_analysis(rollout, i));
   return last;
 }
@@ -423,7 +515,7 @@ const char* to_text(Word word) {
 }
 
 std::optional<double> next_share(const Rollout& rollout, bool full) {
-  const auto& [id, by, started, plan, state] = rollout;
+  const auto& [id, by, started, plan, state, why] = rollout;
   if (!is_running(state.phase) || state.phase == Phase::returning) return {};
   const auto next = state.phase == Phase::arming ? 0 : state.step + 1;
   if (next >= plan.steps.size()) return {};
@@ -431,7 +523,7 @@ std::optional<double> next_share(const Rollout& rollout, bool full) {
 }
 
 std::optional<Time> next_step_at(const Rollout& rollout) {
-  const auto& [id, by, started, plan, state] = rollout;
+  const auto& [id, by, started, plan, state, why] = rollout;
   if (state.paused || !next_share(rollout)) return {};
   if (state.phase == Phase::arming) return std::max(state.caches_until, last_result_wanted(rollout));
   if (state.phase != Phase::holding || plan.gates) return {};
@@ -488,22 +580,27 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
       if (!forward) return makes_no_sense(rollout, command.word);
       return promote(rollout, command.full, view, now);
     case Word::undo:
-      if (!forward && state.phase != Phase::done) return makes_no_sense(rollout, command.word);
+      if (!is_running(state.phase) && state.phase != Phase::done)
+        return makes_no_sense(rollout, command.word);
       break;
     case Word::abort:
-      if (!forward) return makes_no_sense(rollout, command.word);
+      if (!is_running(state.phase)) return makes_no_sense(rollout, command.word);
       break;
   }
-  if (!view.others_live && state.phase != Phase::arming)
-    return Error{ErrorCode::refused, fmt::format("no pool that had a share before {} has a healthy endpoint",
+  const bool moves = is_in_force(state.phase) || goes_back_slowly(rollout, now);
+  if (!view.others_live && moves)
+    return Error{ErrorCode::refused, fmt::format("who would have to take the share of {} is not alive",
                                                  targets_text(rollout.plan))};
-  const auto over = command.word == Word::abort ? command.over : Duration::zero();
-  return begin_return(rollout, over, fmt::format("rollout.{}", to_text(command.word)),
-                      command.reason.empty() ? "asked for" : command.reason, now);
+  auto turn = state.phase == Phase::returning
+                  ? hasten(rollout, command, now)
+                  : begin_return(rollout, command.over, fmt::format("rollout.{}", to_text(command.word)),
+                                 reason_of(command), now);
+  turn.state.sent_back_by = command.by;
+  return turn;
 }
 
 Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, const View& view, Time now) {
-  if (!is_analysed(rollout)) return unchanged(rollout);
+  if (!is_analysed(rollout, analysis)) return unchanged(rollout);
   const auto& rules = rollout.plan.analyses.at(analysis);
   auto next = rollout;
   auto note = take_finding(rules, next.state, analysis, std::move(finding), now);
@@ -516,6 +613,11 @@ bool is_analysed(const Rollout& rollout) {
   const auto phase = rollout.state.phase;
   const bool before_switch = phase == Phase::arming && rollout.plan.strategy == Strategy::bluegreen;
   return before_switch || phase == Phase::holding || phase == Phase::gated;
+}
+
+bool is_analysed(const Rollout& rollout, std::size_t analysis) {
+  const auto& plan = rollout.plan;
+  return is_analysed(rollout) && is_asked_at(plan.analyses.at(analysis), plan, rollout.state.step);
 }
 
 Time next_analysis(const Rollout& rollout, std::size_t analysis) {
@@ -534,22 +636,23 @@ Time armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now) {
 
 // What goes back little by little is answered under another share each second, to the end: there the longest
 // time counts.
-Time caches_until(const Rollout& rollout, std::optional<Time> leased_until) {
+Time caches_until(const Rollout& rollout, const View& view) {
   const auto& state = rollout.state;
-  const bool returns = state.phase == Phase::returning;
-  if (!leased_until || (returns && state.over > Duration::zero())) return state.caches_until;
-  const auto grace = returns ? rollout.plan.grace : Duration::zero();
-  return std::min(state.caches_until, std::max(*leased_until, state.since) + grace);
+  const bool slowly = state.phase == Phase::returning && state.over > Duration::zero();
+  if (!view.leased_until || slowly) return state.caches_until;
+  const auto grace = state.phase == Phase::arming ? Duration::zero() : rollout.plan.grace;
+  const auto leased = std::max(*view.leased_until, state.since) + grace;
+  return view.leased_here ? leased : std::min(state.caches_until, leased);
 }
 
-std::optional<Time> next_tick(const Rollout& rollout, std::optional<Time> leased_until, Time now) {
-  const auto due = due_at(rollout, leased_until, now);
+std::optional<Time> next_tick(const Rollout& rollout, const View& view, Time now) {
+  const auto due = due_at(rollout, view, now);
   // It was due, and has not gone on: it waits for what is seen, which may change at any time.
   return due && *due <= now ? now + retry : due;
 }
 
 double share(const Rollout& rollout, Time now) {
-  const auto& [id, by, started, plan, state] = rollout;
+  const auto& [id, by, started, plan, state, why] = rollout;
   const double before = share_before(plan);
   switch (state.phase) {
     case Phase::arming:
@@ -564,35 +667,39 @@ double share(const Rollout& rollout, Time now) {
     case Phase::returning:
       break;
   }
-  if (now >= state.since + state.over) return before;
+  const Time at = state.paused.value_or(now);
+  if (at >= state.since + state.over) return before;
   const double gone =
-      std::chrono::duration<double>(now - state.since) / std::chrono::duration<double>(state.over);
+      std::chrono::duration<double>(at - state.since) / std::chrono::duration<double>(state.over);
   return state.from + (before - state.from) * std::max(0.0, gone);
 }
 
 // The mean of what was answered in the time for which caches hold it.
 std::optional<double> leased_share(const Rollout& rollout, const View& view, Time now) {
-  const auto& [id, by, started, plan, state] = rollout;
-  const bool returns = state.phase == Phase::returning;
+  const auto& [id, by, started, plan, state, why] = rollout;
   if (view.answered_last && *view.answered_last + time_in_caches(plan.ttl) <= now) return {};
-  if (!returns && state.phase != Phase::moving) return share(rollout, now);
-  const auto kept = state.caches_until - state.since - state.over - (returns ? plan.grace : Duration::zero());
-  const auto window = std::max(kept, time_in_caches(plan.ttl));
+  const auto caches = state.caches_until - plan.grace;
+  const auto part = [](Duration time, Duration of) {
+    return std::chrono::duration<double>(time) / std::chrono::duration<double>(of);
+  };
+  // An operator has ended the last step before its time.
+  if (state.phase == Phase::done && caches > now)
+    return std::lerp(share(rollout, now), state.from,
+                     std::min(1.0, part(caches - now, time_in_caches(plan.ttl))));
+  if (state.phase != Phase::moving && state.phase != Phase::returning) return share(rollout, now);
+  const auto window = std::max(caches - state.since - state.over, time_in_caches(plan.ttl));
   const Time first = now - window;
   const Time changed = std::clamp(state.since, first, now);
   const Time reached = std::clamp(state.since + state.over, first, now);
-  const auto part = [&](Duration time) {
-    return std::chrono::duration<double>(time) / std::chrono::duration<double>(window);
-  };
-  return part(changed - first) * state.from +
-         part(reached - changed) * (share(rollout, changed) + share(rollout, reached)) / 2 +
-         part(now - reached) * share(rollout, now);
+  return part(changed - first, window) * state.from +
+         part(reached - changed, window) * (share(rollout, changed) + share(rollout, reached)) / 2 +
+         part(now - reached, window) * share(rollout, now);
 }
 
 bool has_switched(const Rollout& rollout) { return is_in_force(rollout.state.phase) && target(rollout) >= 1; }
 
 bool leads_class(const Rollout& rollout) {
-  const auto& [id, by, started, plan, state] = rollout;
+  const auto& [id, by, started, plan, state, why] = rollout;
   if (plan.client_class.empty() || !is_in_force(state.phase)) return false;
   return state.phase != Phase::done || plan.steps.back() < 1;
 }
@@ -692,6 +799,13 @@ std::optional<Error> objection(const Plan& plan) {
     if (const double own = own_share_before(plan, plan.targets[i].pool); own > at_end[i])
       return refuse(fmt::format("{} has {} of {} already, and would have {} of all", plan.targets[i].pool,
                                 percent(own), plan.name, percent(at_end[i])));
+  for (const auto& rules : plan.analyses) {
+    bool asked = false;
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) asked = asked || is_asked_at(rules, plan, i);
+    if (!asked)
+      return refuse(fmt::format("analysis {} is relative_to_old, and no step leaves the old pools a share",
+                                rules.name));
+  }
   if (plan.targets.size() > 1 && !plan.client_class.empty())
     return refuse("a class is led to one pool, and there are several targets");
   if (plan.targets.size() > 1 && plan.strategy == Strategy::bluegreen)
@@ -729,15 +843,27 @@ std::vector<double> exponential_steps(double before, double factor) {
   return steps;
 }
 
-std::vector<Time> earliest_times(const Rollout& rollout, const View& view) {
-  const auto& [id, by, started, plan, state] = rollout;
-  const auto analysed = shortest_analysis(plan);
-  auto at = caches_until(rollout, view.leased_until);
-  if (plan.strategy == Strategy::bluegreen) at = std::max(at, started + analysed);
+std::vector<Time> earliest_times(const Rollout& rollout, const View& view, const Allowed& allowed, Time now) {
+  const auto& [id, by, started, plan, state, why] = rollout;
+  if (state.paused || !is_running(state.phase)) return {};
+  if (state.phase == Phase::returning) return {caches_until(rollout, view)};
+  const auto end_of_hold = [&](Time hold, std::size_t step) {
+    return hold + std::max(plan.hold, shortest_analysis(plan, step));
+  };
+  std::size_t next = state.step + 1;
+  Time at = now;
+  if (state.phase == Phase::arming) {
+    next = 0;
+    at = caches_until(rollout, view);
+    if (plan.strategy == Strategy::bluegreen) at = std::max(at, state.since + shortest_analysis(plan, 0));
+  } else if (state.phase != Phase::gated) {
+    at = end_of_hold(earliest_hold(rollout, view, now), state.step);
+  }
   std::vector<Time> times;
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+  for (at = std::max(at, now); next < plan.steps.size(); ++next) {
+    at = allowed(at);
     times.push_back(at);
-    at += shortest_settling(plan, view, started) + std::max(plan.hold, analysed);
+    at = end_of_hold(at + shortest_settling(plan, view, now), next);
   }
   times.push_back(at);
   return times;

@@ -15,14 +15,17 @@
 //  has moved    |                        v
 //               +-------------------> returned
 //
+// What goes back little by little is watched: when the target dies, or an operator says abort again, it goes
+// back at once, and while there is nobody well to take it, it stays.
+//
 // A switch has its analyses twice: while it is armed, of a pool that nobody but testers has been sent to, and
 // while it holds. It is not made before they have passed, unless an operator says so.
 //
-// A step's hold begins when no obedient cache can hold an answer of the step before, and the answered share
-// has been what it should be for one TTL; not when the weight was set. A name that nobody has asked for a TTL
-// has no such answers in caches, and has sent nobody the wrong way for as long: it does not wait. From then
-// on it is analysed, also at the gate and in a pause (analysis.hpp): what fails aborts, and without successes
-// no hold ends.
+// A step's hold begins when no obedient cache can hold an answer of the step before, `grace` is over, and the
+// answered share has been what it should be for one TTL; not when the weight was set. A name that nobody has
+// asked for a TTL has no such answers in caches, and has sent nobody the wrong way for as long: it does not
+// wait. From then on it is analysed, also at the gate and in a pause (analysis.hpp): what fails aborts, and
+// without successes no hold ends.
 //
 // A step that is forbidden is not taken, neither by itself nor by an operator's word; what goes back is
 // always allowed.
@@ -32,6 +35,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,7 +73,7 @@ struct Plan {
   bool gates = false;               // after each hold, wait for a promote
   Duration ttl{};                   // of answers while it runs; at most `ttl_before`
   Duration ttl_before{};            // what it was, and will be
-  Duration grace{};                 // beyond the TTL, for caches that keep answers longer
+  Duration grace{};                 // after each change of shares, for caches that keep answers longer
   bool overridden = false;          // the weights of before were not the config's
   std::vector<PoolWeight> before;   // all pools of the name, the targets among them
   std::vector<AnalysisRules> analyses{};
@@ -86,15 +90,17 @@ struct State {
   std::size_t step = 0;          // into Plan::steps; in answers from the first `moving` on
   Time since{};                  // of the phase
   Time caches_until{};           // until then a cache may hold what was answered before the present share
-  std::optional<Time> paused;    // since when
+  std::optional<Time> paused;    // since when; returning: nobody can take what is left
   Duration held{};               // of the hold, before the last pause
   bool told = false;             // why it waits
   std::vector<Counts> counts{};  // of Plan::analyses, since the step began; short by those without a result
   double from = 0;               // the share that was answered before the present one
-  // returning, returned:
-  Duration over{};        // the time to go back in
-  std::string reason;     // why
-  Time unfrozen_until{};  // until then an operator's word goes before freeze windows
+  Duration over{};               // returning: the time to go back in
+  std::string reason{};          // returning, returned: why; else what it waits for, once it is told
+  std::string sent_back_by{};    // returning, returned: the operator who has; empty: it has itself
+  Time unfrozen_until{};         // until then an operator's word goes before freeze windows
+  bool moved = false;            // a step was begun
+  std::size_t skipped = 0;       // so many steps before the present one were left out
   friend bool operator==(const State&, const State&) = default;
 };
 
@@ -104,6 +110,7 @@ struct Rollout {
   Time started{};
   Plan plan;
   State state;
+  std::string why{};  // in the words of who started it
   friend bool operator==(const Rollout&, const Rollout&) = default;
 };
 
@@ -117,8 +124,10 @@ struct View {
   // From then on no cache holds what was really answered before the present share, or before the TTL was
   // lowered; none: not known.
   std::optional<Time> leased_until{};
-  std::string dead_target{};  // one without an endpoint that may be handed out; empty: there is none
-  bool others_live = true;    // a pool that had a share before has one, and is no target
+  bool leased_here = false;   // by what this process has answered: it is so. Else it may be sooner
+  std::string dead_target{};  // one that is not alive; empty: there is none
+  bool others_live = true;    // what goes back is taken by pools that are alive, or not less so than now
+  bool sticky = false;        // who asks decides what is answered, and not the share alone
   // Why the next step (next_share()) may not be taken now; empty: it may.
   std::string forbidden{};
 };
@@ -131,6 +140,7 @@ struct Command {
   bool full = false;   // promote: to the last step
   Duration over{};     // abort: the time to go back in
   std::string reason;  // abort, undo
+  std::string by{};
 };
 
 // What happened, for the event log: "rollout.step", "5 % ..."
@@ -140,7 +150,8 @@ struct Note {
 
 struct Turn {
   State state;
-  std::vector<Note> notes;  // empty: nothing has changed
+  std::vector<Note> notes{};  // empty: nothing has changed
+  bool measure_anew = false;  // what was answered until now counts no more
 };
 
 // The share that the next step gives to the targets; nothing when there is none. `full`: the last one.
@@ -160,8 +171,9 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
 // where is_analysed() says no.
 Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, const View& view, Time now);
 
-// Whether the plan's analyses are run now.
+// Whether the plan's analyses are run now; and whether that one is.
 bool is_analysed(const Rollout& rollout);
+bool is_analysed(const Rollout& rollout, std::size_t analysis);
 
 // When the analysis is to be run next.
 Time next_analysis(const Rollout& rollout, std::size_t analysis);
@@ -174,12 +186,12 @@ Counts counts_of(const State& state, std::size_t analysis);
 // which may have had a longer TTL than that; none: not known.
 Time armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now);
 
-// Until when caches may hold what its phase waits for: as long as if it had been handed out to the last
-// moment, or less by what was really handed out (as in View).
-Time caches_until(const Rollout& rollout, std::optional<Time> leased_until);
+// Until when caches may hold what its phase waits for, by what was really handed out; where that is not
+// known, as if it had been to the last moment.
+Time caches_until(const Rollout& rollout, const View& view);
 
 // When tick() may find something to do at the earliest; nothing when that is for an operator to say.
-std::optional<Time> next_tick(const Rollout& rollout, std::optional<Time> leased_until, Time now);
+std::optional<Time> next_tick(const Rollout& rollout, const View& view, Time now);
 
 // The share of the targets, all together, that is to be answered.
 double share(const Rollout& rollout, Time now);
@@ -230,9 +242,13 @@ Result<std::vector<double>> parse_steps(std::string_view text);
 std::vector<double> linear_steps(double before, double by);
 std::vector<double> exponential_steps(double before, double factor);
 
-// When each step can begin at the earliest, and when the last one is done, for a rollout that has just begun
-// and a name that is asked for as it is now. Of the view: `answered_last`, and until when caches hold what
-// was answered so far (`leased_until`).
-std::vector<Time> earliest_times(const Rollout& rollout, const View& view);
+// From when on a step may be taken that is due then; the same time, but in a freeze.
+using Allowed = std::function<Time(Time due)>;
+
+// When each step that is left can begin at the earliest, and when the last one is done, for a name that is
+// asked for as it is now, and an operator who lets it pass each gate at once. Nothing where that is not
+// known: in a pause, after the end. Of the view: `answered_last`, `measured_since`, and until when caches
+// hold what was answered so far (`leased_until`).
+std::vector<Time> earliest_times(const Rollout& rollout, const View& view, const Allowed& allowed, Time now);
 
 }  // namespace sluice::rollout

@@ -1,13 +1,14 @@
 """Rollouts by the real daemon: a canary from end to end, stopped and undone by hand, and killed while it goes on."""
 
+import collections
 import datetime
 import itertools
 import json
 import random
 import time
 
-from harness import Sluice, expect, expect_equal, poll, test
-from queries import ask_many, question
+from harness import Sluice, expect, expect_equal, poll, steering, test
+from queries import addresses, ask_many, question
 from shares import share_of_v2
 
 CONFIG = """
@@ -90,6 +91,45 @@ def a_canary_is_aborted_and_undone(sandbox):
     history = json.loads(sluice.ctl("--json", "rollout", "history", NAME))["rollouts"]
     expect_equal("history", [(one["id"], one["phase"], one["reason"]) for one in history],
                  [(2, "returned", "asked for"), (1, "returned", "too slow")])
+
+
+@test
+def a_canary_to_two_pools_divides_its_share_among_them(sandbox):
+    pools = {"127.0.1.1": "v1", "127.0.2.1": "v2", "127.0.3.1": "v3"}
+    sluice = Sluice(sandbox, steering(NAME, {pool: (int(pool == "v1"), [address]) for address, pool in pools.items()}, ttl="2s"))
+    sluice.start()
+    sluice.ctl("canary", "start", NAME, "--to", "v2=2,v3=1", "--steps", "30,100", "--hold", "0s", "--ttl", "1s", "--gates")
+
+    def parts():
+        replies = ask_many(sluice.port, [question(NAME, "A")] * QUERIES)
+        counts = collections.Counter(pools[addresses(reply)[0]] for reply in replies)
+        return [100 * counts[pool] / QUERIES for pool in ("v2", "v3")]
+
+    def gated():
+        parts()
+        return rollout(sluice)["phase"] == "gated"
+    poll("the gate", gated)
+    for share, wanted in zip(parts(), (20, 10)):
+        expect(abs(share - wanted) <= 3.2, f"a target has {share:.1f} % instead of {wanted}")
+    state = rollout(sluice)
+    expect_equal("targets", [(target["pool"], round(100 * target["share"])) for target in state["targets"]], [("v2", 20), ("v3", 10)])
+    for share, wanted in zip((target["answered_share"] for target in state["targets"]), (0.2, 0.1)):
+        expect(abs(share - wanted) <= 0.032, f"a target's answered share is {share} instead of {wanted}")
+    expect("v3: set 10.0%" in sluice.ctl("rollout", "status", NAME), "the tree does not show each target")
+    sluice.ctl("rollout", "promote", NAME, "--full")
+    expect(abs(parts()[0] - 66.7) <= 3.2, f"the first target has {parts()[0]:.1f} % at the end")
+    sluice.ctl("rollout", "abort", NAME)
+    expect_equal("shares after the abort", parts(), [0, 0])
+
+
+@test
+def a_flag_with_a_value_is_no_flag(sandbox):
+    sluice = start(sandbox)
+    start_canary(sluice, "--gates")
+    refused = sluice.run_ctl("rollout", "promote", NAME, "--full=false")
+    expect_equal("exit code", refused.returncode, 2)
+    expect("--full" in refused.stderr, f"what is wrong is not said: {refused.stderr}")
+    expect(rollout(sluice)["share"] < 1, "it was promoted")
 
 
 @test

@@ -16,8 +16,12 @@ std::string waiting_lines(std::string_view waits, const boost::json::value& one,
     lines += "  caches that obey the TTL let go: " + leases + "\n";
   if (const auto forbidden = text(one, "forbidden"); !forbidden.empty())
     lines += "  " + paint("the next step is held: " + forbidden, Colour::warning, style.colours) + "\n";
+  const auto by = text(one, "sent_back_by");
   if (const auto reason = text(one, "reason"); !reason.empty())
-    lines += "  " + paint("because: " + reason, Colour::warning, style.colours) + "\n";
+    lines += "  " +
+             paint(fmt::format("because: {}{}", reason, by.empty() ? "" : fmt::format(" ({})", by)),
+                   Colour::warning, style.colours) +
+             "\n";
   return lines;
 }
 

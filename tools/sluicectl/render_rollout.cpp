@@ -31,12 +31,23 @@ std::pair<std::string, std::string> held_by(const json::value& rollout) {
   return {};
 }
 
+bool is_gated(const json::value& rollout, std::size_t step) {
+  const auto& gates = member(rollout, "gates");
+  return gates.is_bool() && gates.get_bool() && step + 1 < list(rollout, "steps").size();
+}
+
+bool is_gate_next(const json::value& rollout) {
+  return is_gated(rollout, static_cast<std::size_t>(number(rollout, "step")));
+}
+
 // "what it waits for", of a running one.
 std::string rollout_waits_for(const json::value& rollout, Time now) {
   const auto phase = text(rollout, "phase");
   const auto caches = in_or_ago(time(rollout, "caches_until"), now);
   const auto next = in_or_ago(time(rollout, "next"), now);
-  if (member(rollout, "paused").is_string()) return "paused " + age(rollout, "paused", now) + " ago";
+  const bool paused = member(rollout, "paused").is_string();
+  if (paused && phase == "returning") return "goes back when there is somebody to take its share";
+  if (paused) return "paused " + age(rollout, "paused", now) + " ago";
   if (phase == "arming" && time(rollout, "caches_until").value_or(now) > now)
     return fmt::format("the TTL is lowered; caches hold answers with the old one: {}", caches);
   if (phase == "arming") {
@@ -49,27 +60,43 @@ std::string rollout_waits_for(const json::value& rollout, Time now) {
   if (phase == "holding") {
     const auto [analysis, holds] = held_by(rollout);
     if (!analysis.empty()) return fmt::format("next {}, when {} has passed; now: {}", next, analysis, holds);
-    return fmt::format("next {}", next);
+    return fmt::format("{} {}", is_gate_next(rollout) ? "the gate comes" : "next", next);
   }
+  if (phase == "done" && member(rollout, "leases").is_object())
+    return fmt::format("caches may hold what was answered before: {}", caches);
   if (phase == "gated") return "waits for `sluicectl rollout promote`";
   if (phase == "returning") return fmt::format("goes back; caches may hold answers of it: {}", caches);
   return "";
 }
 
+struct StepState {
+  std::string text;
+  Colour colour = Colour::none;
+  bool is_past = false;  // it is, or its hold is
+};
+
+StepState state_of_step(const json::value& rollout, std::size_t step) {
+  const auto at = static_cast<std::size_t>(number(rollout, "step"));
+  const auto skipped = static_cast<std::size_t>(number(rollout, "skipped"));
+  const auto phase = text(rollout, "phase");
+  const auto& moved = member(rollout, "moved");
+  if (!moved.is_bool() || !moved.get_bool() || step > at) return {};
+  if (step + skipped >= at && step < at) return {"skipped", Colour::none, true};
+  if (step < at || phase == "done") return {"done", Colour::good, true};
+  if (phase == "returning" || phase == "returned") return {"left", Colour::strong, true};
+  return {phase, Colour::strong, phase == "gated"};
+}
+
 std::string step_line(const json::value& rollout, std::size_t step, Style style) {
   const auto& steps = list(rollout, "steps");
-  const auto at = static_cast<std::size_t>(number(rollout, "step"));
-  const auto phase = text(rollout, "phase");
-  const bool begun = phase != "arming" && phase != "returning" && phase != "returned";
   const auto client_class = text(rollout, "class");
   const auto what = step == 0 && !client_class.empty()
                         ? "class " + client_class
                         : percent(steps[step].is_number() ? steps[step].to_number<double>() : 0);
-  const bool last = step + 1 == steps.size();
-  const bool done = begun && (step < at || phase == "done");
-  const bool present = begun && step == at && phase != "done";
-  auto line = fmt::format("  {} {:>6}  {}", last ? "`-" : "|-", what, done ? "done" : present ? phase : "");
-  return paint(line, done ? Colour::good : present ? Colour::strong : Colour::none, style.colours) + "\n";
+  auto [state, colour, is_past] = state_of_step(rollout, step);
+  if (is_gated(rollout, step) && !is_past) state += state.empty() ? "then a gate" : ", then a gate";
+  const auto line = fmt::format("  {} {:>6}  {}", step + 1 == steps.size() ? "`-" : "|-", what, state);
+  return paint(line, colour, style.colours) + "\n";
 }
 
 Colour verdict_colour(std::string_view verdict) {
@@ -118,11 +145,15 @@ std::string rollout_text(const json::value& rollout, Time now, Style style) {
       fmt::format("{}  {} to {}  {}  rollout {} by {}, begun {} ago", text(rollout, "name"),
                   text(rollout, "strategy"), text(rollout, "to"), text(rollout, "phase"),
                   plain_number(number(rollout, "id")), text(rollout, "by"), age(rollout, "started", now));
+  if (const auto why = text(rollout, "why"); !why.empty()) title += ": " + why;
   auto result = paint(title, Colour::strong, style.colours) + "\n";
   result += "  " + shares_text(rollout, now) + "\n" + target_lines(rollout);
   for (std::size_t i = 0; i < list(rollout, "steps").size(); ++i) result += step_line(rollout, i, style);
   for (const auto& analysis : list(rollout, "analyses")) result += analysis_line(analysis, now, style);
-  return result + waiting_lines(rollout_waits_for(rollout, now), rollout, now, style);
+  result += waiting_lines(rollout_waits_for(rollout, now), rollout, now, style);
+  if (const auto ends = time(rollout, "ends"))
+    result += fmt::format("  ends {} at the earliest\n", in_or_ago(std::max(*ends, now), now));
+  return result;
 }
 
 }  // namespace

@@ -268,7 +268,7 @@ TEST_CASE("a switch to a side without a healthy endpoint is refused") {
   SidesWorld world;
   world.say("192.0.2.3", store::Word::down);
   world.say("192.0.2.4", store::Word::down);
-  CHECK(refusal(world.start(R"("to": "green")")) == "green has no healthy endpoint");
+  CHECK(refusal(world.start(R"("to": "green")")) == "green is not alive");
 }
 
 TEST_CASE("the plan of a switch tells what both sides have") {

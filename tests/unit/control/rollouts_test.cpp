@@ -24,12 +24,13 @@ ttl = "30s"
 struct RolloutWorld {
   RolloutWorld() { probe(true); }
 
-  void probe(bool v2) {
+  void probe(bool v2, bool v1 = true) {
     for (const auto& pool : model->config().pools) {
       if (!pool.check) continue;
       for (const auto& endpoint : pool.endpoints) {
         const auto target = probe::target_of(endpoint, *model->config().find_check(*pool.check));
-        health::ProbeResult result{pool.name != "v2" || v2, "given", Duration{1}};
+        const bool is_well = pool.name == "v2" ? v2 : pool.name != "v1" || v1;
+        health::ProbeResult result{is_well, "given", Duration{1}};
         result.answered = true;  // no silence, which others would be asked about
         model->apply_probe(health_key(target), result, now);
       }
@@ -64,8 +65,22 @@ struct RolloutWorld {
     const auto weights = model->weights(steer());
     const double all = weights[0] + weights[1],
                  count = 100 * std::chrono::duration<double>(to - from).count();
-    answers["v1"] += static_cast<std::uint64_t>(count * weights[0] / all);
-    answers["v2"] += static_cast<std::uint64_t>(count * weights[1] / all);
+    const double v2 = answered_v2.value_or(weights[1] / all);
+    answers["v1"] += static_cast<std::uint64_t>(count * (1 - v2));
+    answers["v2"] += static_cast<std::uint64_t>(count * v2);
+  }
+  // Another config comes, and its endpoints are found well.
+  void reload(const std::string& text) {
+    model->replace_config(parsed(text), now);
+    probe(true);
+    carry_out(due_rollouts(*model, measurements, now));
+  }
+  // All endpoints of a pool, or one of a family, are said to be down.
+  void take_down(std::initializer_list<const char*> endpoints) {
+    for (const auto* endpoint : endpoints) {
+      const auto target = wire::parse_destination(endpoint).value();
+      model->apply(store::EndpointWord{target, store::Word::down, "root", "", now, {}});
+    }
   }
   // What kill -9 leaves is the store.
   void restart() {
@@ -88,6 +103,7 @@ struct RolloutWorld {
 
   Time now = at(0);
   std::map<std::string, std::uint64_t> answers;
+  std::optional<double> answered_v2;  // its share, whatever the weights say
   std::optional<Model> model{Model(parsed(rollout_config))};
   Measurements measurements{counts()};
   std::vector<store::Change> kept;
@@ -181,6 +197,144 @@ TEST_CASE("what the config has no more ends a rollout") {
   world.carry_out(due_rollouts(*world.model, world.measurements, world.now));
   CHECK(world.model->running_rollouts().empty());
   CHECK(world.events.back() == "rollout.abandoned");
+  // And what it has set: the name may come back.
+  world.model->replace_config(parsed(rollout_config), world.now);
+  CHECK(world.model->weights(world.steer()) == std::vector<double>{1, 0});
+}
+
+TEST_CASE("a rollout goes on when its name has got another pool, or lost one that had no share") {
+  RolloutWorld world;
+  REQUIRE(world.start(canary).has_value());
+  world.pass(50s);
+  CHECK(world.state() == "holding 10 5s");
+  world.reload(config_text +
+               "[steer.\"new.shop.example\"]\npools = { plain = 7, v1 = 1, v2 = 0 }\nttl = \"30s\"\n");
+  CHECK(world.model->weights(world.steer()) == std::vector<double>{0, 90, 10});
+  CHECK(world.model->running_rollouts().size() == 1);
+  world.reload(rollout_config);
+  CHECK(world.model->weights(world.steer()) == std::vector<double>{90, 10});
+  REQUIRE(world.say(rollout::Word::abort).has_value());
+  CHECK(world.state() == "returning 0 5s");
+}
+
+TEST_CASE("what goes back goes back to what was before, whatever the config says by now") {
+  RolloutWorld world;
+  const auto end_state =
+      config_text + "[steer.\"new.shop.example\"]\npools = { v1 = 0, v2 = 1 }\nttl = \"30s\"\n";
+  REQUIRE(world.start(canary).has_value());
+  world.pass(50s);
+  SUBCASE("abort") {
+    world.reload(end_state);
+    CHECK(world.state() == "holding 10 5s");
+    REQUIRE(world.say(rollout::Word::abort).has_value());
+  }
+  SUBCASE("undo after the end") {
+    world.pass(300s);
+    CHECK(world.state() == "done 100 30s");
+    world.reload(end_state);
+    REQUIRE(world.say(rollout::Word::undo).has_value());
+  }
+  CHECK(world.state() == "returning 0 5s");
+  world.pass(60s);
+  CHECK(world.state() == "returned 0 30s");
+  CHECK(world.model->weights(world.steer()) == std::vector<double>{1, 0});
+}
+
+TEST_CASE("a disturbance while the answered share is measured is forgotten a TTL later") {
+  RolloutWorld world;
+  REQUIRE(world.start(canary).has_value());
+  world.pass(37s);
+  CHECK(world.state() == "settling 10 5s");
+  world.answered_v2 = 0.9;
+  world.pass(60s);
+  CHECK(world.state() == "settling 10 5s");
+  world.answered_v2.reset();
+  world.pass(12s);
+  CHECK(world.state() == "holding 10 5s");
+}
+
+TEST_CASE("of a sticky name who asks decides what is answered: that is no reason to wait") {
+  RolloutWorld world;
+  world.reload(rollout_config + "method = \"sticky\"\n");
+  REQUIRE(world.start(canary).has_value());
+  world.answered_v2 = 0;
+  world.pass(50s);
+  CHECK(world.state() == "holding 10 5s");
+}
+
+TEST_CASE("no share goes back to pools that are not alive") {
+  const auto three = [](const char* pools) {
+    return config_text + "[steer.\"new.shop.example\"]\npools = { " + pools + " }\nttl = \"30s\"\n";
+  };
+  RolloutWorld world;
+  SUBCASE("the one that had nearly all is dead: the other may not take it") {
+    world.reload(three("v1 = 99, v2 = 0, plain = 1"));
+    REQUIRE(world.start(canary).has_value());
+    world.pass(50s);
+    world.probe(true, false);
+    CHECK(refusal(world.say(rollout::Word::abort)) == "who would have to take the share of v2 is not alive");
+  }
+  SUBCASE("the other may take it") {
+    world.reload(three("v1 = 50, v2 = 0, plain = 50"));
+    REQUIRE(world.start(canary).has_value());
+    world.pass(50s);
+    world.probe(true, false);
+    CHECK(world.say(rollout::Word::abort).has_value());
+  }
+}
+
+TEST_CASE("a target is not alive when one of its families is dead, unless that is dead everywhere") {
+  RolloutWorld world;
+  const auto dual =
+      rollout_config + "[steer.\"api2.shop.example\"]\npools = { v2 = 1, v1 = 0 }\nttl = \"30s\"\n";
+  world.reload(dual);
+  const auto start = [&](const char* name, const char* to) {
+    return refusal(world.start(fmt::format(R"({{"name": "{}", "to": "{}"}})", name, to)));
+  };
+  SUBCASE("IPv4 of the target, where the old pool's is well") {
+    world.take_down({"192.0.2.10", "192.0.2.11"});
+    CHECK(start("api2.shop.example", "v1") == "v1 (IPv4) is not alive");
+  }
+  SUBCASE("IPv6 of the target, which the old pool has not") {
+    world.take_down({"2001:db8::10"});
+    CHECK(start("api2.shop.example", "v1") == "");
+  }
+  SUBCASE("all of it") {
+    world.take_down({"192.0.2.20"});
+    CHECK(start("new.shop.example", "v2") == "v2 is not alive");
+  }
+}
+
+TEST_CASE("reasons are kept: of who starts a rollout, and of who gives it a word") {
+  RolloutWorld world;
+  const auto begun = world.start(R"({"name": "new.shop.example", "to": "v2", "steps": "10,100",
+                                     "ttl": "5s", "reason": "the new checkout"})");
+  REQUIRE(begun.has_value());
+  CHECK(begun->events.front().text.ends_with(" (the new checkout)"));
+  CHECK(world.model->rollouts().at(world.steer().name).why == "the new checkout");
+  world.pass(40s);
+  const auto promoted =
+      world.say(rollout::Word::promote, R"({"name": "new.shop.example", "reason": "looks good"})");
+  REQUIRE(promoted.has_value());
+  CHECK(promoted->events.front().text.ends_with(" (looks good)"));
+  const auto aborted =
+      world.say(rollout::Word::abort, R"({"name": "new.shop.example", "reason": "it does not"})");
+  REQUIRE(aborted.has_value());
+  CHECK(aborted->events.front().text.ends_with(": it does not"));
+  CHECK(world.model->rollouts().at(world.steer().name).state.sent_back_by == "root");
+}
+
+TEST_CASE("a plan knows of gates and freezes") {
+  RolloutWorld world;
+  world.reload(rollout_config + "[safety]\nfreeze = [\"2027-01-15T08:01Z - 2027-01-15T09:00Z\"]\n");
+  const auto begun = world.start(
+      R"({"name": "new.shop.example", "to": "v2", "steps": "10,100", "hold": "60s", "ttl": "5s", "gates": true})");
+  REQUIRE(begun.has_value());
+  const auto& plan = begun->reply.at("plan");
+  CHECK(plan.at(1).at("at") == "2027-01-15T08:00:31.000Z");
+  CHECK(plan.at(1).at("what") == "v2 has 10 %; then a gate");
+  CHECK(plan.at(2).at("at") == "2027-01-15T09:00:00.000Z");
+  CHECK(plan.at(2).at("what") == "v2 has 100 %");
 }
 
 TEST_CASE("weights are the rollout's while it runs, and anybody's after that") {
@@ -234,7 +388,7 @@ TEST_CASE("what cannot be started is refused") {
   world.probe(false);
   const auto dead = world.start(canary);
   REQUIRE_FALSE(dead.has_value());
-  CHECK(dead.error().message == "v2 has no healthy endpoint");
+  CHECK(dead.error().message == "v2 is not alive");
   CHECK(world.model->running_rollouts().empty());
 }
 

@@ -231,9 +231,10 @@ TEST_CASE("a rollout that the config ends gives its class back") {
   ClassRollout world;
   REQUIRE(world.start().has_value());
   world.pass(38s);
-  world.model.replace_config(parsed(with(routes_config, "v2 = 0", "v2 = 0, v3 = 0")), world.now);
+  const auto fewer = with(with(routes_config, "v1 = 1, v2 = 0", "v1 = 1"), "\"v2\" }", "\"v1\" }");
+  world.model.replace_config(parsed(fewer), world.now);
   take(world.model, due_rollouts(world.model, world.measurements, world.now));
-  CHECK(routings_text(world.model) == "testers=v2");
+  CHECK(routings_text(world.model) == "testers=v1");
 }
 
 }  // namespace

@@ -139,9 +139,11 @@ struct World {
       seen.weight = is("heavy", endpoint.address) ? 3 : 1;
       seen.ours = word != words.end() && word->second == "ours";
       if (word != words.end() && !seen.ours) seen.word = word->second;
-      seen.available = seen.exists && word == words.end() && !is("down", endpoint.address);
+      seen.available = seen.exists && word == words.end() && !is("down", endpoint.address) &&
+                       !is("climbs", endpoint.address);
       seen.condition = is("down", endpoint.address) ? "down" : "up";
       seen.proven = is("proven", endpoint.address);
+      seen.climbs = is("climbs", endpoint.address);
       seen.watched_since = std::max(watched_since, endpoint.since);
       seen.hook_runs = hooks.contains(endpoint.address);
       view.endpoints[endpoint.address] = seen;
@@ -327,7 +329,9 @@ TEST_CASE("when each batch can be taken at the earliest") {
     auto view = World{timeline.rolling}.view({});
     for (const auto& [address, leased] : row.leased) view.endpoints[address].leased_until = start + leased;
     std::vector<Duration> times;
-    for (const auto at : earliest_times(timeline.rolling, view, start)) times.push_back(at - start);
+    for (const auto at : earliest_times(
+             timeline.rolling, view, [](Time due) { return due; }, start))
+      times.push_back(at - start);
     CHECK(times == row.times);
   }
 }

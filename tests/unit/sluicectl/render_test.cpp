@@ -527,6 +527,50 @@ TEST_CASE("the sides of a switch, and what it waits for") {
   CHECK(has(waiting("11:59:00", ""), "the first step is due"));
 }
 
+TEST_CASE("the tree of a rollout: steps, gates, shares and when it ends") {
+  const auto shown = [](std::string_view members) {
+    return render_rollouts(json::parse(fmt::format(
+                               R"({{"now": "2026-01-31T12:00:00.000Z", "rollouts": [{{
+            "id": 7, "name": "www.shop.example.", "strategy": "canary", "to": "v2,v3", "by": "root",
+            "why": "new checkout", "started": "2026-01-31T11:50:00.000Z", "since": "2026-01-31T11:59:00.000Z",
+            "steps": [0.05, 0.25, 0.5, 1], "gates": true, "moved": true, "share": 0.25, "answers": 1000,
+            "answered_share": 0.251, "leased_share": 0.2, "next": "2026-01-31T12:00:30.000Z",
+            "ends": "2026-01-31T12:20:00.000Z", "targets": [
+              {{"pool": "v2", "share": 0.125, "answered_share": 0.126}},
+              {{"pool": "v3", "share": 0.125, "answered_share": null}}], {}}}]}})",
+                               members)),
+                           {});
+  };
+  CHECK(shown(R"("phase": "holding", "step": 1, "skipped": 0)") ==
+        R"(www.shop.example.  canary to v2,v3  holding  rollout 7 by root, begun 10m ago: new checkout
+  set 25.0%, answered 25.1% of 1000 since 1m ago, leased about 20.0%
+    v2: set 12.5%, answered 12.6%
+    v3: set 12.5%, answered -
+  |-   5.0%  done
+  |-  25.0%  holding, then a gate
+  |-  50.0%  then a gate
+  `- 100.0%  
+  the gate comes in 30s
+  ends in 20m at the earliest
+)");
+  const auto has = [](const std::string& text, std::string_view part) {
+    CAPTURE(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  has(shown(R"("phase": "moving", "step": 3, "skipped": 2)"), R"(
+  |-   5.0%  done
+  |-  25.0%  skipped
+  |-  50.0%  skipped
+  `- 100.0%  moving
+)");
+  has(shown(R"("phase": "returned", "step": 1, "skipped": 0, "reason": "too slow", "sent_back_by": "root")"), R"(
+  |-   5.0%  done
+  |-  25.0%  left
+  |-  50.0%  then a gate
+)");
+  has(shown(R"("phase": "gated", "step": 1, "skipped": 0)"), "\n  |-  25.0%  gated\n");
+}
+
 TEST_CASE("reasons of a refusal") {
   CHECK(error_message(
             409, R"({"error": {"code": "refused", "message": "a:1:2: error: x\na:3:4: error: \u0007"}})") ==
