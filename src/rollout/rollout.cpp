@@ -97,7 +97,9 @@ Turn finish(const Rollout& rollout, const View& view, Time now) {
   const auto caches = caches_until(rollout, view);
   const auto left = caches > now ? "caches may hold what was answered before until " + sluice::to_text(caches)
                                  : "no cache holds what was answered before";
-  return {go_on(rollout.state, Phase::done, now),
+  auto state = go_on(rollout.state, Phase::done, now);
+  state.caches_until = caches;
+  return {std::move(state),
           {{"rollout.done",
             fmt::format("{} has {}, and {}", targets_text(rollout.plan), percent(target(rollout)), left)}}};
 }
@@ -639,7 +641,7 @@ Time armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now) {
 Time caches_until(const Rollout& rollout, const View& view) {
   const auto& state = rollout.state;
   const bool slowly = state.phase == Phase::returning && state.over > Duration::zero();
-  if (!view.leased_until || slowly) return state.caches_until;
+  if (!view.leased_until || slowly || state.phase == Phase::done) return state.caches_until;
   const auto grace = state.phase == Phase::arming ? Duration::zero() : rollout.plan.grace;
   const auto leased = std::max(*view.leased_until, state.since) + grace;
   return view.leased_here ? leased : std::min(state.caches_until, leased);

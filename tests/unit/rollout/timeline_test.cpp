@@ -375,6 +375,25 @@ TEST_CASE("a record of before there were several targets is good, and one withou
   CHECK_FALSE(from_json(old).has_value());
 }
 
+TEST_CASE("what ends a rollout says whether caches hold what was before") {
+  auto rollout = begun(plan_of(words_of("plan bluegreen to=v2 ttl=9s ttl_before=9s")));
+  View view;
+  rollout.state = tick(rollout, view, start + 10s).state;
+  REQUIRE(rollout.state.phase == Phase::moving);
+  const auto promoted = obey(rollout, {Word::promote, false, {}, {}}, view, start + 12s);
+  REQUIRE(promoted.has_value());
+  CHECK(promoted->notes.front().text ==
+        "v2 has 100 %, and caches may hold what was answered before until 2027-01-15T08:00:20.000Z");
+  CHECK(promoted->state.caches_until == start + 20s);
+  rollout.state = promoted->state;
+  CHECK(leased_share(rollout, view, start + 15s) == doctest::Approx(0.5));
+  view.leased_until = start + 11s;  // nobody has asked since
+  rollout.state.phase = Phase::moving;
+  const auto unasked = obey(rollout, {Word::promote, false, {}, {}}, view, start + 12s);
+  CHECK(unasked->notes.front().text == "v2 has 100 %, and no cache holds what was answered before");
+  CHECK(unasked->state.caches_until <= start + 12s);
+}
+
 TEST_CASE("what cannot be begun is refused") {
   Plan plan;
   plan.name = "www.shop.example.";

@@ -563,7 +563,8 @@ TEST_CASE("the tree of a rollout: steps, gates, shares and when it ends") {
   |-  50.0%  skipped
   `- 100.0%  moving
 )");
-  has(shown(R"("phase": "returned", "step": 1, "skipped": 0, "reason": "too slow", "sent_back_by": "root")"), R"(
+  has(shown(R"("phase": "returned", "step": 1, "skipped": 0, "reason": "too slow", "sent_back_by": "root")"),
+      R"(
   |-   5.0%  done
   |-  25.0%  left
   |-  50.0%  then a gate
