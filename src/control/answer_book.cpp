@@ -23,6 +23,24 @@ constexpr std::chrono::microseconds patience = 100ms;
 // which rollouts are looked at counts as looked at, and is put off (rollout::next_tick).
 constexpr Duration after_publication{1};
 
+// How often it is looked whose lease is over: all endpoints are looked at, and thousands of them may go out
+// of answers one by one.
+constexpr std::chrono::microseconds forget_interval = 10s;
+
+std::vector<wire::Destination> difference(const std::set<wire::Destination>& these,
+                                          const std::set<wire::Destination>& those) {
+  std::vector<wire::Destination> left;
+  std::set_difference(these.begin(), these.end(), those.begin(), those.end(), std::back_inserter(left));
+  return left;
+}
+
+std::set<wire::Destination> united(const std::set<wire::Destination>& these,
+                                   const std::set<wire::Destination>& those) {
+  auto all = these;
+  all.insert(those.begin(), those.end());
+  return all;
+}
+
 }  // namespace
 
 Clocks clocks_now() {
@@ -35,7 +53,7 @@ AnswerBook::AnswerBook(const Counters& counters, Quiescence& quiescence, Inherit
                        std::function<Clocks()> clocks)
     : counters_(counters),
       quiescence_(quiescence),
-      inherited_(std::move(inherited)),
+      inherited_from_(std::move(inherited)),
       clocks_(std::move(clocks)),
       started_(clocks_().wall) {}
 
@@ -48,11 +66,8 @@ AnswerBook::Use& AnswerBook::use(const wire::Name& name, const std::string& pool
   const auto added = uses_.try_emplace(Key{name, pool, client_class}).first;
   auto& use = added->second;
   use.id = static_cast<AnswerCounter>(std::min<std::size_t>(uses_.size(), answer_counters_max) - 1);
-  const auto inherited = inherited_(name, started_);
-  use.lease = rollout::Lease(inherited);
-  auto& of_pool = pools_[pool];
-  of_pool.uses.push_back(&*added);
-  of_pool.inherited = rollout::later(of_pool.inherited, inherited);
+  use.lease = rollout::Lease(inherited_from_.of_name(name, started_));
+  pools_[pool].uses.push_back(&*added);
   return use;
 }
 
@@ -88,6 +103,21 @@ std::uint64_t AnswerBook::answers_by_class(const wire::Name& name, const std::st
 
 // --- what is published ---
 
+void AnswerBook::set_transferred(std::set<wire::Name> names) {
+  const Time now = clocks_().wall;
+  for (const auto& name : transferred_)
+    if (!names.contains(name))
+      for_each_use(name, [&](const Key&, Use& handed_out) {
+        handed_out.lease.set_ttl(handed_out.lease.ttl(), now, now);
+      });
+  transferred_ = std::move(names);
+}
+
+Time AnswerBook::about_to_publish() {
+  inherited();
+  return clocks_().wall;
+}
+
 void AnswerBook::ttl_published(const wire::Name& name, Duration ttl, Time from) {
   std::optional<Sight> sight;  // most often the TTL is what it was
   for_each_use(name, [&](const Key& key, Use& handed_out) {
@@ -110,21 +140,36 @@ void AnswerBook::weights_published(const wire::Name& name) {
 void AnswerBook::pool_published(const std::string& name, std::set<wire::Destination> in_answers,
                                 std::set<wire::Destination> spare) {
   auto& pool = pools_[name];
-  std::vector<wire::Destination> gone;
-  const auto note = [&](const auto& before, const auto& after) {
-    std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(gone));
-  };
-  note(pool.in_answers, in_answers);
-  note(pool.spare, spare);
-  pool.in_answers = std::move(in_answers);
-  pool.spare = std::move(spare);
-  for (const auto& endpoint : pool.in_answers) pool.ends.erase(endpoint);
+  if (in_answers == pool.in_answers && spare == pool.spare) return;
+  auto gone = difference(pool.in_answers, in_answers);
+  std::ranges::move(difference(pool.spare, spare), std::back_inserter(gone));
+  replace_endpoints(pool, std::move(in_answers), std::move(spare));
   std::erase_if(gone, [&](const auto& endpoint) { return pool.in_answers.contains(endpoint); });
   if (gone.empty()) return;
   const auto sight = look_when_settled();
-  std::erase_if(pool.ends, [&](const auto& one) { return one.second.at <= sight.now.wall; });
   const auto end = end_of(pool, sight);
-  for (const auto& endpoint : gone) pool.ends[endpoint] = end;
+  for (const auto& endpoint : gone) {
+    auto& left = endpoints_[endpoint].left;
+    left = rollout::later(left, end);
+  }
+  forget_ended(sight.now);
+}
+
+void AnswerBook::replace_endpoints(Pool& pool, std::set<wire::Destination> in_answers,
+                                   std::set<wire::Destination> spare) {
+  const auto before = united(pool.in_answers, pool.spare);
+  pool.in_answers = std::move(in_answers);
+  pool.spare = std::move(spare);
+  const auto after = united(pool.in_answers, pool.spare);
+  for (const auto& endpoint : difference(after, before)) endpoints_[endpoint].pools.push_back(&pool);
+  for (const auto& endpoint : difference(before, after)) std::erase(endpoints_[endpoint].pools, &pool);
+}
+
+void AnswerBook::forget_ended(const Clocks& now) {
+  if (now.steady_us < forget_after_us_) return;
+  std::erase_if(endpoints_,
+                [&](const auto& one) { return one.second.pools.empty() && one.second.left.at <= now.wall; });
+  forget_after_us_ = now.steady_us + static_cast<std::uint64_t>(forget_interval.count());
 }
 
 std::vector<std::string> AnswerBook::pools() const {
@@ -151,22 +196,28 @@ AnswerBook::NameLease AnswerBook::name_lease(const wire::Name& name) {
   return lease;
 }
 
-bool AnswerBook::is_in_answers(const std::vector<std::string>& pools,
-                               const wire::Destination& endpoint) const {
-  return std::any_of(pools.begin(), pools.end(), [&](const std::string& name) {
-    const auto found = pools_.find(name);
-    return found != pools_.end() && found->second.in_answers.contains(endpoint);
-  });
+bool AnswerBook::is_in_answers(const wire::Destination& endpoint) const {
+  const auto found = endpoints_.find(endpoint);
+  return found != endpoints_.end() &&
+         std::any_of(found->second.pools.begin(), found->second.pools.end(),
+                     [&](const Pool* pool) { return pool->in_answers.contains(endpoint); });
 }
 
-LeaseEnd AnswerBook::endpoint_lease(const std::vector<std::string>& pools,
-                                    const wire::Destination& endpoint) {
+// What is spare has most likely gone out of answers when its pool did, and the pool's own clocks tell.
+LeaseEnd AnswerBook::endpoint_lease(const wire::Destination& endpoint) {
+  const auto found = endpoints_.find(endpoint);
+  if (found == endpoints_.end()) return inherited();
+  const auto& [pools, left] = found->second;
   const auto sight = look();
-  LeaseEnd end{started_, {}};
-  for (const auto& name : pools)
-    if (const auto found = pools_.find(name); found != pools_.end())
-      end = rollout::later(end, end_of(found->second, endpoint, sight));
+  auto end = rollout::later(inherited(), left);
+  for (const auto* pool : pools) end = rollout::later(end, end_of(*pool, sight));
   return end;
+}
+
+// Once, and before the first publication: later the store knows TTLs that only this process hands out.
+const LeaseEnd& AnswerBook::inherited() {
+  if (!inherited_) inherited_ = inherited_from_.of_any_name(started_);
+  return *inherited_;
 }
 
 AnswerBook::Sight AnswerBook::look() { return {clocks_(), true}; }
@@ -196,14 +247,6 @@ LeaseEnd AnswerBook::end_of(const Pool& pool, const Sight& sight) const {
   for (const auto* one : pool.uses)
     end = rollout::later(end, one->second.lease.end(last(one->first, one->second, sight)));
   return end;
-}
-
-// What is spare has most likely gone out of answers when the pool did, and the pool's own clocks tell.
-LeaseEnd AnswerBook::end_of(const Pool& pool, const wire::Destination& endpoint, const Sight& sight) const {
-  if (pool.in_answers.contains(endpoint)) return end_of(pool, sight);
-  const auto left = pool.ends.find(endpoint);
-  const auto end = left == pool.ends.end() ? pool.inherited : left->second;
-  return pool.spare.contains(endpoint) ? rollout::later(end, end_of(pool, sight)) : end;
 }
 
 }  // namespace sluice::control

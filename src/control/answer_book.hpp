@@ -5,6 +5,13 @@
 // by endpoint: an endpoint counts as handed out whenever its pool was while it was in answers, which is too
 // late only where an answer does not hold all endpoints. On the way to the client nothing is counted, and a
 // name that other servers transfer counts as asked at any time, since their answers are not seen.
+//
+//   name, pool --> last answer, TTL    of names and pools that the config has no more, too
+//   pool       --> endpoints           in answers, or spare; as published last
+//   endpoint   --> those pools, and the latest end of all that it has left
+//
+// So an endpoint keeps its lease when it goes to another pool, or its pool is renamed or leaves a name. Which
+// endpoints a process before this one had in which pool is not known: all count as handed out by it.
 #pragma once
 
 #include <chrono>
@@ -36,8 +43,11 @@ Clocks clocks_now();
 // Not thread-safe: the control thread's. References outlive it.
 class AnswerBook {
  public:
-  // What processes before the one that began at `started` may have handed out of a name.
-  using Inherited = std::function<rollout::LeaseEnd(const wire::Name&, Time started)>;
+  // What processes before the one that began at `started` may have handed out.
+  struct Inherited {
+    std::function<rollout::LeaseEnd(const wire::Name&, Time started)> of_name;
+    std::function<rollout::LeaseEnd(Time started)> of_any_name;
+  };
   AnswerBook(const Counters& counters, Quiescence& quiescence, Inherited inherited,
              std::function<Clocks()> clocks = clocks_now);
 
@@ -52,11 +62,11 @@ class AnswerBook {
 
   // --- to be called when it is published ---
 
-  // Other servers answer for these, too.
-  void set_transferred(std::set<wire::Name> names) { transferred_ = std::move(names); }
+  // Other servers answer for these, too; for others that did, until now.
+  void set_transferred(std::set<wire::Name> names);
 
   // Just before that; what it returns is for ttl_published().
-  Time about_to_publish() { return clocks_().wall; }
+  Time about_to_publish();
   void ttl_published(const wire::Name& name, Duration ttl, Time from);
   void weights_published(const wire::Name& name);
   // `spare`: what it hands out only when the names that use it have nothing else.
@@ -78,10 +88,10 @@ class AnswerBook {
   };
   NameLease name_lease(const wire::Name& name);
 
-  // Of an endpoint of these pools. The lease of one that is in answers: as if it went out of them now; for
-  // that, all uses of the pools are looked at.
-  bool is_in_answers(const std::vector<std::string>& pools, const wire::Destination& endpoint) const;
-  rollout::LeaseEnd endpoint_lease(const std::vector<std::string>& pools, const wire::Destination& endpoint);
+  // Of an endpoint, of whatever pools it is or was. The lease of one that is in answers: as if it went out of
+  // them now; for that, all uses of its pools are looked at.
+  bool is_in_answers(const wire::Destination& endpoint) const;
+  rollout::LeaseEnd endpoint_lease(const wire::Destination& endpoint);
 
  private:
   struct Use {
@@ -96,29 +106,37 @@ class AnswerBook {
   };
   struct Pool {
     std::set<wire::Destination> in_answers, spare;
-    std::map<wire::Destination, rollout::LeaseEnd> ends;  // of who was in them; without those that are over
     std::vector<const std::pair<const Key, Use>*> uses;
-    rollout::LeaseEnd inherited{};  // the latest of the uses'
+  };
+  struct Endpoint {
+    std::vector<const Pool*> pools;  // that have it in answers, or spare
+    rollout::LeaseEnd left{};        // the latest end of what it was in before
   };
 
   Use& use(const wire::Name& name, const std::string& pool, const std::string& client_class);
   template <class Function>
   void for_each_use(const wire::Name& name, Function function);
+  const rollout::LeaseEnd& inherited();
+  void replace_endpoints(Pool& pool, std::set<wire::Destination> in_answers,
+                         std::set<wire::Destination> spare);
+  void forget_ended(const Clocks& now);
   Sight look();
   Sight look_when_settled();
   std::optional<Time> last(const Key& key, const Use& use, const Sight& sight) const;
   rollout::LeaseEnd end_of(const Pool& pool, const Sight& sight) const;
-  rollout::LeaseEnd end_of(const Pool& pool, const wire::Destination& endpoint, const Sight& sight) const;
 
   const Counters& counters_;
   Quiescence& quiescence_;
-  const Inherited inherited_;
+  const Inherited inherited_from_;
   const std::function<Clocks()> clocks_;
   const Time started_;
+  std::optional<rollout::LeaseEnd> inherited_;  // by any endpoint
   std::map<Key, Use, std::less<>> uses_;
   std::set<wire::Name> transferred_;
   std::map<wire::Name, Time> before_change_;
   std::map<std::string, Pool> pools_;
+  std::map<wire::Destination, Endpoint> endpoints_;
+  std::uint64_t forget_after_us_ = 0;
   std::uint64_t impatient_until_us_ = 0;
 };
 

@@ -199,7 +199,6 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
   void add_leases(const Decision& decision, boost::json::object& reply);
   rollout::LeaseEnd lease_of(const wire::Destination& endpoint);
   std::optional<rollout::LeaseEnd> leased_out(const wire::Destination& endpoint);
-  std::vector<std::string> pools_with(const wire::Destination& endpoint) const;
   void settle();
   void adopt(const std::vector<store::Change>& changes);
   void follow_publication();
@@ -408,29 +407,26 @@ Reply Director::Implementation::execute_change(const Request& request, Result<De
 }
 
 // Of what is still in answers, because there is nothing else or nothing was done, as if the last one went out
-// now.
+// now; but what it was handed out for before, under a longer TTL, may end later.
 void Director::Implementation::add_leases(const Decision& decision, boost::json::object& reply) {
   const Time now = wall_now();
   auto end =
       all_leased_out([this](const auto& endpoint) { return leased_out(endpoint); }, decision.taken_out);
-  if (!end) end = {now + *decision.cached_for, ttl_of(model_.config(), decision.taken_out)};
+  if (!end) {
+    end = {now + *decision.cached_for, ttl_of(model_.config(), decision.taken_out)};
+    for (const auto& endpoint : decision.taken_out) end = rollout::later(*end, lease_of(endpoint));
+  }
   reply["leases"] = leases_status(end);
   reply["cached_until"] = to_text(std::max(now, end->at));
 }
 
 rollout::LeaseEnd Director::Implementation::lease_of(const wire::Destination& endpoint) {
-  return publisher_.answers().endpoint_lease(pools_with(endpoint), endpoint);
+  return publisher_.answers().endpoint_lease(endpoint);
 }
 
 std::optional<rollout::LeaseEnd> Director::Implementation::leased_out(const wire::Destination& endpoint) {
-  if (publisher_.answers().is_in_answers(pools_with(endpoint), endpoint)) return {};
+  if (publisher_.answers().is_in_answers(endpoint)) return {};
   return lease_of(endpoint);
-}
-
-std::vector<std::string> Director::Implementation::pools_with(const wire::Destination& endpoint) const {
-  std::vector<std::string> names;
-  for (const auto* pool : model_.config().pools_with(endpoint)) names.push_back(pool->name);
-  return names;
 }
 
 // Persisted, then applied, then published: a crash in between is made good by reading the store. What can be

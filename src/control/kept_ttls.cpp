@@ -15,6 +15,16 @@ bool is_kept(const Model& model, const config::Steer& steer) {
   return kept != known->second.ttls.end() && !kept->second;
 }
 
+rollout::LeaseEnd latest_end(const Steering& steering, Time started) {
+  rollout::LeaseEnd end{started, {}};
+  for (const auto& [ttl, until] : steering.ttls) {
+    // By a clock that was set back since, it may be far away.
+    const auto longest = rollout::lease_from(started, ttl);
+    end = rollout::later(end, until && *until < longest.at ? rollout::LeaseEnd{*until, ttl} : longest);
+  }
+  return end;
+}
+
 }  // namespace
 
 std::vector<store::Change> new_ttls(const Model& model) {
@@ -37,14 +47,15 @@ std::vector<store::Change> past_ttls(const Model& model, Time now) {
 }
 
 rollout::LeaseEnd inherited_lease(const Model& model, const wire::Name& name, Time started) {
-  rollout::LeaseEnd end{started, {}};
   const auto known = model.steerings().find(name);
-  if (known == model.steerings().end()) return end;
-  for (const auto& [ttl, until] : known->second.ttls) {
-    // By a clock that was set back since, it may be far away.
-    const auto longest = rollout::lease_from(started, ttl);
-    end = rollout::later(end, until && *until < longest.at ? rollout::LeaseEnd{*until, ttl} : longest);
-  }
+  return known == model.steerings().end() ? rollout::LeaseEnd{started, {}}
+                                          : latest_end(known->second, started);
+}
+
+rollout::LeaseEnd inherited_lease(const Model& model, Time started) {
+  rollout::LeaseEnd end{started, {}};
+  for (const auto& [name, steering] : model.steerings())
+    end = rollout::later(end, latest_end(steering, started));
   return end;
 }
 

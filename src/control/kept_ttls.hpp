@@ -3,7 +3,7 @@
 //
 //   about to be published    new_ttls()         the config's TTL is stored before an answer has it
 //   published                past_ttls()        until when caches hold answers with a TTL that is no more
-//   the next start           inherited_lease()  the latest end of all of them
+//   the next start           inherited_lease()  the latest end of all of them, of a name or of any
 //
 // Weights, health and rollouts only lower the TTL of single answers: for those nothing is stored.
 #pragma once
@@ -25,5 +25,8 @@ std::vector<store::Change> past_ttls(const Model& model, Time now);
 // Until when caches may hold what processes before the one that began at `started` have handed out. Never too
 // early, when it is called before past_ttls().
 rollout::LeaseEnd inherited_lease(const Model& model, const wire::Name& name, Time started);
+
+// Of whatever name, also of one that the config has no more: which endpoints each had is not stored.
+rollout::LeaseEnd inherited_lease(const Model& model, Time started);
 
 }  // namespace sluice::control

@@ -45,9 +45,10 @@ Publisher::Publisher(const boost::asio::any_io_executor& executor, const Model& 
       sticky_key_(sticky_key),
       published_(published),
       quiescence_(quiescence),
-      answers_(
-          counters, quiescence,
-          [this](const wire::Name& name, Time started) { return inherited_lease(model_, name, started); }),
+      answers_(counters, quiescence,
+               {.of_name = [this](const wire::Name& name,
+                                  Time started) { return inherited_lease(model_, name, started); },
+                .of_any_name = [this](Time started) { return inherited_lease(model_, started); }}),
       release_alarm_(executor, [this] { release_replaced(); }) {}
 
 void Publisher::publish_everything() {

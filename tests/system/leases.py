@@ -63,6 +63,93 @@ def a_ttl_that_was_lowered_while_it_was_away_is_waited_for(sandbox):
     expect(asked + long_s + 1 <= again <= ready + long_s + 1, f"another start has made {again} of {certain}")
 
 
+def reload(sluice, config):
+    sluice.write_config(config)
+    sluice.ctl("reload")
+
+
+def config_of(pools, more=""):
+    return steering("www.shop.example", pools, f"{TTL_S}s") + more
+
+
+@test
+def an_endpoint_keeps_its_lease_when_the_config_moves_it(sandbox):
+    moved, stays, other = "127.0.1.1", "127.0.1.2", "127.0.2.1"
+    alone = f'[pool.v1]\nendpoints = ["{moved}", "{stays}"]\n'
+    before = config_of({"v1": (1, [moved, stays]), "v2": (0, [other, moved])})
+    after = {
+        "it goes to another pool": config_of({"v1": (1, [stays]), "v2": (0, [other, moved])}),
+        "its pool is renamed": config_of({"stable": (1, [moved, stays]), "v2": (0, [other])}),
+        "the name loses its pool": config_of({"v2": (1, [other])}, alone),
+        "the name is gone": config_of({"v2": (1, [other])}, alone).replace('"www.', '"api.'),
+    }
+    sluice = Sluice(sandbox, before)
+    sluice.start()
+    started = time.time()
+    poll("the time that leases from before may last", lambda: time.time() > started + TTL_S + 2)
+    for what, config in after.items():
+        asked = time.time()
+        ask_many(sluice.port, [question("www.shop.example", "A")] * 20)
+        reload(sluice, config)
+        certain = seconds_of(drain(sluice, moved)["leases"]["certain"])
+        expect(certain >= asked + TTL_S + 1, f"{what}: the lease ends at {certain}, less than a TTL and a second after {asked}")
+        if what != "the name is gone":
+            sluice.ctl("endpoint", "undrain", moved)
+            reload(sluice, before)
+    sluice.ctl("endpoint", "drain", moved, "--wait")
+    expect(time.time() >= asked + TTL_S + 1, "the wait ended before the lease did")
+
+
+@test
+def a_hook_waits_for_the_lease_of_an_endpoint_that_has_just_come(sandbox):
+    moved, stays, other = "127.0.1.1", "127.0.1.2", "127.0.2.1"
+    sluice = Sluice(sandbox, config_of({"v1": (1, [moved, stays]), "v2": (0, [other])}))
+    sluice.start()
+    started = time.time()
+    poll("the time that leases from before may last", lambda: time.time() > started + TTL_S + 2)
+    asked = time.time()
+    ask_many(sluice.port, [question("www.shop.example", "A")] * 20)
+    reload(sluice, config_of({"v1": (1, [stays]), "v2": (0, [other, moved])}))
+    sluice.ctl("rolling", "start", "v2", "--hook", "true", "--min-available", "0", "--batch", "2")
+
+    def emptied():
+        return [event for event in sluice.events() if event["kind"] == "rolling.hook"]
+
+    poll("the hook", emptied)
+    at = seconds_of(emptied()[0]["at"])
+    expect(at >= asked + TTL_S + 1, f"the hook ran at {at}, and caches hold the address until {asked + TTL_S + 1}")
+
+
+@test
+def what_the_config_has_no_more_after_a_restart_is_waited_for(sandbox):
+    gone, stays = "127.0.2.1", "127.0.1.1"
+    long_s = 3600
+    long = f'ttl = "{long_s}s"'
+    api = f'[steer."api.shop.example"]\npools = {{ v1 = 1 }}\nttl = "{TTL_S}s"\n'
+    of_both = config_of({"v1": (1, [stays]), "v2": (1, [gone])}).replace(f'ttl = "{TTL_S}s"', long) + api
+    of_one = config_of({"v1": (1, [stays])}).replace(f'ttl = "{TTL_S}s"', long)
+    unused = f'[pool.v2]\nendpoints = ["{gone}"]\n'
+    after = {
+        "the name has lost the pool": (of_one + unused + api, gone),
+        "the name is gone": (of_one[:of_one.index("[steer.")] + api, stays),
+    }
+    sluice = Sluice(sandbox)
+    for what, (config, address) in after.items():
+        sluice.write_config(of_both)
+        sluice.start()
+        asked = time.time()
+        ask_many(sluice.port, [question("www.shop.example", "A")] * 20)
+        sluice.process.kill()
+        sluice.write_config(config)
+        sluice.start()
+        for start in ("first", "second"):
+            certain = seconds_of(drain(sluice, address)["leases"]["certain"])
+            expect(certain >= asked + long_s + 1, f"{what}, {start} start: the lease ends at {certain}, before {asked + long_s + 1}")
+            sluice.process.kill()
+            sluice.start()
+        sluice.process.kill()
+
+
 @test
 def a_zone_within_a_transferred_one_is_not_transferred_with_it(sandbox):
     """Only the outer one's names are answered by other servers, which could do so at any time."""

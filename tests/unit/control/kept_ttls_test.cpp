@@ -50,6 +50,7 @@ struct KeptWorld {
   Duration inherited() const {
     return inherited_lease(*model, name("www.shop.example"), started).at - started;
   }
+  Duration inherited_by_any() const { return inherited_lease(*model, started).at - started; }
 
   Time now = at(0), started{};
   std::optional<Model> model;
@@ -103,6 +104,31 @@ TEST_CASE("a TTL that was lowered counts until no cache holds it, over all start
   world.publish();
   CHECK(std::holds_alternative<store::KeptTtlOver>(world.kept.back()));
   CHECK(past_ttls(*world.model, world.now).empty());
+}
+
+TEST_CASE("the longest TTL of any name counts for all endpoints, until no cache holds it") {
+  const auto api = [](Model& model, std::optional<Time> until) {
+    model.apply(store::KeptTtl{"api.shop.example.", 5min, until});
+  };
+  KeptWorld world("30s");
+  CHECK(world.inherited_by_any() == 31s);
+  struct Row {
+    const char* what;
+    std::optional<Duration> until;  // from the start on
+    Duration inherited;
+  };
+  const Row rows[] = {
+      {"handed out until the start", {}, 301s},          {"no more since a while", 100s, 100s},
+      {"shorter than what others have left", 10s, 31s},  {"over", -10s, 31s},
+      {"by a clock that was set back since", 24h, 301s},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    // Of a name that the config has no more.
+    api(*world.model, row.until ? std::optional(world.started + *row.until) : std::nullopt);
+    CHECK(world.inherited_by_any() == row.inherited);
+    CHECK(world.inherited() == 31s);
+  }
 }
 
 TEST_CASE("a TTL that comes back is handed out again") {
