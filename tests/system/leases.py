@@ -1,10 +1,11 @@
 """Leases: how long caches may hold an address is counted from when it was handed out last, not from its drain."""
 
 import json
+import subprocess
 import time
 
-from harness import Sluice, expect, poll, steering, test
-from queries import ask_many, question
+from harness import DEADLINE_S, Sluice, expect, expect_equal, poll, steering, test
+from queries import addresses, ask_many, question
 from rollouts import seconds_of
 
 TTL_S = 4
@@ -148,6 +149,32 @@ def what_the_config_has_no_more_after_a_restart_is_waited_for(sandbox):
             sluice.process.kill()
             sluice.start()
         sluice.process.kill()
+
+
+@test
+def a_wait_goes_on_when_what_is_drained_is_handed_out_again(sandbox):
+    drained, other = "127.0.1.1", "127.0.1.2"
+    sluice = Sluice(sandbox, config_of({"v1": (1, [drained, other])}))
+    sluice.start()
+    begun = time.time()
+    waiting = subprocess.Popen([sluice.program("sluicectl"), "--socket", sluice.socket_path, "endpoint", "drain", drained, "--wait"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        poll("the drain", lambda: sluice.endpoint(drained)["word"])
+        poll("a moment that can be told from the drain's", lambda: time.time() > begun + 2)
+        sluice.ctl("endpoint", "drain", other)
+        again = time.time()
+        replies = ask_many(sluice.port, [question("www.shop.example", "A")] * 50)
+        expect(any(drained in addresses(reply) for reply in replies), "it was not handed out as the last resort")
+        sluice.ctl("endpoint", "undrain", other)
+        shown, said = waiting.communicate(timeout=DEADLINE_S)
+    finally:
+        waiting.kill()
+        waiting.wait()
+    expect_equal("exit code", waiting.returncode, 0)
+    expect(time.time() >= again + TTL_S + 1, f"the wait ended {time.time() - again:.2f} s after an answer with a TTL of {TTL_S} s")
+    expect_equal(f"times that it is said in {said!r}", said.count("handed out again meanwhile"), 1)
+    expect("no cache that honours the TTL holds it any more" in shown, shown)
 
 
 @test

@@ -271,6 +271,9 @@ std::vector<std::string> addresses_of(const json::value& reply) {
 
 namespace {
 
+// When it is not known when to look.
+constexpr Duration look_again = 1s;
+
 bool takes_out(const json::value& word) {
   const auto kind = text(word, "word");
   return kind == "drain" || kind == "down";
@@ -291,6 +294,19 @@ std::string why_not_out(const json::value& status, std::string_view address) {
       break;
     }
   return fmt::format("{} is not drained any more: the drain ended or was taken back", address);
+}
+
+std::optional<Time> held_until(const json::value& status, const std::vector<std::string>& addresses,
+                               Time now) {
+  std::optional<Time> latest;
+  for (const auto& pool : list(status, "pools"))
+    for (const auto& endpoint : list(pool, "endpoints")) {
+      if (std::find(addresses.begin(), addresses.end(), text(endpoint, "address")) == addresses.end())
+        continue;
+      const auto end = time(member(endpoint, "leases"), "certain").value_or(now + look_again);
+      if (end > now) latest = std::max(latest.value_or(end), end);
+    }
+  return latest;
 }
 
 std::string error_message(unsigned status, std::string_view body) {

@@ -53,6 +53,12 @@ std::vector<std::string> addresses_of(const boost::json::value& reply);
 // is.
 std::string why_not_out(const boost::json::value& status, std::string_view address);
 
+// Until when caches may hold one of these addresses, which are drained, by what a status says: later than
+// `now`, or nothing. One that is in answers for all that has no end yet: in a moment there is to be looked
+// again.
+std::optional<Time> held_until(const boost::json::value& status, const std::vector<std::string>& addresses,
+                               Time now);
+
 // The daemon's reason in an error reply, or what else came instead.
 std::string error_message(unsigned status, std::string_view body);
 

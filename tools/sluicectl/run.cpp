@@ -15,6 +15,7 @@
 #include "client.hpp"
 #include "config/config.hpp"
 #include "http_call.hpp"
+#include "reply.hpp"
 
 namespace sluice::ctl {
 namespace {
@@ -30,6 +31,7 @@ constexpr Duration probe_timeout = 90s;    // a check may take a minute, and the
 constexpr Duration poll_period = 30s;      // of events --follow
 constexpr Duration redraw_period = 1s;     // of status --watch, and between attempts when the daemon is away
 constexpr unsigned follow_limit = 10'000;  // all that the daemon keeps, so that following leaves none out
+constexpr Duration clocks_apart = 1s;      // of one answer, the end may be told later by less
 constexpr std::string_view clear_screen = "\x1b[H\x1b[2J";
 
 void print(std::string_view text) { fmt::print("{}", text); }
@@ -181,27 +183,41 @@ void wait_until(Time end) {
 }
 
 // Somebody else may have taken the drain back while we waited: then the address is not out of the caches.
-ExitCode confirm_drained(const Target& target, const std::vector<std::string>& addresses) {
-  const auto status = ask(target, simple_call(CommandId::status));
-  if (!status) return fail(status.error());
-  for (const auto& address : addresses) {
-    const auto why = why_not_out(*status, address);
-    if (why.empty()) continue;
-    complain(why);
-    return ExitCode::refused;
+Result<void> check_drained(const json::value& status, const std::vector<std::string>& addresses) {
+  for (const auto& address : addresses)
+    if (auto why = why_not_out(status, address); !why.empty())
+      return Error{ErrorCode::refused, std::move(why)};
+  return {};
+}
+
+// What is drained is handed out again when nothing else is left: then its end is a later one by now.
+Result<void> wait_until_out(const Invocation& invocation, std::optional<Time> until,
+                            const std::vector<std::string>& addresses) {
+  for (bool told = false;;) {
+    if (until) wait_until(*until);
+    const auto status = ask(invocation.target, simple_call(CommandId::status));
+    if (!status) return status.error();
+    if (auto drained = check_drained(*status, addresses); !drained) return drained;
+    const Time now = wall_now();
+    const auto later = held_until(*status, addresses, now);
+    if (!later) return {};
+    if (!told && *later >= until.value_or(now) + clocks_apart) {
+      complain(fmt::format("{} handed out again meanwhile: the wait goes on, until {} UTC at least",
+                           addresses.size() == 1 ? "it was" : "some were", clock_text(*later)));
+      told = true;
+    }
+    until = later;
   }
-  return ExitCode::done;
 }
 
 ExitCode wait_for_caches(const Invocation& invocation, const json::value& reply) {
-  const auto until = cached_until(reply);
-  if (until) wait_until(*until);
   const auto addresses = addresses_of(reply);
-  const auto code = confirm_drained(invocation.target, addresses);
-  if (code == ExitCode::done && !invocation.json)
+  if (const auto out = wait_until_out(invocation, cached_until(reply), addresses); !out)
+    return fail(out.error());
+  if (!invocation.json)
     print(fmt::format("no cache that honours the TTL holds {} any more\n",
                       addresses.size() == 1 ? "it" : "them"));
-  return code;
+  return ExitCode::done;
 }
 
 // ---- version ----

@@ -218,6 +218,7 @@ TEST_CASE("a reply of another shape shows less") {
     CHECK_NOTHROW(render_explain(value, {}));
     CHECK_NOTHROW(render_check_run(value, {}));
     CHECK_NOTHROW(addresses_of(value));
+    CHECK_NOTHROW(held_until(value, {"a"}, Time{}));
     CHECK_FALSE(why_not_out(value, "a").empty());
   }
 }
@@ -361,6 +362,25 @@ TEST_CASE("classes of clients, in the status and in an explanation") {
     "pool": "v2", "open": false})")
             .find("  class testers by 10.0.0.0/8: pool v2, which is not alive\n  TTL 30s") !=
         std::string::npos);
+}
+
+TEST_CASE("until when caches may hold what was drained, by what a status says") {
+  const auto now = parse_time("2026-01-31T12:00:00.000Z").value();
+  const auto held = [&](const char* first, const char* second) {
+    const auto status =
+        json::parse(fmt::format(R"({{"pools": [{{"endpoints": [{{"address": "192.0.2.1", "leases": {}}}]}},
+                                   {{"endpoints": [{{"address": "192.0.2.2", "leases": {}}},
+                                                   {{"address": "192.0.2.3", "leases": null}}]}}]}})",
+                                first, second));
+    return held_until(status, {"192.0.2.1", "192.0.2.2"}, now);
+  };
+  const char* const over = R"({"certain": "2026-01-31T12:00:00.000Z"})";
+  const char* const sooner = R"({"certain": "2026-01-31T12:00:07.000Z"})";
+  const char* const later = R"({"certain": "2026-01-31T12:00:09.000Z"})";
+  CHECK(held(over, over) == std::nullopt);
+  CHECK(held(over, sooner) == now + 7s);
+  CHECK(held(later, sooner) == now + 9s);
+  CHECK(held("null", over) == now + 1s);  // still in answers
 }
 
 TEST_CASE("why what was drained is not out") {
