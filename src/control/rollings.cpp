@@ -389,11 +389,15 @@ json::object endpoint_status(const rolling::Endpoint& endpoint) {
           {"output", endpoint.output}};
 }
 
-// Of the batch that is waited for; without the margin for caches that do not obey.
-std::optional<rollout::LeaseEnd> end_of_batch(const Model& model, const Rolling& rolling) {
+// Of the batch that is waited for, under the TTL of the lease that ends last; without the margin for caches
+// that do not obey.
+std::optional<rollout::LeaseEnd> end_of_batch(const Model& model, const Rolling& rolling,
+                                              const LeasedOut& leased_out) {
   if (rolling.state.phase != rolling::Phase::emptying) return {};
-  const auto ttl = ttl_of(model.config(), destinations_of(rolling::batch(rolling)));
-  return rollout::LeaseEnd{rolling.state.caches_until - rolling.plan.grace, ttl};
+  const auto batch = destinations_of(rolling::batch(rolling));
+  const auto last = all_leased_out(leased_out, batch);
+  return rollout::LeaseEnd{rolling.state.caches_until - rolling.plan.grace,
+                           last ? last->ttl : ttl_of(model.config(), batch)};
 }
 
 // `shortage`: why its next batch is not taken. `lease`: of the batch that is waited for.
@@ -427,7 +431,7 @@ json::object to_status(const Rolling& rolling, const std::string& shortage,
 
 json::object shown(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
   if (rolling.state.phase != rolling::Phase::holding)
-    return to_status(rolling, "", end_of_batch(model, rolling));
+    return to_status(rolling, "", end_of_batch(model, rolling, sight.leased_out));
   return to_status(rolling, rolling::obstacle(rolling, view_of(model, rolling, sight, now)).value_or(""), {});
 }
 

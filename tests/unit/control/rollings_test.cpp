@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "base/text.hpp"
 #include "control/words.hpp"
 #include "support.hpp"
 
@@ -399,6 +400,24 @@ TEST_CASE("the status of rollings") {
         "without 192.0.2.10 there would be 1 healthy endpoint left, with 33.33 % of the weight; all others, "
         "and one at least, are wanted; 192.0.2.11 is down (given)");
   CHECK(rolling.at("endpoints").at(0).at("place") == "waiting");
+}
+
+TEST_CASE("what caches hold of a batch is told by the TTL of the lease that ends last") {
+  RollingWorld world;
+  REQUIRE(world.start().has_value());
+  auto sight = world.sight();
+  const auto span = [&] {
+    const auto status =
+        rollings_status(*world.model, request(CommandId::rolling_status, "{}"), sight, world.now);
+    const auto& leases = status->at("rollings").at(0).at("leases");
+    const auto time = [&](const char* member) {
+      return parse_time(std::string_view(leases.at(member).as_string())).value();
+    };
+    return time("certain") - time("p50");
+  };
+  CHECK(span() == 15s);  // not known: the config's longest, 30 s
+  sight.leased_out = [&](const wire::Destination&) { return rollout::LeaseEnd{world.now + 5s, 4s}; };
+  CHECK(span() == 2s);
 }
 
 TEST_CASE("the history of rollings: as they were kept, of a pool or of all") {
