@@ -55,8 +55,12 @@ constexpr std::array class_route_params{
     name_param,
     class_param,
     Param{"pool", Place::body, ParamType::text, true, "one of the name's pools"},
+    if_version_param,
+    override_freeze_param,
+    reason_param,
 };
-constexpr std::array class_unroute_params{name_param, class_param};
+constexpr std::array class_unroute_params{name_param, class_param, in_query(if_version_param),
+                                          in_query(override_freeze_param), in_query(reason_param)};
 constexpr std::array endpoint_word_params{addresses_param, at_param, for_param, reason_param};
 constexpr std::array endpoint_undrain_params{addresses_param, at_of_delete_param};
 constexpr std::array endpoint_auto_params{addresses_param, at_param};

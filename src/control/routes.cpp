@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "control/arguments.hpp"
+#include "control/safety.hpp"
+#include "control/versions.hpp"
 #include "steer/select.hpp"
 
 namespace sluice::control {
@@ -32,9 +34,22 @@ Routing routing_of(const Model& model, const config::Steer& steer, const std::st
 
 std::string place_text(const std::string& pool) { return pool.empty() ? "the weights" : pool; }
 
+// Whether an operator may lead the class to `pool` now, and if so by which override.
+Result<FreezeOverride> allowed_route(const Model& model, const config::Steer& steer, const Routing& before,
+                                     const std::string& pool, const Request& request, Time now) {
+  auto unfrozen = freeze_override(request, steer.safety.freeze, now);
+  if (!unfrozen) return unfrozen;
+  auto why = frozen(steer.safety.freeze, unfrozen->until, now);
+  if (!why && !pool.empty() && pool != before.pool) why = route_objection(model, steer, pool);
+  if (why) return Error{ErrorCode::refused, fmt::format("{}: {}", steer.name.text(), *why)};
+  return unfrozen;
+}
+
 // `pool`: empty for nowhere.
-Decision lead(const Model& model, const config::Steer& steer, const Routing& before, const std::string& pool,
-              std::string_view kind, const Request& request, Time now) {
+Result<Decision> lead(const Model& model, const config::Steer& steer, const Routing& before,
+                      const std::string& pool, std::string_view kind, const Request& request, Time now) {
+  const auto allowed = allowed_route(model, steer, before, pool, request, now);
+  if (!allowed) return allowed.error();
   Decision decision;
   const auto name = steer.name.text();
   const auto& client_class = before.client_class;
@@ -45,14 +60,19 @@ Decision lead(const Model& model, const config::Steer& steer, const Routing& bef
     decision.changes = {store::RouteReset{name, client_class}};
   else
     decision.changes = {store::RouteOverride{name, client_class, pool, request.who, now}};
-  if (!decision.changes.empty())
+  text += allowed->text;
+  const bool changed = !decision.changes.empty();
+  if (changed) {
+    decision.changes.emplace_back(next_version(model, steer.name, request.who, text, now));
     decision.events = {{0, now, request.who, std::string(kind), name, fmt::format("{}: {}", name, text)}};
+  }
   if (!pool.empty() && !is_open(model, pool))
     text += fmt::format("; {} is not alive: until it is, by the weights", pool);
   decision.reply = {{"name", name},
                     {"class", client_class},
                     {"pool", pool.empty() ? json::value(nullptr) : json::value(pool)},
-                    {"changed", !decision.changes.empty()},
+                    {"changed", changed},
+                    {"version", version_of(model, steer.name) + (changed ? 1 : 0)},
                     {"text", fmt::format("{} {}", name, text)}};
   return decision;
 }
@@ -71,6 +91,7 @@ Result<Decision> route_class(const Model& model, const Request& request, Time no
   if (!steer) return steer.error();
   const auto found = find_class(model, text_argument(request, "class"));
   if (!found) return found.error();
+  if (auto why = version_objection(model, request, (*steer)->name)) return *std::move(why);
   if (auto why = owner_of_route(model, **steer, (*found)->name)) return *std::move(why);
   const auto pool = text_argument(request, "pool");
   if (!(*steer)->place_of(pool)) return unknown_pool(**steer, pool);
@@ -83,6 +104,7 @@ Result<Decision> unroute_class(const Model& model, const Request& request, Time 
   if (!steer) return steer.error();
   const auto found = find_class(model, text_argument(request, "class"));
   if (!found) return found.error();
+  if (auto why = version_objection(model, request, (*steer)->name)) return *std::move(why);
   if (auto why = owner_of_route(model, **steer, (*found)->name)) return *std::move(why);
   const auto before = routing_of(model, **steer, (*found)->name);
   return lead(model, **steer, before, "", "class.unroute", request, now);

@@ -235,4 +235,15 @@ std::vector<config::FreezeWindow> freeze_windows(const config::Config& config, c
   return windows;
 }
 
+// As if the pool got all that there is.
+std::optional<std::string> route_objection(const Model& model, const config::Steer& steer,
+                                           const std::string& pool) {
+  config::Safety rules;
+  rules.capacity_min = steer.safety.capacity_min;
+  const auto before = pool_sight(pool, model.candidates(*model.config().find_pool(pool)));
+  auto after = before;
+  after.share = 1;
+  return violation(rules, {before}, {after});
+}
+
 }  // namespace sluice::control

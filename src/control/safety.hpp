@@ -96,4 +96,9 @@ class Taking {
 // Those of all names that the pool may answer for.
 std::vector<config::FreezeWindow> freeze_windows(const config::Config& config, const config::Pool& pool);
 
+// Why a class must not be led to the pool, whatever the time. How many clients that are nobody knows, so that
+// no rule about shares can be held against it.
+std::optional<std::string> route_objection(const Model& model, const config::Steer& steer,
+                                           const std::string& pool);
+
 }  // namespace sluice::control

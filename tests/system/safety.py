@@ -92,6 +92,25 @@ def nothing_moves_in_a_freeze_but_by_an_operator_with_a_reason(sandbox):
 
 
 @test
+def classes_are_held_against_the_rules_like_weights(sandbox):
+    everybody = '[class.everybody]\nprefixes = ["0.0.0.0/0", "::/0"]\n'
+    sluice = start(sandbox, steer(ALWAYS + 'capacity_min = "60%"\n') + everybody)
+    refused(sluice, "frozen until 2200-01-01", "class", "route", NAME, "everybody", "v2")
+    seen = version(sluice)
+    allowed = ("--override-freeze", "--reason", "v1 burns")
+    sluice.ctl("class", "route", NAME, "everybody", "v2", "--if-version", str(seen), *allowed)
+    expect_equal("version", version(sluice), seen + 1)
+    expect("v1 burns" in sluice.events()[-1]["text"], "the event does not say why")
+    refused(sluice, "frozen until 2200-01-01", "class", "unroute", NAME, "everybody")
+    refused(sluice, "changed by", "class", "unroute", NAME, "everybody", "--if-version", str(seen), *allowed)
+    sluice.ctl("class", "unroute", NAME, "everybody", *allowed)
+    sluice.write_config(steer('capacity_min = "60%"\n') + everybody)
+    sluice.ctl("reload")
+    sluice.ctl("endpoint", "down", "127.0.2.1", "--reason", "it is out of answers")
+    refused(sluice, "capacity_min is 60 %", "class", "route", NAME, "everybody", "v2")
+
+
+@test
 def of_two_operators_the_second_learns_of_the_first(sandbox):
     sluice = start(sandbox, steer())
     seen = version(sluice)

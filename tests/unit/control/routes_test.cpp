@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "control/rollouts.hpp"
+#include "control/versions.hpp"
 #include "support.hpp"
 
 namespace sluice::control {
@@ -48,7 +49,7 @@ std::string lead(Model& model, std::string_view client_class, std::string_view p
                             ? unroute_class(model, request(CommandId::class_unroute, arguments), at(1))
                             : route_class(model, request(CommandId::class_route, arguments), at(1));
   if (!decision) return decision.error().message;
-  CHECK(decision->changes.size() == decision->events.size());
+  CHECK(decision->changes.size() == 2 * decision->events.size());  // the route, and the name's version
   take(model, *decision);
   return std::string(decision->reply.at("text").as_string());
 }
@@ -82,6 +83,89 @@ TEST_CASE("a pool that is not alive can be chosen, and that is said") {
   model.apply(store::EndpointWord{address("192.0.2.10"), store::Word::down, "root", "", at(0), {}});
   CHECK(lead(model, "partners", "v1") ==
         "www.shop.example. class partners: the weights -> v1; v1 is not alive: until it is, by the weights");
+}
+
+// Of 2027-01-15, a Friday, at 08:00.
+const std::string safe_routes_config = routes_config + R"(
+[pool.half]
+endpoints = ["192.0.2.40", "192.0.2.41"]
+[steer."safe.shop.example"]
+pools = { v1 = 1, v2 = 0, half = 0 }
+classes = { testers = "half" }
+step_max = "20%"
+capacity_min = "75%"
+freeze = ["Fri 09:00 - Fri 10:00"]
+)";
+constexpr int freeze_begin = 3600, freeze_end = 7200;
+
+Result<Decision> route_at(const Model& model, std::string_view rest, int seconds) {
+  const auto arguments = fmt::format(R"({{"name": "safe.shop.example", {}}})", rest);
+  return route_class(model, request(CommandId::class_route, arguments), at(seconds));
+}
+Result<Decision> unroute_at(const Model& model, std::string_view rest, int seconds) {
+  const auto arguments = fmt::format(R"({{"name": "safe.shop.example", {}}})", rest);
+  return unroute_class(model, request(CommandId::class_unroute, arguments), at(seconds));
+}
+
+TEST_CASE("no class is led elsewhere in a freeze, but by an operator who says why") {
+  struct Row {
+    Result<Decision> (*say)(const Model& model, std::string_view rest, int seconds);
+    std::string_view arguments;
+    std::string_view text;  // of the event
+  };
+  const Row rows[] = {
+      {route_at, R"("class": "partners", "pool": "v2")", "class partners: the weights -> v2"},
+      {unroute_at, R"("class": "testers")", "class testers: half -> the weights"},
+  };
+  const Model model(parsed(safe_routes_config));
+  for (const auto& [say, arguments, text] : rows) {
+    CAPTURE(text);
+    const auto with_more = [&, rest = arguments](std::string_view more) {
+      return fmt::format(R"({}, "override-freeze": true{})", rest, more);
+    };
+    CHECK(refusal(say(model, arguments, freeze_begin - 1)).empty());
+    CHECK(refusal(say(model, arguments, freeze_begin))
+              .starts_with("safe.shop.example.: changes are frozen until 2027-01-15T10:00:00.000Z"));
+    CHECK(refusal(say(model, arguments, freeze_end)).empty());
+    CHECK(refusal(say(model, with_more(""), freeze_begin)) == "--override-freeze needs a --reason");
+    const auto said = say(model, with_more(R"(, "reason": "v1 burns")"), freeze_begin);
+    REQUIRE(said.has_value());
+    CHECK(said->events.front().text ==
+          fmt::format("safe.shop.example.: {}; overrides the freeze until 2027-01-15T10:00:00.000Z: v1 burns",
+                      text));
+  }
+}
+
+TEST_CASE("a class is led to a pool that is healthy enough only, however large the step is") {
+  Model model(parsed(safe_routes_config));
+  CHECK(refusal(route_at(model, R"("class": "partners", "pool": "half")", 0)).empty());
+  model.apply(store::EndpointWord{address("192.0.2.40"), store::Word::down, "root", "", at(0), {}});
+  CHECK(refusal(route_at(model, R"("class": "partners", "pool": "half")", 0)) ==
+        "safe.shop.example.: 50 % of the weight of pool half would be healthy; capacity_min is 75 %");
+  CHECK(refusal(route_at(model, R"("class": "testers", "pool": "half")", 0)).empty());  // it is there already
+  CHECK(refusal(route_at(model, R"("class": "partners", "pool": "v2")", 0)).empty());
+  CHECK(refusal(unroute_at(model, R"("class": "testers")", 0)).empty());
+}
+
+TEST_CASE("of two operators the second learns that the first has led the class elsewhere") {
+  Model model(parsed(safe_routes_config));
+  const auto safe = name("safe.shop.example");
+  const auto first = route_at(model, R"("class": "partners", "pool": "v2", "if-version": 0)", 0);
+  REQUIRE(first.has_value());
+  CHECK(first->reply.at("version") == 1);
+  take(model, *first);
+  CHECK(version_of(model, safe) == 1);
+  const auto why =
+      "safe.shop.example. is at version 1, and not at 0; changed by root at 2027-01-15T08:00:00.000Z: class "
+      "partners: the weights -> v2";
+  CHECK(refusal(route_at(model, R"("class": "partners", "pool": "v1", "if-version": 0)", 1)) == why);
+  CHECK(refusal(unroute_at(model, R"("class": "partners", "if-version": 0)", 1)) == why);
+  const auto same = route_at(model, R"("class": "partners", "pool": "v2", "if-version": 1)", 1);
+  REQUIRE(same.has_value());
+  CHECK(same->changes.empty());
+  CHECK(same->reply.at("version") == 1);
+  take(model, unroute_at(model, R"("class": "partners", "if-version": 1)", 1).value());
+  CHECK(version_of(model, safe) == 2);
 }
 
 std::string with(std::string text, std::string_view before, std::string_view after) {
