@@ -176,9 +176,12 @@ constexpr std::array rolling_history_params{
     Param{"pool", Place::query, ParamType::text, false, "only those of this pool"},
     history_limit_param,
 };
-constexpr std::array rolling_pause_params{pool_param};
-constexpr std::array rolling_resume_params{pool_param, override_freeze_param, reason_param};
-constexpr std::array rolling_abort_params{pool_param, reason_param};
+constexpr Param present_batch_param{"batch", Place::body, ParamType::number, false,
+                                    "refuse it unless this is the present batch, as status shows it"};
+constexpr std::array rolling_pause_params{pool_param, present_batch_param};
+constexpr std::array rolling_resume_params{pool_param, present_batch_param, override_freeze_param,
+                                           reason_param};
+constexpr std::array rolling_abort_params{pool_param, present_batch_param, reason_param};
 constexpr std::array events_params{
     Param{"after", Place::query, ParamType::number, false, "only events with a greater id"},
     Param{"limit", Place::query, ParamType::number, false, "at most this many, the newest; 50 if not given"},

@@ -444,6 +444,16 @@ Result<const Rolling*> find_rolling(const Model& model, const Request& request) 
   return Error{ErrorCode::not_found, fmt::format("{} has had no rolling", pool)};
 }
 
+// A late word must not be taken for one about the next batch.
+std::optional<Error> batch_number_objection(const Rolling& rolling, const Request& request) {
+  const auto wanted = number_argument(request, "batch");
+  const auto present = rolling::batch_number(rolling);
+  if (!wanted || *wanted == present) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("rolling {} of {} is at batch {} of {}, and not at {}", rolling.id,
+                           rolling.plan.pool, present, rolling::batches(rolling), *wanted)};
+}
+
 // --- the end of a hook ---
 
 // What it has written, on one line.
@@ -546,6 +556,7 @@ Result<Decision> say_to_rolling(const Model& model, const Request& request, roll
   const auto found = find_rolling(model, request);
   if (!found) return found.error();
   const Rolling& rolling = **found;
+  if (auto why = batch_number_objection(rolling, request)) return *std::move(why);
   const auto unfrozen = freeze_override(request, windows_of(model, rolling), now);
   if (!unfrozen) return unfrozen.error();
   auto turn = rolling::obey(rolling, {word, text_argument(request, "reason"), unfrozen->until},

@@ -227,6 +227,23 @@ def a_hook_of_the_config_is_believed_by_its_authority_only_and_signed(sandbox):
 
 
 @test
+def a_late_word_does_not_confirm_the_next_batch(sandbox):
+    sluice = Sluice(sandbox, '[pool.v1]\nendpoints = ["127.0.1.1", "127.0.1.2"]\n')
+    sluice.start()
+    sluice.ctl("rolling", "start", "v1")
+    poll("work on the first", lambda: places(sluice) == ["hooking", "waiting"])
+    sluice.ctl("rolling", "resume", "v1", "--batch", "1")
+    poll("work on the second", lambda: places(sluice) == ["returned", "hooking"])
+    for word in ("resume", "pause", "abort"):
+        late = sluice.run_ctl("rolling", word, "v1", "--batch", "1")
+        expect_equal(f"exit code of a late {word}", late.returncode, 1)
+        expect("rolling 1 of v1 is at batch 2 of 2, and not at 1" in late.stderr, late.stderr)
+    expect_equal("places after them", places(sluice), ["returned", "hooking"])
+    sluice.ctl("rolling", "resume", "v1", "--batch", str(rolling(sluice)["batch"]))
+    await_phase(sluice, "done")
+
+
+@test
 def a_webhook_that_hangs_has_its_timeout(sandbox):
     sluice, deployer, _ = start(sandbox)
     web = WebDeployer(deployer.servers)

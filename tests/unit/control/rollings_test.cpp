@@ -119,6 +119,34 @@ struct RollingWorld {
 
 const probe::ProgramEnd good{probe::Ending::exited, 0, "all\nwell\n", 5ms};
 
+// A late word must not be taken for one about the next batch.
+TEST_CASE("a word about another batch than the present one is refused") {
+  const auto say_about = [](RollingWorld& world, rolling::Word word, int batch) {
+    const auto arguments = fmt::format(R"({{"pool": "v1", "batch": {}}})", batch);
+    auto decision = say_to_rolling(*world.model, request(CommandId::rolling_resume, arguments), word,
+                                   world.sight(), world.now);
+    if (decision) world.carry_out(*decision);
+    world.settle();
+    return refusal(decision);
+  };
+  RollingWorld world;
+  REQUIRE(world.start(R"({"pool": "v1"})").has_value());
+  world.pass(31s);
+  CHECK(say_about(world, rolling::Word::resume, 1).empty());
+  world.prove("192.0.2.10");
+  world.pass(31s);
+  REQUIRE(world.state() == "working hooking");
+  for (const auto word : {rolling::Word::pause, rolling::Word::resume, rolling::Word::abort})
+    for (const int batch : {0, 1, 3}) {
+      CAPTURE(to_text(word));
+      CHECK(say_about(world, word, batch) ==
+            fmt::format("rolling 1 of v1 is at batch 2 of 3, and not at {}", batch));
+    }
+  CHECK(world.state() == "working hooking");
+  CHECK(say_about(world, rolling::Word::resume, 2).empty());
+  CHECK(world.state() == "working proving");
+}
+
 // From the start of a batch until its endpoint is back.
 void upgrade(RollingWorld& world, const std::string& endpoint) {
   CHECK(world.drained() == endpoint + " by rolling 1");
