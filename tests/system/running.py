@@ -1,12 +1,18 @@
 """Starting, reloading and stopping."""
 
+import fcntl
 import http.client
 import json
 import os
+import pty
 import pwd
 import re
+import select
 import signal
 import socket
+import struct
+import subprocess
+import termios
 import time
 
 from harness import REPO, Skip, Sluice, expect, expect_equal, free_port, make_certificate, poll, run, test
@@ -83,6 +89,52 @@ def version_and_config_check_work_on_the_command_line(sandbox):
     result = run([sluice.program("sluicectl"), "config", "check", sluice.config_path])
     expect_equal("exit code of config check of a broken config", result.returncode, 1)
     expect("sluice.toml:2:10: error: " in result.stdout + result.stderr, f"no place in {result.stdout}{result.stderr}")
+
+
+@test
+def a_watch_stays_on_the_screen_and_keeps_what_was_last_known(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    sluice.start()
+    columns, rows = 40, 6
+    ours, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    command = [sluice.program("sluicectl"), "--socket", sluice.socket_path, "status", "--watch"]
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal) as watch:
+        os.close(terminal)
+        written = bytearray()
+
+        def picture():
+            """The last one that is whole."""
+            while select.select([ours], [], [], 0.05)[0]:
+                written.extend(os.read(ours, 65536))
+            return re.sub("\x1b\\[[0-9]*m", "", written.decode()).split("\x1b[H\x1b[2J")[-1].splitlines()
+        poll("a picture", lambda: len(picture()) == rows - 1)
+        lines = picture()
+        expect(lines[0].startswith("sluiced 0.1.0"), f"{lines}")
+        expect(re.fullmatch(r"… \d+ more lines", lines[-1]), f"{lines}")
+        expect(all(len(line) <= columns for line in lines), f"too wide: {lines}")
+        sluice.process.kill()
+        poll("what stands above and its age", lambda: picture()[-1:] and re.match(r"what stands above is \d+m?s old", picture()[-1]))
+        lines = picture()
+        expect_equal("lines", len(lines), rows - 1)
+        expect(lines[0].startswith("sluiced 0.1.0") and lines[-2].startswith("sluicectl: "), f"{lines}")
+        watch.terminate()
+    os.close(ours)
+
+
+@test
+def a_watch_is_a_stream_of_documents_and_ends_when_it_cannot_be_written(sandbox):
+    sluice = Sluice(sandbox, CONFIG)
+    sluice.start()
+    command = [sluice.program("sluicectl"), "--socket", sluice.socket_path, "status", "--watch"]
+    with subprocess.Popen(command + ["--json"], stdout=subprocess.PIPE, text=True) as watch:
+        for _ in range(2):
+            expect("steers" in json.loads(watch.stdout.readline()), "no status in a line")
+        watch.terminate()
+    with open("/dev/full", "w", encoding="ascii") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    expect_equal("exit code of a watch that cannot be written", ended.returncode, 1)
+    expect("No space left" in ended.stderr, ended.stderr)
 
 
 @test

@@ -48,9 +48,6 @@ int main(int count, char** words) {
     std::fprintf(stderr, "sluicectl: %s\n", error.what());
   }
   // What could not be written was not done.
-  if (std::fflush(stdout) != 0 && code == ExitCode::done) {
-    std::perror("sluicectl: cannot write the output");
-    code = ExitCode::refused;
-  }
+  if (code == ExitCode::done && !sluice::ctl::flush_output()) code = ExitCode::refused;
   return static_cast<int>(code);
 }

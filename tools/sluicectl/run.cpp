@@ -1,7 +1,9 @@
 #include "run.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -16,6 +18,8 @@
 #include "config/config.hpp"
 #include "http_call.hpp"
 #include "reply.hpp"
+#include "screen.hpp"
+#include "table.hpp"
 
 namespace sluice::ctl {
 namespace {
@@ -94,36 +98,54 @@ ApiCall simple_call(CommandId id) {
   return call;
 }
 
-// ---- status ----
+// ---- what is read and shown, once or again and again ----
 
-using Show = void (*)(const json::value&, bool, Style);
+using Render = std::string (*)(const json::value&, Style);
 
-void show_status(const json::value& reply, bool as_json, Style style) {
-  print(as_json ? pretty(reply) : render_status(reply, style));
+ExitCode run_read(const Invocation& invocation, const ApiCall& call, Style style, Render render) {
+  const auto reply = ask(invocation.target, call);
+  if (!reply) return fail(reply.error());
+  print(invocation.json ? pretty(*reply) : render(*reply, style));
+  return ExitCode::done;
 }
 
-void show_rollouts(const json::value& reply, bool as_json, Style style) {
-  print(as_json ? pretty(reply) : render_rollouts(reply, style));
-}
+// What was last seen, and why nothing newer is.
+struct Watched {
+  json::value reply;
+  std::chrono::steady_clock::time_point at;
+  std::string trouble;  // empty: it is new
+};
 
-void show_rollings(const json::value& reply, bool as_json, Style style) {
-  print(as_json ? pretty(reply) : render_rollings(reply, style));
+void draw(const Watched& watched, Style style, Render render) {
+  const auto screen = screen_of(STDOUT_FILENO);
+  if (screen.columns > 0) style.width = screen.columns;
+  const auto age = std::chrono::floor<std::chrono::seconds>(std::chrono::steady_clock::now() - watched.at);
+  const auto note = watched.trouble.empty() ? std::string()
+                                            : fmt::format("sluicectl: {}\nwhat stands above is {} old\n",
+                                                          printable(watched.trouble), to_text(Duration(age)));
+  print(clear_screen);
+  print(fitted(render(watched.reply, style), note, screen));
 }
 
 // Until Ctrl-C. A daemon that goes away is waited for: a restart is when one wants to watch.
-ExitCode watch(const Invocation& invocation, const ApiCall& call, Style style, Show show) {
-  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
-  for (bool first = true;; first = false) {
-    const auto reply = ask(invocation.target, call);
-    if (!reply && (first || exit_code(reply.error()) != ExitCode::no_daemon)) return fail(reply.error());
-    if (terminal && !invocation.json) print(clear_screen);
+ExitCode watch(const Invocation& invocation, const ApiCall& call, Style style, Render render) {
+  const bool draws = ::isatty(STDOUT_FILENO) != 0 && !invocation.json;
+  std::optional<Watched> watched;
+  for (;; std::this_thread::sleep_for(redraw_period)) {
+    auto reply = ask(invocation.target, call);
+    if (!reply && (!watched || exit_code(reply.error()) != ExitCode::no_daemon)) return fail(reply.error());
+    const bool is_told = watched && !watched->trouble.empty();
     if (reply)
-      show(*reply, invocation.json, style);
+      watched = Watched{*std::move(reply), std::chrono::steady_clock::now(), {}};
     else
-      complain(reply.error().message);
-    if (!terminal && !invocation.json) print("\n");
-    std::fflush(stdout);
-    std::this_thread::sleep_for(redraw_period);
+      watched->trouble = reply.error().message;
+    if (draws)
+      draw(*watched, style, render);
+    else if (!watched->trouble.empty() && !is_told)
+      complain(watched->trouble);
+    else if (watched->trouble.empty())  // one document a line, or one picture after the other
+      print((invocation.json ? json::serialize(watched->reply) : render(watched->reply, style)) + "\n");
+    if (!flush_output()) return ExitCode::refused;
   }
 }
 
@@ -160,7 +182,7 @@ ExitCode follow_events(const Invocation& invocation, ApiCall call, Style style) 
     reached = true;
     complained = false;
     show_events(*reply, invocation.json, style);
-    std::fflush(stdout);
+    if (!flush_output()) return ExitCode::refused;
     after = last_id(*reply, after);
     call.arguments["after"] = after;
     call.arguments["limit"] = follow_limit;
@@ -242,13 +264,6 @@ ExitCode show_text(const Invocation& invocation, const ApiCall& call) {
   return ExitCode::done;
 }
 
-ExitCode run_read(const Invocation& invocation, const ApiCall& call, Style style, Show show) {
-  const auto reply = ask(invocation.target, call);
-  if (!reply) return fail(reply.error());
-  show(*reply, invocation.json, style);
-  return ExitCode::done;
-}
-
 ExitCode run_change(const Invocation& invocation, const ApiCall& call, Style style) {
   const auto reply = ask(invocation.target, call);
   if (!reply) return fail(reply.error());
@@ -259,33 +274,24 @@ ExitCode run_change(const Invocation& invocation, const ApiCall& call, Style sty
 }
 
 ExitCode run_api(const Invocation& invocation, const ApiCall& call, Style style) {
+  const auto run_view = [&](Render render) {
+    return (call.watch ? watch : run_read)(invocation, call, style, render);
+  };
   switch (call.row->id) {
     case CommandId::status:
-      return call.watch ? watch(invocation, call, style, show_status)
-                        : run_read(invocation, call, style, show_status);
+      return run_view(render_status);
     case CommandId::rollout_status:
-      return call.watch ? watch(invocation, call, style, show_rollouts)
-                        : run_read(invocation, call, style, show_rollouts);
-    case CommandId::rolling_status:
-      return call.watch ? watch(invocation, call, style, show_rollings)
-                        : run_read(invocation, call, style, show_rollings);
     case CommandId::rollout_history:
-      return run_read(invocation, call, style, show_rollouts);
+      return run_view(render_rollouts);
+    case CommandId::rolling_status:
     case CommandId::rolling_history:
-      return run_read(invocation, call, style, show_rollings);
+      return run_view(render_rollings);
     case CommandId::events:
-      if (call.follow) return follow_events(invocation, call, style);
-      return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
-        print(as_json ? pretty(reply) : render_events(reply, s));
-      });
+      return call.follow ? follow_events(invocation, call, style) : run_view(render_events);
     case CommandId::explain:
-      return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
-        print(as_json ? pretty(reply) : render_explain(reply, s));
-      });
+      return run_view(render_explain);
     case CommandId::check_run:
-      return run_read(invocation, call, style, [](const json::value& reply, bool as_json, Style s) {
-        print(as_json ? pretty(reply) : render_check_run(reply, s));
-      });
+      return run_view(render_check_run);
     case CommandId::version:
       return show_version(invocation, call);
     case CommandId::metrics:
@@ -357,6 +363,12 @@ ExitCode run_config_explain(const ConfigExplain& explain) {
 }
 
 }  // namespace
+
+bool flush_output() {
+  if (std::fflush(stdout) == 0) return true;
+  std::perror("sluicectl: cannot write the output");
+  return false;
+}
 
 ExitCode run(const Invocation& invocation, Style style) {
   if (const auto* call = std::get_if<ApiCall>(&invocation.action)) return run_api(invocation, *call, style);
