@@ -11,6 +11,8 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "admin/duplicates.hpp"
+
 namespace sluice::admin {
 namespace {
 
@@ -124,6 +126,8 @@ json::value typed(const Param* param, const std::string& text) {
   return number;
 }
 
+Refusal given_twice(std::string_view name) { return malformed(fmt::format("'{}' is given twice", name)); }
+
 // Each argument has one place; one that comes in twice could mean either.
 std::optional<Refusal> add_argument(const CommandRow& row, std::string_view name, json::value value,
                                     Place place, control::Request& request) {
@@ -133,7 +137,7 @@ std::optional<Refusal> add_argument(const CommandRow& row, std::string_view name
     return malformed(
         fmt::format("'{}' belongs into the {}", name, places[static_cast<std::size_t>(param->place)]));
   }
-  if (request.arguments.contains(name)) return malformed(fmt::format("'{}' is given twice", name));
+  if (request.arguments.contains(name)) return given_twice(name);
   request.arguments[name] = std::move(value);
   return std::nullopt;
 }
@@ -185,6 +189,7 @@ std::optional<Refusal> read_body(const CommandRow& row, std::string_view body, c
   if (const auto* error = std::get_if<JsonError>(&parsed)) return malformed(error->message);
   auto* object = std::get<json::value>(parsed).if_object();
   if (!object) return malformed("the body has to be a JSON object");
+  if (const auto name = duplicate_member(body)) return given_twice(*name);
   for (auto& member : *object) {
     if (row.changes && member.key() == dry_run_argument) {
       if (!member.value().is_bool()) return malformed("'dry_run' has to be true or false");
