@@ -142,7 +142,7 @@ constexpr std::array rollout_abort_params{
 };
 constexpr std::array rollout_undo_params{name_param, reason_param, if_version_param};
 constexpr Param history_limit_param{"limit", Place::query, ParamType::number, false,
-                                    "at most this many, the newest; 20 if not given"};
+                                    "at most this many, the newest, and at least 1; 20 if not given"};
 constexpr std::array rollout_history_params{name_param, history_limit_param};
 constexpr Param pool_param{"pool", Place::path, ParamType::text, true, "the pool, e.g. v1"};
 constexpr std::array rolling_start_params{

@@ -65,9 +65,11 @@ constexpr std::size_t events_by_default = 50;
 constexpr std::size_t history_by_default = 20;
 constexpr Duration wait_max = 60s;
 
-std::size_t history_limit(const Request& request) {
-  return std::min<std::uint64_t>(number_argument(request, "limit").value_or(history_by_default),
-                                 store::rollouts_max);
+// 0 would say that there has been none.
+Result<std::size_t> history_limit(const Request& request) {
+  const auto limit = number_argument(request, "limit").value_or(history_by_default);
+  if (limit == 0) return Error{ErrorCode::invalid, "'limit' has to be at least 1"};
+  return std::min<std::uint64_t>(limit, store::rollouts_max);
 }
 
 Error stopping_error() { return {ErrorCode::unavailable, "the daemon is stopping"}; }
@@ -472,7 +474,9 @@ void Director::Implementation::follow_up(const Decision& decision) {
 Reply Director::Implementation::rollout_history(const Request& request) {
   const auto steer = find_steer(model_, request);
   if (!steer) return steer.error();
-  const auto records = journal_.rollouts((*steer)->name.text(), history_limit(request));
+  const auto limit = history_limit(request);
+  if (!limit) return limit.error();
+  const auto records = journal_.rollouts((*steer)->name.text(), *limit);
   if (!records) return records.error();
   return boost::json::value(history_status(*records, wall_now()));
 }
@@ -480,7 +484,9 @@ Reply Director::Implementation::rollout_history(const Request& request) {
 Reply Director::Implementation::rolling_history(const Request& request) {
   const auto pool = pool_of_history(model_, request);
   if (!pool) return pool.error();
-  const auto records = journal_.rollings(*pool, history_limit(request));
+  const auto limit = history_limit(request);
+  if (!limit) return limit.error();
+  const auto records = journal_.rollings(*pool, *limit);
   if (!records) return records.error();
   return boost::json::value(rolling_history_status(*records, wall_now()));
 }

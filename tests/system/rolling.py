@@ -172,6 +172,10 @@ def a_failed_hook_is_tried_again_and_lost_ones_do_not_count(sandbox):
     history = json.loads(sluice.ctl("--json", "rolling", "history", "v1"))["rollings"]
     expect_equal("history", [(one["id"], one["phase"], one["reason"]) for one in history],
                  [(2, "aborted", ""), (1, "aborted", "enough")])
+    for words_of_none in (("rolling", "history"), ("rollout", "history", "www.shop.example")):
+        none = sluice.run_ctl(*words_of_none, "--limit", "0")
+        expect_equal("exit code of a history of none", none.returncode, 1)
+        expect("'limit' has to be at least 1" in none.stderr, none.stderr)
     text = sluice.ctl("rolling", "history", "--limit", "1")
     expect("rolling 2 by" in text and "ended" in text and "rolling 1 by" not in text, text)
 

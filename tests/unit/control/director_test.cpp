@@ -184,6 +184,19 @@ TEST_CASE("a weight that was set answers at once, and in the next life") {
   CHECK(weights_of(life) == "9.5E1 5E0");
 }
 
+TEST_CASE("a history of none is refused, and not said to be all that there is") {
+  const Files files;
+  Life life(files);
+  life.start();
+  for (const auto id : {CommandId::rollout_history, CommandId::rolling_history}) {
+    const std::string name = id == CommandId::rollout_history ? R"("name": "www.shop.example", )" : "";
+    CHECK(life.ask(id, "{" + name + R"("limit": 1})").has_value());
+    const auto none = life.ask(id, "{" + name + R"("limit": 0})");
+    REQUIRE(none.has_error());
+    CHECK(none.error().message == "'limit' has to be at least 1");
+  }
+}
+
 TEST_CASE("what the disk does not take is not in answers, nor anywhere else") {
   const Files files;
   Life life(files);
