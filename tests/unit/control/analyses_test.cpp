@@ -215,6 +215,10 @@ TEST_CASE("probes of the new pool are held against those of the old one, since t
     world.probe("v2", true, 10ms);
     wanted = Verdict::failure;
   }
+  SUBCASE("both in less than is timed") {
+    for (int i = 0; i < 5; ++i) world.probe("v1", true, 0ms), world.probe("v2", true, i == 2 ? 1ms : 0ms);
+    wanted = Verdict::success;
+  }
   SUBCASE("slow") {
     for (int i = 0; i < 5; ++i) world.probe("v1", true, 10ms), world.probe("v2", true, 30ms);
     wanted = Verdict::failure;

@@ -408,6 +408,14 @@ TEST_CASE("what cannot be begun is refused") {
   plan.before = {{"v1", 1}, {"v2", 0}};
   CHECK_FALSE(objection(plan).has_value());
 
+  plan.analyses = {{"errors", 20s, 1, 3, 1, true}};
+  CHECK_FALSE(objection(plan).has_value());
+  plan.steps = {1};
+  REQUIRE(objection(plan).has_value());
+  CHECK(objection(plan)->message ==
+        "analysis errors is relative_to_old, and no step leaves the old pools a share");
+  plan.analyses.clear();
+
   plan.targets = {{"v2", 1}, {"v3", 3}};
   plan.before = {{"v1", 6}, {"v2", 4}, {"v3", 0}};
   plan.steps = {0.5, 1};
