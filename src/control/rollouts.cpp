@@ -11,8 +11,8 @@
 #include "base/text.hpp"
 #include "control/arguments.hpp"
 #include "control/lease_status.hpp"
+#include "control/liveness.hpp"
 #include "control/plans.hpp"
-#include "control/present.hpp"
 #include "control/presets.hpp"
 #include "control/routes.hpp"
 #include "control/safety.hpp"
@@ -33,43 +33,6 @@ constexpr Duration hold_default = 5min;
 constexpr Duration ttl_default = 10s;
 constexpr double linear_min = 0.01;
 constexpr std::size_t analyses_max = 16;  // of a rollout
-constexpr double rounding = 1e-9;
-
-bool lives(const Model& model, const std::string& pool) {
-  return model.config().find_pool(pool) != nullptr && is_open(model, pool);
-}
-
-// In the eyes of a family: none when it has no address of it.
-std::optional<bool> lives(const Model& model, const std::string& name, Family family) {
-  const auto* pool = model.config().find_pool(name);
-  const auto candidates = pool == nullptr ? std::vector<steer::Candidate>() : model.candidates(*pool);
-  if (steer::of_family(candidates, family).empty()) return {};
-  return steer::is_alive(candidates, model.pool_rules(*pool), family);
-}
-
-bool had_share(const rollout::Plan& plan, const rollout::PoolWeight& part) {
-  return part.weight > 0 && !rollout::is_target(plan, part.pool);
-}
-
-// Whether it is dead in a family in which a pool is alive that had a share before.
-bool has_lost_family(const Model& model, const rollout::Plan& plan, const std::string& target,
-                     Family family) {
-  if (lives(model, target, family).value_or(true)) return false;
-  return std::any_of(plan.before.begin(), plan.before.end(), [&](const auto& part) {
-    return had_share(plan, part) && lives(model, part.pool, family).value_or(false);
-  });
-}
-
-// What is not alive of the first target that is not; empty: all are. That a family is dead everywhere, for
-// the checker has no way to it, say, is no target's fault.
-std::string dead_target(const Model& model, const rollout::Plan& plan) {
-  for (const auto& target : plan.targets) {
-    if (!lives(model, target.pool)) return target.pool;
-    if (has_lost_family(model, plan, target.pool, Family::v4)) return target.pool + " (IPv4)";
-    if (has_lost_family(model, plan, target.pool, Family::v6)) return target.pool + " (IPv6)";
-  }
-  return "";
-}
 
 const config::Steer* steer_of(const Model& model, const Rollout& rollout) {
   const auto name = wire::Name::parse(rollout.plan.name);
@@ -94,27 +57,6 @@ std::optional<Rollout> fitted(const Rollout& rollout, const config::Steer& steer
   return targets && others ? std::optional(std::move(result)) : std::nullopt;
 }
 
-std::vector<double> weights_of(const std::vector<rollout::PoolWeight>& parts) {
-  std::vector<double> weights;
-  for (const auto& part : parts) weights.push_back(part.weight);
-  return weights;
-}
-
-// Whether pools that are alive take what goes back; where some are not, whether no more goes to them than
-// does now.
-bool others_live(const Model& model, const rollout::Plan& plan, const config::Steer& steer) {
-  const bool any = std::any_of(plan.before.begin(), plan.before.end(), [&](const auto& part) {
-    return had_share(plan, part) && lives(model, part.pool);
-  });
-  const auto before = weights_of(plan.before), now = model.weights(steer);
-  const auto is_no_worse = [&](Family family) {
-    const auto is_alive = [&](const auto& part) { return lives(model, part.pool, family).value_or(false); };
-    if (std::none_of(plan.before.begin(), plan.before.end(), is_alive)) return true;  // in nobody's hands
-    return share_of_dead(model, steer, before, family) <= share_of_dead(model, steer, now, family) + rounding;
-  };
-  return any && is_no_worse(Family::v4) && is_no_worse(Family::v6);
-}
-
 store::RolloutRecord record_of(const Rollout& rollout) {
   return {rollout.id, rollout.plan.name, rollout::to_text(rollout)};
 }
@@ -125,7 +67,7 @@ std::string person(const Rollout& rollout) { return fmt::format("rollout {}", ro
 void add_weights(const Model& model, const config::Steer& steer, const Rollout& rollout, Time now,
                  std::vector<store::Change>& changes) {
   const auto wanted = rollout::weights(rollout.plan, rollout::share(rollout, now));
-  const auto after = weights_of(wanted);
+  const auto after = rollout::weights_of(wanted);
   if (after == model.weights(steer)) return;
   const auto name = steer.name.text();
   auto layout = steer::to_text(steer::relay(model.layout(steer), after), steer.pool_names());
@@ -163,7 +105,7 @@ void add_route(const Model& model, const Rollout& rollout, Time now, std::vector
 }
 
 std::vector<double> weights_at(const rollout::Plan& plan, double share) {
-  return weights_of(rollout::weights(plan, share));
+  return rollout::weights_of(rollout::weights(plan, share));
 }
 
 // Why the step that gives the target so much may not be taken now.

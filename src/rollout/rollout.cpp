@@ -748,6 +748,12 @@ std::vector<PoolWeight> weights(const Plan& plan, double share) {
   return result;
 }
 
+std::vector<double> weights_of(const std::vector<PoolWeight>& parts) {
+  std::vector<double> weights;
+  for (const auto& part : parts) weights.push_back(part.weight);
+  return weights;
+}
+
 std::string targets_text(const Plan& plan) {
   const bool equal = std::all_of(plan.targets.begin(), plan.targets.end(), [&](const auto& target) {
     return target.weight == plan.targets.front().weight;

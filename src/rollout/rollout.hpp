@@ -215,6 +215,9 @@ bool is_class_step(const Plan& plan, std::size_t step);
 std::vector<PoolWeight> weights(const Plan& plan, double share);
 double share_before(const Plan& plan);
 
+// The weights alone, in their order.
+std::vector<double> weights_of(const std::vector<PoolWeight>& parts);
+
 // What each target has of it: each grows evenly from what it had before to its part of all.
 std::vector<double> shares_of_targets(const Plan& plan, double share);
 
