@@ -1,10 +1,8 @@
 #include "control/liveness.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "control/present.hpp"
-#include "control/routes.hpp"
 #include "steer/select.hpp"
 
 namespace sluice::control {
@@ -13,53 +11,61 @@ namespace {
 // Shares are sums of fractions.
 constexpr double rounding = 1e-9;
 
-bool lives(const Model& model, const std::string& pool) {
-  return model.config().find_pool(pool) != nullptr && is_open(model, pool);
-}
-
-// In the eyes of a family: none when it has no address of it.
-std::optional<bool> lives(const Model& model, const std::string& name, Family family) {
-  const auto* pool = model.config().find_pool(name);
-  const auto candidates = pool == nullptr ? std::vector<steer::Candidate>() : model.candidates(*pool);
-  if (steer::of_family(candidates, family).empty()) return {};
-  return steer::is_alive(candidates, model.pool_rules(*pool), family);
-}
-
-bool had_share(const rollout::Plan& plan, const rollout::PoolWeight& part) {
-  return part.weight > 0 && !rollout::is_target(plan, part.pool);
-}
-
-// Whether it is dead in a family in which a pool is alive that had a share before.
-bool has_lost_family(const Model& model, const rollout::Plan& plan, const std::string& target,
-                     Family family) {
-  if (lives(model, target, family).value_or(true)) return false;
-  return std::any_of(plan.before.begin(), plan.before.end(), [&](const auto& part) {
-    return had_share(plan, part) && lives(model, part.pool, family).value_or(false);
-  });
-}
-
 }  // namespace
 
-std::string dead_target(const Model& model, const rollout::Plan& plan) {
-  for (const auto& target : plan.targets) {
-    if (!lives(model, target.pool)) return target.pool;
-    if (has_lost_family(model, plan, target.pool, Family::v4)) return target.pool + " (IPv4)";
-    if (has_lost_family(model, plan, target.pool, Family::v6)) return target.pool + " (IPv6)";
+Liveness::Liveness(const Model& model, const rollout::Plan& plan) : model_(model), plan_(plan) {
+  for (const auto& part : plan.before) {
+    const bool is_target = rollout::is_target(plan, part.pool);
+    Pool life{part.pool, is_target, part.weight > 0 && !is_target};
+    if (const auto* pool = model.config().find_pool(part.pool)) {
+      const auto candidates = model.candidates(*pool);
+      const auto of = [&](Family family) {
+        return steer::of_family(candidates, family).empty()
+                   ? std::nullopt
+                   : std::optional(steer::is_alive(candidates, model.pool_rules(*pool), family));
+      };
+      life.v4 = of(Family::v4);
+      life.v6 = of(Family::v6);
+    }
+    pools_.push_back(std::move(life));
+  }
+}
+
+// It is dead in a family in which a pool is alive that had a share before.
+bool Liveness::is_lost(const Pool& target, OfFamily family) const {
+  if ((target.*family).value_or(true)) return false;
+  return std::any_of(pools_.begin(), pools_.end(),
+                     [&](const Pool& pool) { return pool.had_share && (pool.*family).value_or(false); });
+}
+
+std::string Liveness::dead_target() const {
+  for (const auto& pool : pools_) {
+    if (!pool.is_target) continue;
+    if (!pool.lives()) return pool.name;
+    if (is_lost(pool, &Pool::v4)) return pool.name + " (IPv4)";
+    if (is_lost(pool, &Pool::v6)) return pool.name + " (IPv6)";
   }
   return "";
 }
 
-bool others_live(const Model& model, const rollout::Plan& plan, const config::Steer& steer) {
-  const bool any = std::any_of(plan.before.begin(), plan.before.end(), [&](const auto& part) {
-    return had_share(plan, part) && lives(model, part.pool);
-  });
-  const auto before = rollout::weights_of(plan.before), now = model.weights(steer);
-  const auto is_no_worse = [&](Family family) {
-    const auto is_alive = [&](const auto& part) { return lives(model, part.pool, family).value_or(false); };
-    if (std::none_of(plan.before.begin(), plan.before.end(), is_alive)) return true;  // in nobody's hands
-    return share_of_dead(model, steer, before, family) <= share_of_dead(model, steer, now, family) + rounding;
-  };
-  return any && is_no_worse(Family::v4) && is_no_worse(Family::v6);
+// What is dead in all pools is in nobody's hands.
+bool Liveness::is_no_worse(const config::Steer& steer, Family family, OfFamily of_family) const {
+  const auto lives = [&](const Pool& pool) { return (pool.*of_family).value_or(false); };
+  if (std::none_of(pools_.begin(), pools_.end(), lives)) return true;
+  return share_of_dead(model_, steer, rollout::weights_of(plan_.before), family) <=
+         share_of_dead(model_, steer, model_.weights(steer), family) + rounding;
+}
+
+bool Liveness::others_live(const config::Steer& steer) const {
+  const auto is_whole = [](const Pool& pool) { return pool.v4.value_or(true) && pool.v6.value_or(true); };
+  bool any = false, all = true;
+  for (const auto& pool : pools_) {
+    if (!pool.had_share) continue;
+    any = any || pool.lives();
+    all = all && pool.lives() && is_whole(pool);
+  }
+  if (!any || all) return any;
+  return is_no_worse(steer, Family::v4, &Pool::v4) && is_no_worse(steer, Family::v6, &Pool::v6);
 }
 
 }  // namespace sluice::control

@@ -1,19 +1,44 @@
 // Whether the pools of a rollout are alive: those that grow, and those that its share would go back to. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "control/model.hpp"
 #include "rollout/rollout.hpp"
 
 namespace sluice::control {
 
-// What is not alive of the first target that is not; empty: all are. That a family is dead everywhere, for
-// the checker has no way to it, say, is no target's fault.
-std::string dead_target(const Model& model, const rollout::Plan& plan);
+class Liveness {
+ public:
+  // They outlive it.
+  Liveness(const Model& model, const rollout::Plan& plan);
 
-// Whether pools that are alive take what goes back; where some are not, whether no more goes to them than
-// does now.
-bool others_live(const Model& model, const rollout::Plan& plan, const config::Steer& steer);
+  // What is not alive of the first target that is not; empty: all are. That a family is dead everywhere, for
+  // the checker has no way to it, say, is no target's fault.
+  std::string dead_target() const;
+
+  // Whether pools that are alive take what goes back; where some are not, whether no more goes to them than
+  // does now. The pools of the plan are the name's.
+  bool others_live(const config::Steer& steer) const;
+
+ private:
+  struct Pool {
+    std::string name;
+    bool is_target = false, had_share = false;  // had_share: and is no target
+    std::optional<bool> v4{}, v6{};             // none: it has no address of the family
+
+    bool lives() const { return v4.value_or(false) || v6.value_or(false); }
+  };
+  using OfFamily = std::optional<bool> Pool::*;
+
+  bool is_lost(const Pool& target, OfFamily family) const;
+  bool is_no_worse(const config::Steer& steer, Family family, OfFamily of_family) const;
+
+  const Model& model_;
+  const rollout::Plan& plan_;
+  std::vector<Pool> pools_;  // of Plan::before
+};
 
 }  // namespace sluice::control

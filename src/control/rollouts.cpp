@@ -39,6 +39,12 @@ const config::Steer* steer_of(const Model& model, const Rollout& rollout) {
   return name ? model.config().find_steer(*name) : nullptr;
 }
 
+// The pools of the plan are those of the name, in the same order.
+bool fits(const rollout::Plan& plan, const config::Steer& steer) {
+  return std::equal(plan.before.begin(), plan.before.end(), steer.pools.begin(), steer.pools.end(),
+                    [](const auto& before, const auto& part) { return before.pool == part.pool; });
+}
+
 // The rollout with the pools that the name has now, in their order; new ones get nothing before it has ended.
 // None when a target has gone, or all that had a share beside them.
 std::optional<Rollout> fitted(const Rollout& rollout, const config::Steer& steer) {
@@ -370,7 +376,7 @@ Result<rollout::Plan> plan_of(const Model& model, const config::Steer& steer, co
   if (!analyses) return analyses.error();
   plan.analyses = *std::move(analyses);
   if (auto why = rollout::objection(plan)) return *std::move(why);
-  if (const auto dead = dead_target(model, plan); !dead.empty())
+  if (const auto dead = Liveness(model, plan).dead_target(); !dead.empty())
     return Error{ErrorCode::refused, fmt::format("{} is not alive", dead)};
   return plan;
 }
@@ -542,13 +548,14 @@ rollout::View Measurements::view(const Model& model, const Rollout& rollout, Tim
   view.measured_since = begin.at;
   view.answered_last = leases_.answered_last(name);
   see_leases(rollout, view);
-  view.dead_target = dead_target(model, plan);
+  const Liveness liveness(model, plan);
+  view.dead_target = liveness.dead_target();
   const auto answers_of = [&](const std::string& pool) { return answers_(name, pool) - begin.answers[pool]; };
   for (const auto& target : plan.targets) view.answers_of_targets.push_back(answers_of(target.pool));
   for (const auto& part : plan.before) view.answers += answers_of(part.pool);
   const auto* steer = steer_of(model, rollout);
-  if (steer == nullptr || !fitted(rollout, *steer)) return view;
-  view.others_live = others_live(model, plan, *steer);
+  if (steer == nullptr || !fits(plan, *steer)) return view;
+  view.others_live = liveness.others_live(*steer);
   view.sticky = steer->method == config::Method::sticky;
   return view;
 }
