@@ -19,13 +19,14 @@ Liveness::Liveness(const Model& model, const rollout::Plan& plan) : model_(model
     Pool life{part.pool, is_target, part.weight > 0 && !is_target};
     if (const auto* pool = model.config().find_pool(part.pool)) {
       const auto candidates = model.candidates(*pool);
-      const auto of = [&](Family family) {
-        return steer::of_family(candidates, family).empty()
-                   ? std::nullopt
-                   : std::optional(steer::is_alive(candidates, model.pool_rules(*pool), family));
+      const auto rules = model.pool_rules(*pool);
+      const auto lives = [&](Family family) -> std::optional<bool> {
+        const auto members = steer::of_family(candidates, family);
+        if (members.empty()) return {};
+        return steer::select(members, rules).grade == steer::Grade::alive;
       };
-      life.v4 = of(Family::v4);
-      life.v6 = of(Family::v6);
+      life.v4 = lives(Family::v4);
+      life.v6 = lives(Family::v6);
     }
     pools_.push_back(std::move(life));
   }

@@ -45,22 +45,40 @@ bool fits(const rollout::Plan& plan, const config::Steer& steer) {
                     [](const auto& before, const auto& part) { return before.pool == part.pool; });
 }
 
-// The rollout with the pools that the name has now, in their order; new ones get nothing before it has ended.
-// None when a target has gone, or all that had a share beside them.
-std::optional<Rollout> fitted(const Rollout& rollout, const config::Steer& steer) {
+// A rollout with the pools that the name has now, in their order: itself, when they are the plan's.
+class Fitted {
+ public:
+  Fitted() = default;
+  explicit Fitted(const Rollout& rollout) : given_(&rollout) {}
+  explicit Fitted(Rollout&& changed) : changed_(std::move(changed)) {}
+
+  explicit operator bool() const { return given_ != nullptr || changed_.has_value(); }
+  const Rollout& operator*() const { return changed_ ? *changed_ : *given_; }
+  const Rollout* operator->() const { return &**this; }
+
+ private:
+  const Rollout* given_ = nullptr;
+  std::optional<Rollout> changed_;
+};
+
+// New pools get nothing before it has ended. None when a target has gone, all that had a share beside them,
+// or the name itself. The rollout has to outlive it.
+Fitted fitted(const Rollout& rollout, const config::Steer* steer) {
+  if (steer == nullptr) return {};
+  if (fits(rollout.plan, *steer)) return Fitted(rollout);
   auto result = rollout;
   auto& before = result.plan.before;
   before.clear();
   bool others = false;
-  for (const auto& pool : steer.pool_names()) {
+  for (const auto& pool : steer->pool_names()) {
     const auto known = std::find_if(rollout.plan.before.begin(), rollout.plan.before.end(),
                                     [&](const auto& part) { return part.pool == pool; });
     before.push_back({pool, known == rollout.plan.before.end() ? 0 : known->weight});
     others = others || (before.back().weight > 0 && !rollout::is_target(rollout.plan, pool));
   }
-  const auto is_there = [&](const auto& target) { return steer.place_of(target.pool).has_value(); };
+  const auto is_there = [&](const auto& target) { return steer->place_of(target.pool).has_value(); };
   const bool targets = std::all_of(rollout.plan.targets.begin(), rollout.plan.targets.end(), is_there);
-  return targets && others ? std::optional(std::move(result)) : std::nullopt;
+  return targets && others ? Fitted(std::move(result)) : Fitted();
 }
 
 store::RolloutRecord record_of(const Rollout& rollout) {
@@ -511,7 +529,7 @@ json::object to_status(const Rollout& rollout, const rollout::View& view, std::o
 
 json::object shown(const Model& model, const Rollout& rollout, Measurements& measurements, Time now) {
   const auto* steer = steer_of(model, rollout);
-  const auto whole = steer == nullptr ? std::nullopt : fitted(rollout, *steer);
+  const auto whole = fitted(rollout, steer);
   if (!whole) return to_status(rollout, measurements.view(model, rollout, now), {}, now);
   const auto view = view_of(model, *steer, *whole, measurements, now);
   const auto times = rollout::earliest_times(
@@ -605,7 +623,7 @@ Result<Decision> say_to_rollout(const Model& model, const Request& request, roll
   const auto found = find_rollout(model, request);
   if (!found) return found.error();
   const auto* steer = steer_of(model, **found);
-  const auto whole = steer == nullptr ? std::nullopt : fitted(**found, *steer);
+  const auto whole = fitted(**found, steer);
   if (!whole)
     return Error{ErrorCode::refused,
                  fmt::format("{} has other pools than the rollout had", (*found)->plan.name)};
@@ -642,7 +660,7 @@ Decision due_rollouts(const Model& model, Measurements& measurements, Time now) 
   for (const auto& name : model.running_rollouts()) {
     const auto& rollout = model.rollouts().at(name);
     const auto* steer = steer_of(model, rollout);
-    const auto whole = steer == nullptr ? std::nullopt : fitted(rollout, *steer);
+    const auto whole = fitted(rollout, steer);
     if (!whole) {
       abandon(model, rollout, now, decision);
       continue;
@@ -658,7 +676,7 @@ Decision take_finding(const Model& model, const DueAnalysis& due, rollout::Findi
   const auto found = model.rollouts().find(due.name);
   if (found == model.rollouts().end()) return {};
   const auto* steer = steer_of(model, found->second);
-  const auto whole = steer == nullptr ? std::nullopt : fitted(found->second, *steer);
+  const auto whole = fitted(found->second, steer);
   if (!whole || whole->id != due.rollout || step_number(*whole) != due.step) return {};
   const auto& rollout = *whole;
   auto turn = rollout::observe(rollout, due.analysis, std::move(finding),
