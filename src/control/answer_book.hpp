@@ -60,6 +60,9 @@ class AnswerBook {
   std::uint64_t answers_since_change(const wire::Name& name, const std::string& pool);
   std::uint64_t answers_by_class(const wire::Name& name, const std::string& client_class);
 
+  // To be called when all that processes before this one have stored is known, and nothing of its own is.
+  void inherit() { inherited(); }
+
   // --- to be called when it is published ---
 
   // Other servers answer for these, too; for others that did, until now.

@@ -166,6 +166,7 @@ class Director::Implementation : public std::enable_shared_from_this<Implementat
     for (const auto& word : saved.scheduled) model_.apply(word);
     for (const auto& rollout : saved.rollouts) model_.apply(rollout);
     for (const auto& rolling : saved.rollings) model_.apply(rolling);
+    publisher_.answers().inherit();
     courier_.restore(saved.receivers);
   }
 
