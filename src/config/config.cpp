@@ -42,6 +42,8 @@ std::optional<std::size_t> Steer::place_of(std::string_view pool) const {
   return static_cast<std::size_t>(found - pools.begin());
 }
 
+Duration Steer::fitting_ttl(Duration wanted) const { return std::clamp(wanted, ttl_min, ttl); }
+
 std::vector<std::string> Steer::pool_names() const {
   std::vector<std::string> names;
   for (const auto& part : pools) names.push_back(part.pool);

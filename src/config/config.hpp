@@ -323,6 +323,7 @@ struct Steer {
   // In `pools`.
   std::optional<std::size_t> place_of(std::string_view pool) const;
   std::vector<std::string> pool_names() const;
+  Duration fitting_ttl(Duration wanted) const;  // within ttl_min and ttl
 };
 
 struct Config {

@@ -55,7 +55,10 @@ AnswerBook::AnswerBook(const Counters& counters, Quiescence& quiescence, Inherit
       quiescence_(quiescence),
       inherited_from_(std::move(inherited)),
       clocks_(std::move(clocks)),
-      started_(clocks_().wall) {}
+      started_(clocks_().wall),
+      inherited_{started_, {}} {}
+
+void AnswerBook::inherit() { inherited_ = inherited_from_.of_any_name(started_); }
 
 // --- counting ---
 
@@ -113,10 +116,7 @@ void AnswerBook::set_transferred(std::set<wire::Name> names) {
   transferred_ = std::move(names);
 }
 
-Time AnswerBook::about_to_publish() {
-  inherited();
-  return clocks_().wall;
-}
+Time AnswerBook::about_to_publish() { return clocks_().wall; }
 
 void AnswerBook::ttl_published(const wire::Name& name, Duration ttl, Time from) {
   std::optional<Sight> sight;  // most often the TTL is what it was
@@ -206,18 +206,12 @@ bool AnswerBook::is_in_answers(const wire::Destination& endpoint) const {
 // What is spare has most likely gone out of answers when its pool did, and the pool's own clocks tell.
 LeaseEnd AnswerBook::endpoint_lease(const wire::Destination& endpoint) {
   const auto found = endpoints_.find(endpoint);
-  if (found == endpoints_.end()) return inherited();
+  if (found == endpoints_.end()) return inherited_;
   const auto& [pools, left] = found->second;
   const auto sight = look();
-  auto end = rollout::later(inherited(), left);
+  auto end = rollout::later(inherited_, left);
   for (const auto* pool : pools) end = rollout::later(end, end_of(*pool, sight));
   return end;
-}
-
-// Once, and before the first publication: later the store knows TTLs that only this process hands out.
-const LeaseEnd& AnswerBook::inherited() {
-  if (!inherited_) inherited_ = inherited_from_.of_any_name(started_);
-  return *inherited_;
 }
 
 AnswerBook::Sight AnswerBook::look() { return {clocks_(), true}; }

@@ -60,8 +60,9 @@ class AnswerBook {
   std::uint64_t answers_since_change(const wire::Name& name, const std::string& pool);
   std::uint64_t answers_by_class(const wire::Name& name, const std::string& client_class);
 
-  // To be called when all that processes before this one have stored is known, and nothing of its own is.
-  void inherit() { inherited(); }
+  // To be called once, when all that processes before this one have stored is known, and nothing of its own:
+  // later the store knows TTLs that only this process hands out.
+  void inherit();
 
   // --- to be called when it is published ---
 
@@ -119,7 +120,6 @@ class AnswerBook {
   Use& use(const wire::Name& name, const std::string& pool, const std::string& client_class);
   template <class Function>
   void for_each_use(const wire::Name& name, Function function);
-  const rollout::LeaseEnd& inherited();
   void replace_endpoints(Pool& pool, std::set<wire::Destination> in_answers,
                          std::set<wire::Destination> spare);
   void forget_ended(const Clocks& now);
@@ -133,7 +133,7 @@ class AnswerBook {
   const Inherited inherited_from_;
   const std::function<Clocks()> clocks_;
   const Time started_;
-  std::optional<rollout::LeaseEnd> inherited_;  // by any endpoint
+  rollout::LeaseEnd inherited_;  // by any endpoint
   std::map<Key, Use, std::less<>> uses_;
   std::set<wire::Name> transferred_;
   std::map<wire::Name, Time> before_change_;

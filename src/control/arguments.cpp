@@ -17,6 +17,11 @@ std::string text_argument(const Request& request, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
+std::string reason_text(const Request& request) {
+  const auto reason = text_argument(request, "reason");
+  return reason.empty() ? "" : fmt::format(" ({})", reason);
+}
+
 std::optional<Duration> duration_argument(const Request& request, std::string_view name) {
   const auto* value = request.arguments.if_contains(name);
   if (value == nullptr) return {};

@@ -17,6 +17,9 @@ namespace sluice::control {
 // Empty when it is not given.
 std::string text_argument(const Request& request, std::string_view name);
 
+// " (the reason)", of its `reason`; empty when it is not given.
+std::string reason_text(const Request& request);
+
 // None when it is not given.
 std::optional<Duration> duration_argument(const Request& request, std::string_view name);
 std::optional<std::uint64_t> number_argument(const Request& request, std::string_view name);

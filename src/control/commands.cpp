@@ -124,7 +124,7 @@ constexpr std::array bluegreen_switch_params{
 constexpr std::array rollout_status_params{
     Param{"name", Place::query, ParamType::text, false, "only that of this steered name"},
 };
-constexpr std::array rollout_pause_params{name_param, if_version_param};
+constexpr std::array rollout_pause_params{name_param, if_version_param, reason_param};
 constexpr std::array rollout_resume_params{name_param, if_version_param, override_freeze_param, reason_param};
 constexpr std::array rollout_promote_params{
     name_param,
@@ -159,6 +159,8 @@ constexpr std::array rolling_start_params{
           "given"},
     Param{"order", Place::body, ParamType::text, false,
           "config, weight (the lightest first) or random; config if not given"},
+    Param{"ttl", Place::body, ParamType::duration, false,
+          "of answers of the names that use the pool while it lasts, at most; 10s if not given"},
     grace_param,
     Param{"attempts", Place::body, ParamType::number, false, "of the hook, by endpoint; 1 if not given"},
     Param{"hook-timeout", Place::body, ParamType::duration, false, "of each attempt; 5m if not given"},
@@ -178,7 +180,7 @@ constexpr std::array rolling_history_params{
 };
 constexpr Param present_batch_param{"batch", Place::body, ParamType::number, false,
                                     "refuse it unless this is the present batch, as status shows it"};
-constexpr std::array rolling_pause_params{pool_param, present_batch_param};
+constexpr std::array rolling_pause_params{pool_param, present_batch_param, reason_param};
 constexpr std::array rolling_resume_params{pool_param, present_batch_param, override_freeze_param,
                                            reason_param};
 constexpr std::array rolling_abort_params{pool_param, present_batch_param, reason_param};

@@ -33,6 +33,7 @@
 #include "control/reports.hpp"
 #include "control/rolling_runner.hpp"
 #include "control/rollout_runner.hpp"
+#include "control/rollout_status.hpp"
 #include "control/rollouts.hpp"
 #include "control/routes.hpp"
 #include "control/status.hpp"
@@ -416,7 +417,7 @@ void Director::Implementation::add_leases(const Decision& decision, boost::json:
   auto end =
       all_leased_out([this](const auto& endpoint) { return leased_out(endpoint); }, decision.taken_out);
   if (!end) {
-    end = {now + *decision.cached_for, ttl_of(model_.config(), decision.taken_out)};
+    end = {now + *decision.cached_for, ttl_of(model_, decision.taken_out)};
     for (const auto& endpoint : decision.taken_out) end = rollout::later(*end, lease_of(endpoint));
   }
   reply["leases"] = leases_status(end);

@@ -233,7 +233,7 @@ std::string ttl_rule(const View& view, std::uint32_t ttl, const std::string& poo
     return fmt::format("shorter than {}s: an endpoint of pool {} may be about to change", view.table.ttl,
                        pool);
   if (!view.planned.empty()) return fmt::format("{}; else {}s", view.planned, configured_ttl(view));
-  if (ttl < configured_ttl(view)) return fmt::format("a rollout; else {}s", configured_ttl(view));
+  if (ttl < configured_ttl(view)) return fmt::format("a rollout or rolling; else {}s", configured_ttl(view));
   return "the name's ttl";
 }
 

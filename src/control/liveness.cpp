@@ -13,22 +13,23 @@ constexpr double rounding = 1e-9;
 
 }  // namespace
 
-Liveness::Liveness(const Model& model, const rollout::Plan& plan) : model_(model), plan_(plan) {
-  for (const auto& part : plan.before) {
-    const bool is_target = rollout::is_target(plan, part.pool);
-    Pool life{part.pool, is_target, part.weight > 0 && !is_target};
-    if (const auto* pool = model.config().find_pool(part.pool)) {
-      const auto candidates = model.candidates(*pool);
-      const auto rules = model.pool_rules(*pool);
-      const auto lives = [&](Family family) -> std::optional<bool> {
-        const auto members = steer::of_family(candidates, family);
-        if (members.empty()) return {};
-        return steer::select(members, rules).grade == steer::Grade::alive;
-      };
-      life.v4 = lives(Family::v4);
-      life.v6 = lives(Family::v6);
-    }
-    pools_.push_back(std::move(life));
+Liveness::Liveness(const Model& model, const config::Steer& steer, const rollout::Plan& plan)
+    : model_(model), steer_(steer), before_(steer.pools.size()) {
+  const auto names = steer.pool_names();
+  for (const auto& part : rollout::weights(plan, rollout::share_before(plan), names))
+    before_[steer.place_of(part.pool).value()] = part.weight;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto& pool = *model.config().find_pool(names[i]);
+    const auto candidates = model.candidates(pool);
+    const auto rules = model.pool_rules(pool);
+    const auto lives = [&](Family family) -> std::optional<bool> {
+      const auto members = steer::of_family(candidates, family);
+      if (members.empty()) return {};
+      return steer::select(members, rules).grade == steer::Grade::alive;
+    };
+    const bool is_target = rollout::is_target(plan, names[i]);
+    pools_.push_back(
+        {names[i], is_target, before_[i] > 0 && !is_target, lives(Family::v4), lives(Family::v6)});
   }
 }
 
@@ -50,14 +51,14 @@ std::string Liveness::dead_target() const {
 }
 
 // What is dead in all pools is in nobody's hands.
-bool Liveness::is_no_worse(const config::Steer& steer, Family family, OfFamily of_family) const {
+bool Liveness::is_no_worse(Family family, OfFamily of_family) const {
   const auto lives = [&](const Pool& pool) { return (pool.*of_family).value_or(false); };
   if (std::none_of(pools_.begin(), pools_.end(), lives)) return true;
-  return share_of_dead(model_, steer, rollout::weights_of(plan_.before), family) <=
-         share_of_dead(model_, steer, model_.weights(steer), family) + rounding;
+  return share_of_dead(model_, steer_, before_, family) <=
+         share_of_dead(model_, steer_, model_.weights(steer_), family) + rounding;
 }
 
-bool Liveness::others_live(const config::Steer& steer) const {
+bool Liveness::others_live() const {
   const auto is_whole = [](const Pool& pool) { return pool.v4.value_or(true) && pool.v6.value_or(true); };
   bool any = false, all = true;
   for (const auto& pool : pools_) {
@@ -66,7 +67,7 @@ bool Liveness::others_live(const config::Steer& steer) const {
     all = all && pool.lives() && is_whole(pool);
   }
   if (!any || all) return any;
-  return is_no_worse(steer, Family::v4, &Pool::v4) && is_no_worse(steer, Family::v6, &Pool::v6);
+  return is_no_worse(Family::v4, &Pool::v4) && is_no_worse(Family::v6, &Pool::v6);
 }
 
 }  // namespace sluice::control

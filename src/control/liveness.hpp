@@ -12,16 +12,16 @@ namespace sluice::control {
 
 class Liveness {
  public:
-  // They outlive it.
-  Liveness(const Model& model, const rollout::Plan& plan);
+  // They outlive it. Of the plan's pools those count that the name has.
+  Liveness(const Model& model, const config::Steer& steer, const rollout::Plan& plan);
 
   // What is not alive of the first target that is not; empty: all are. That a family is dead everywhere, for
   // the checker has no way to it, say, is no target's fault.
   std::string dead_target() const;
 
   // Whether pools that are alive take what goes back; where some are not, whether no more goes to them than
-  // does now. The pools of the plan are the name's.
-  bool others_live(const config::Steer& steer) const;
+  // does now.
+  bool others_live() const;
 
  private:
   struct Pool {
@@ -34,11 +34,12 @@ class Liveness {
   using OfFamily = std::optional<bool> Pool::*;
 
   bool is_lost(const Pool& target, OfFamily family) const;
-  bool is_no_worse(const config::Steer& steer, Family family, OfFamily of_family) const;
+  bool is_no_worse(Family family, OfFamily of_family) const;
 
   const Model& model_;
-  const rollout::Plan& plan_;
-  std::vector<Pool> pools_;  // of Plan::before
+  const config::Steer& steer_;
+  std::vector<Pool> pools_;     // the steer's, in its order
+  std::vector<double> before_;  // their weights
 };
 
 }  // namespace sluice::control

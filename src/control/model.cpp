@@ -102,7 +102,7 @@ Result<Decision> change_weights(const Model& model, const config::Steer& steer,
   }
   const bool changed = !text.empty() || kind == "weight.reset";
   if (text.empty()) text = "the weights are as they were";
-  text += allowed->text;
+  text += allowed->text + reason_text(request);
   if (changed || !model.steerings().contains(steer.name) || !model.steerings().at(steer.name).weights) {
     const auto name = steer.name.text();
     decision.changes = {std::move(change), store::LayoutChange{name, steer::to_text(new_layout, names)},
@@ -183,18 +183,9 @@ Result<wire::Destination> find_endpoint(const Model& model, std::string_view tex
 
 std::vector<double> Model::weights(const config::Steer& steer) const {
   if (steer.preview_of) return preview_weights(steer);
-  std::vector<double> configured, effective;
   const auto found = steerings_.find(steer.name);
-  for (const auto& part : steer.pools) {
-    configured.push_back(part.weight);
-    effective.push_back(part.weight);
-    if (found == steerings_.end() || !found->second.weights) continue;
-    for (const auto& set : found->second.weights->pools)
-      if (set.pool == part.pool) effective.back() = set.weight;
-  }
-  const bool all_zero =
-      std::all_of(effective.begin(), effective.end(), [](double weight) { return weight == 0; });
-  return all_zero ? configured : effective;
+  const bool is_said = found != steerings_.end() && found->second.weights;
+  return weights_under(steer, is_said ? &*found->second.weights : nullptr);
 }
 
 std::vector<double> Model::preview_weights(const config::Steer& preview) const {
@@ -299,8 +290,13 @@ std::vector<Routing> Model::routings(const config::Steer& steer) const {
 }
 
 Duration Model::ttl(const config::Steer& steer) const {
-  if (!running_rollouts_.contains(steer.name)) return steer.ttl;
-  return std::min(steer.ttl, rollout::ttl(rollouts_.at(steer.name)).value_or(steer.ttl));
+  auto ttl = steer.ttl;
+  if (running_rollouts_.contains(steer.name))
+    ttl = std::min(ttl, rollout::ttl(rollouts_.at(steer.name)).value_or(ttl));
+  for (const auto& pool : running_rollings_)
+    if (const auto wanted = rollings_.at(pool).plan.ttl; wanted && steer.place_of(pool))
+      ttl = std::min(ttl, steer.fitting_ttl(*wanted));
+  return ttl;
 }
 
 // A record that cannot be read is as good as none; nobody but us has written it.
@@ -932,10 +928,20 @@ Result<Decision> reset_weights(const Model& model, const Request& request, Time 
   if (auto why = rollout_in_the_way(model, **steer)) return *std::move(why);
   if (!model.steerings().contains(name) || !model.steerings().at(name).weights)
     return unchanged_weights(model, **steer);
+  return change_weights(model, **steer, weights_under(**steer, nullptr), store::WeightReset{name.text()},
+                        request, "weight.reset", now);
+}
+
+std::vector<double> weights_under(const config::Steer& steer, const store::WeightOverride* said) {
   std::vector<double> configured;
-  for (const auto& part : (*steer)->pools) configured.push_back(part.weight);
-  return change_weights(model, **steer, configured, store::WeightReset{name.text()}, request, "weight.reset",
-                        now);
+  for (const auto& part : steer.pools) configured.push_back(part.weight);
+  if (said == nullptr) return configured;
+  auto effective = configured;
+  for (const auto& set : said->pools)
+    if (const auto place = steer.place_of(set.pool)) effective[*place] = set.weight;
+  const bool all_zero =
+      std::all_of(effective.begin(), effective.end(), [](double weight) { return weight == 0; });
+  return all_zero ? configured : effective;
 }
 
 Decision settle_layouts(const Model& model, Time now) {

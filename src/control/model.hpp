@@ -149,7 +149,8 @@ class Model {
   // Of the classes that config or run time say something about, in the config's order. What was set at run
   // time for a pool that the name has no more does not hold.
   std::vector<Routing> routings(const config::Steer& steer) const;
-  Duration ttl(const config::Steer& steer) const;  // the config's, or what a rollout asks for
+  // The config's, or what a rollout of the name asks for, or a rolling of one of its pools.
+  Duration ttl(const config::Steer& steer) const;
   std::vector<steer::Candidate> candidates(const config::Pool& pool) const;
   steer::PoolRules pool_rules(const config::Pool& pool) const;
   // Of an endpoint of a pool of config(); null: the pool has no check.
@@ -302,6 +303,10 @@ Result<Decision> reset_weights(const Model& model, const Request& request, Time 
 // Lays out all names whose stored layout does not fit their weights, which makes a new version of those that
 // had one: after start and reload.
 Decision settle_layouts(const Model& model, Time now);
+
+// The weights of a name's pools under what is said at run time (null: nothing): the config's for pools that
+// it does not speak of, and for all when it leaves nothing.
+std::vector<double> weights_under(const config::Steer& steer, const store::WeightOverride* said);
 
 // The steer that the request's argument `name` names; refused for a preview name, which follows another.
 Result<const config::Steer*> find_steer(const Model& model, const Request& request);

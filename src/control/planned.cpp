@@ -69,9 +69,9 @@ std::optional<Time> next_ttl(const Model& model, const config::Steer& steer, Tim
   return (lowest ? planned->at : planned->at - ttl) + moment;
 }
 
-std::set<wire::Name> names_with_plans(const Model& model) {
+std::set<wire::Name> names_with_other_ttl(const Model& model) {
   auto names = model.running_rollouts();
-  std::set<std::string_view> pools;
+  std::set<std::string_view> pools(model.running_rollings().begin(), model.running_rollings().end());
   const auto take_pools = [&](const wire::Destination& endpoint) {
     for (const auto* pool : model.config().pools_with(endpoint)) pools.insert(pool->name);
   };

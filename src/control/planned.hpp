@@ -30,7 +30,8 @@ Duration ttl_at(const Model& model, const config::Steer& steer, Time now);
 // When ttl_at() becomes another, by the passing of time alone.
 std::optional<Time> next_ttl(const Model& model, const config::Steer& steer, Time now);
 
-// Names for which a change may be planned.
-std::set<wire::Name> names_with_plans(const Model& model);
+// Names whose TTL may be another than the config's: for which a change may be planned, or a rollout or
+// rolling has lowered it.
+std::set<wire::Name> names_with_other_ttl(const Model& model);
 
 }  // namespace sluice::control

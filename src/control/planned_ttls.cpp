@@ -10,7 +10,7 @@ namespace sluice::control {
 void PlannedTtls::look() {
   if (stopped_ || !publisher_.has_published()) return;
   const Time now = wall_now();
-  auto names = names_with_plans(model_);
+  auto names = names_with_other_ttl(model_);
   auto former = std::exchange(followed_, names);
   names.merge(former);  // those without a plan go back to their TTL
   std::optional<Time> next;

@@ -51,7 +51,7 @@ std::string beginning_text(const rollout::Plan& plan) {
   return text;
 }
 
-std::string step_text(const rollout::Plan& plan, std::size_t step) {
+std::string step_line(const rollout::Plan& plan, std::size_t step) {
   const auto targets = rollout::targets_text(plan);
   const auto text = rollout::is_class_step(plan, step)
                         ? fmt::format("class {} is led to {}", plan.client_class, targets)
@@ -84,7 +84,7 @@ json::array schedule_of(const Model& model, const rollout::Plan& plan, const std
   json::array schedule{{{"at", to_text(now)}, {"what", beginning_text(plan)}}};
   for (std::size_t i = 0; i < plan.steps.size(); ++i)
     schedule.push_back({{"at", to_text(times[i])},
-                        {"what", step_text(plan, i)},
+                        {"what", step_line(plan, i)},
                         {"pools", pools_at(plan, plan.steps[i], ready)}});
   schedule.push_back({{"at", to_text(times.back())},
                       {"what", fmt::format("done; the TTL is {} again", to_text(plan.ttl_before))}});

@@ -18,11 +18,6 @@ namespace json = boost::json;
 
 std::string in_milliseconds(Duration duration) { return fmt::format("{}ms", duration.count()); }
 
-// The name's own bounds hold for a preset that is shared by many.
-Duration fitting_ttl(Duration ttl, const config::Steer& steer) {
-  return std::clamp(ttl, steer.ttl_min, steer.ttl);
-}
-
 // Which of the arguments say the same thing.
 constexpr std::array<std::array<std::string_view, 3>, 2> alternatives{
     {{"steps", "linear", "exponential"}, {"hold", "every", "hold"}}};
@@ -42,7 +37,7 @@ json::object arguments_of(const config::Preset& preset, const config::Steer& ste
   if (preset.exponential) arguments["exponential"] = *preset.exponential;
   if (preset.hold) arguments["hold"] = in_milliseconds(*preset.hold);
   if (preset.gates) arguments["gates"] = true;
-  if (preset.ttl) arguments["ttl"] = in_milliseconds(fitting_ttl(*preset.ttl, steer));
+  if (preset.ttl) arguments["ttl"] = in_milliseconds(steer.fitting_ttl(*preset.ttl));  // shared by many
   if (preset.grace) arguments["grace"] = in_milliseconds(*preset.grace);
   if (!preset.analysis.empty()) arguments["analysis"] = fmt::format("{}", fmt::join(preset.analysis, ","));
   return arguments;

@@ -10,12 +10,14 @@ namespace {
 
 namespace json = boost::json;
 
-// Who had most of the traffic before.
-std::string former_side(const rollout::Plan& plan) {
+// Who had most of the traffic before, of the pools that the name has still.
+std::optional<std::size_t> former_side(const config::Steer& steer, const rollout::Plan& plan) {
   const rollout::PoolWeight* most = nullptr;
   for (const auto& part : plan.before)
-    if (!rollout::is_target(plan, part.pool) && (most == nullptr || part.weight > most->weight)) most = &part;
-  return most == nullptr ? "" : most->pool;
+    if (!rollout::is_target(plan, part.pool) && steer.place_of(part.pool) &&
+        (most == nullptr || part.weight > most->weight))
+      most = &part;
+  return most == nullptr ? std::nullopt : steer.place_of(most->pool);
 }
 
 // What the name's rollout has to say about it, also after its end as long as it can be undone: its former
@@ -27,7 +29,8 @@ std::optional<IdleSide> side_of_rollout(const Model& model, const config::Steer&
   const auto& rollout = found->second;
   const bool running = rollout::is_running(rollout.state.phase), switched = rollout::has_switched(rollout);
   if (!running && !switched) return {};
-  const auto pool = steer.place_of(switched ? former_side(rollout.plan) : rollout.plan.targets.front().pool);
+  const auto pool =
+      switched ? former_side(steer, rollout.plan) : steer.place_of(rollout.plan.targets.front().pool);
   if (!pool || (switched && weights[*pool] > 0)) return {};
   return IdleSide{pool, switched ? fmt::format("what rollout {} has switched from", rollout.id)
                                  : fmt::format("the target of rollout {}", rollout.id)};

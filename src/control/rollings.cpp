@@ -15,7 +15,7 @@
 #include "control/arguments.hpp"
 #include "control/lease_status.hpp"
 #include "control/plans.hpp"
-#include "control/rollouts.hpp"
+#include "control/rollout_status.hpp"
 #include "control/safety.hpp"
 #include "control/words.hpp"
 #include "probe/notification.hpp"
@@ -31,6 +31,7 @@ using rolling::Rolling;
 
 constexpr Duration hook_timeout_default = 5min;
 constexpr Duration health_timeout_default = 5min;
+constexpr Duration ttl_default = 10s;
 constexpr std::uint64_t attempts_max = 100;
 constexpr std::size_t hook_body_max = 4096;  // looked at for what is kept
 
@@ -136,11 +137,25 @@ std::string batch_objection(const Model& model, const config::Pool& pool, const 
 }
 
 // How long caches hold the batch. All names and all that was handed out of their pools is looked at for it.
-void see_leases(const Model& model, const Rolling& rolling, const LeasedOut& leased_out,
-                rolling::View& view) {
+void see_leases(const Model& model, const Rolling& rolling, const RollingSight& sight, rolling::View& view) {
   const auto batch = destinations_of(rolling::batch(rolling));
-  view.cached_for = cached_for(model.config(), batch);
-  if (const auto end = all_leased_out(leased_out, batch)) view.leased_until = end->at;
+  view.cached_for = cached_for(model, batch);
+  if (const auto end = all_leased_out(sight.leased_out, batch)) view.leased_until = end->at;
+}
+
+// From when on caches hold no endpoint for longer than by an answer of then, with the TTL of the plan at
+// most. Before it has begun, what was handed out lately is handed out once more with the TTL of before.
+Time armed_at(const Model& model, const Rolling& rolling, const LeasedIfTaken& leased_if_taken, bool is_begun,
+              Time now) {
+  Time armed = now;
+  for (const auto& endpoint : rolling.state.endpoints) {
+    const auto destination = destination_of(endpoint.address);
+    auto end = leased_if_taken ? leased_if_taken(destination).at : now;
+    if (!is_begun && (end > now || !leased_if_taken))
+      end = std::max(end, now + cached_for(model, {destination}));
+    armed = std::max(armed, end - cached_for(model, {destination}, rolling.plan.ttl));
+  }
+  return armed;
 }
 
 rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
@@ -155,7 +170,9 @@ rolling::View view_of(const Model& model, const Rolling& rolling, RollingSight s
     else
       see_word(model, rolling, destination_of(endpoint.address), seen);
   }
-  if (rolling.state.phase == rolling::Phase::draining) see_leases(model, rolling, sight.leased_out, view);
+  if (rolling.state.phase == rolling::Phase::draining) see_leases(model, rolling, sight, view);
+  if (rolling.state.phase == rolling::Phase::arming && rolling.state.caches_until <= now)
+    view.armed_at = armed_at(model, rolling, sight.leased_if_taken, true, now);
   if (pool != nullptr && rolling.state.phase == rolling::Phase::holding)
     view.forbidden = batch_objection(model, *pool, rolling, now);
   return view;
@@ -291,6 +308,8 @@ rolling::Plan simple_plan(const Request& request, const std::string& pool) {
   plan.hook_is_url = request.arguments.contains("hook-url");
   plan.hook = text_argument(request, plan.hook_is_url ? "hook-url" : "hook");
   plan.grace = duration_argument(request, "grace").value_or(0ms);
+  plan.ttl =
+      std::chrono::floor<std::chrono::seconds>(duration_argument(request, "ttl").value_or(ttl_default));
   plan.hook_timeout = duration_argument(request, "hook-timeout").value_or(hook_timeout_default);
   plan.health_timeout = duration_argument(request, "health-timeout").value_or(health_timeout_default);
   return plan;
@@ -339,11 +358,15 @@ std::optional<Error> in_the_way(const Model& model, const config::Pool& pool) {
 
 std::string start_text(const Rolling& rolling, bool checked) {
   const auto& plan = rolling.plan;
-  return fmt::format(
+  auto text = fmt::format(
       "rolling {} of {}: {} endpoints in {} batches, {}{}", rolling.id, plan.pool,
       rolling.state.endpoints.size(), rolling::batches(rolling),
       plan.hook.empty() ? std::string("worked on by hand") : fmt::format("hook '{}'", plan.hook),
       checked ? "" : "; the pool has no check: an endpoint comes back as soon as it was worked on");
+  if (rolling.state.phase == rolling::Phase::arming)
+    text += fmt::format("; TTL {}; the first batch at {}", to_text(*plan.ttl),
+                        to_text(rolling.state.caches_until));
+  return text;
 }
 
 // Why one of the batches may not be taken out, as endpoints are now.
@@ -357,23 +380,36 @@ std::optional<Error> safety_objection(const Model& model, const config::Pool& po
   return {};
 }
 
+// Whether it lowers the TTL of a name.
+bool is_to_be_armed(const Model& model, const Rolling& rolling) {
+  const auto& steers = model.config().steers;
+  return std::any_of(steers.begin(), steers.end(), [&](const auto& steer) {
+    return steer.place_of(rolling.plan.pool) && steer.fitting_ttl(*rolling.plan.ttl) < model.ttl(steer);
+  });
+}
+
 Result<Rolling> begun(const Model& model, const Request& request, const config::Pool& pool,
-                      std::uint64_t chance, Time now) {
+                      const LeasedIfTaken& leased_if_taken, std::uint64_t chance, Time now) {
   auto plan = plan_of(model, request, pool);
   if (!plan) return plan.error();
   const auto endpoints = ordered(pool, text_argument(request, "order"), chance);
   if (!endpoints) return endpoints.error();
-  Rolling rolling{model.next_rolling_id(), request.who, now, *std::move(plan), {}};
+  Rolling rolling{model.next_rolling_id(), request.who, now,
+                  *std::move(plan),        {},          text_argument(request, "reason")};
   rolling.state.since = now;
   for (const auto* endpoint : *endpoints)
     rolling.state.endpoints.push_back(
         {to_text(endpoint->destination), rolling::Place::waiting, now, 0, 0, {}, {}});
+  if (is_to_be_armed(model, rolling)) {
+    rolling.state.phase = rolling::Phase::arming;
+    rolling.state.caches_until = armed_at(model, rolling, leased_if_taken, false, now);
+  }
   return rolling;
 }
 
 // Beside what decisions look at before there is a batch: a plan says when caches let go of each.
 void see_taken(const Model& model, const Rolling& rolling, const RollingSight& sight, rolling::View& view) {
-  view.cached_for = cached_for(model.config(), destinations_of(rolling::batch(rolling)));
+  view.cached_for = cached_for(model, destinations_of(rolling::batch(rolling)), rolling.plan.ttl);
   if (!sight.leased_if_taken) return;
   for (const auto& endpoint : rolling.state.endpoints)
     view.endpoints[endpoint.address].leased_until =
@@ -397,19 +433,21 @@ std::optional<rollout::LeaseEnd> end_of_batch(const Model& model, const Rolling&
   const auto batch = destinations_of(rolling::batch(rolling));
   const auto last = all_leased_out(leased_out, batch);
   return rollout::LeaseEnd{rolling.state.caches_until - rolling.plan.grace,
-                           last ? last->ttl : ttl_of(model.config(), batch)};
+                           last ? last->ttl : ttl_of(model, batch)};
 }
 
 // `shortage`: why its next batch is not taken. `lease`: of the batch that is waited for.
 json::object to_status(const Rolling& rolling, const std::string& shortage,
                        std::optional<rollout::LeaseEnd> lease) {
-  const auto& [id, by, started, plan, state] = rolling;
+  const auto& plan = rolling.plan;
+  const auto& state = rolling.state;
   json::array endpoints;
   for (const auto& endpoint : state.endpoints) endpoints.push_back(endpoint_status(endpoint));
-  return {{"id", id},
+  return {{"id", rolling.id},
           {"pool", plan.pool},
-          {"by", by},
-          {"started", to_text(started)},
+          {"by", rolling.by},
+          {"why", rolling.why},
+          {"started", to_text(rolling.started)},
           {"running", rolling::is_running(state.phase)},
           {"phase", to_text(state.phase)},
           {"since", to_text(state.since)},
@@ -419,6 +457,8 @@ json::object to_status(const Rolling& rolling, const std::string& shortage,
           {"batches", rolling::batches(rolling)},
           {"batch_size", plan.batch},
           {"on_failure", to_text(plan.on_failure)},
+          {"ttl_s",
+           plan.ttl ? json::value(std::chrono::duration<double>(*plan.ttl).count()) : json::value(nullptr)},
           {"caches_until", to_text(state.caches_until)},
           {"leases", leases_status(lease)},
           {"grace_s", std::chrono::duration<double>(plan.grace).count()},
@@ -426,6 +466,7 @@ json::object to_status(const Rolling& rolling, const std::string& shortage,
           {"ending", state.ending ? json::value(to_text(*state.ending)) : json::value(nullptr)},
           {"shortage", shortage},
           {"reason", state.reason},
+          {"ended_by", state.ended_by},
           {"endpoints", std::move(endpoints)}};
 }
 
@@ -527,7 +568,7 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   const auto pool = find_pool(model, text_argument(request, "pool"));
   if (!pool) return pool.error();
   if (auto why = in_the_way(model, **pool)) return *std::move(why);
-  auto rolling = begun(model, request, **pool, chance, now);
+  auto rolling = begun(model, request, **pool, sight.leased_if_taken, chance, now);
   if (!rolling) return rolling.error();
   const auto windows = freeze_windows(model.config(), **pool);
   const auto unfrozen = freeze_override(request, windows, now);
@@ -539,7 +580,7 @@ Result<Decision> start_rolling(const Model& model, const Request& request, Rolli
   see_taken(model, *rolling, sight, view);
   Decision decision;
   decision.changes = {record_of(*rolling)};
-  auto text = start_text(*rolling, (*pool)->check.has_value()) + unfrozen->text;
+  auto text = start_text(*rolling, (*pool)->check.has_value()) + unfrozen->text + reason_text(request);
   decision.events = {{0, now, request.who, "rolling.start", (*pool)->name, text,
                       batch_details(*rolling, rolling->state.phase)}};
   decision.reply = {
@@ -559,10 +600,10 @@ Result<Decision> say_to_rolling(const Model& model, const Request& request, roll
   if (auto why = batch_number_objection(rolling, request)) return *std::move(why);
   const auto unfrozen = freeze_override(request, windows_of(model, rolling), now);
   if (!unfrozen) return unfrozen.error();
-  auto turn = rolling::obey(rolling, {word, text_argument(request, "reason"), unfrozen->until},
+  auto turn = rolling::obey(rolling, {word, text_argument(request, "reason"), request.who, unfrozen->until},
                             view_of(model, rolling, sight, now), now);
   if (!turn) return turn.error();
-  if (word != rolling::Word::abort) turn->notes.front().text += unfrozen->text;
+  turn->notes.front().text += unfrozen->text;
   Decision decision;
   take_turn(model, rolling, *std::move(turn), request.who, now, decision);
   decision.reply = {{"id", rolling.id},

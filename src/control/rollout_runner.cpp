@@ -10,6 +10,7 @@
 
 #include "base/log.hpp"
 #include "control/arguments.hpp"
+#include "control/rollout_status.hpp"
 
 namespace sluice::control {
 namespace {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "control/arguments.hpp"
 #include "control/safety.hpp"
 #include "control/versions.hpp"
@@ -34,6 +36,15 @@ Routing routing_of(const Model& model, const config::Steer& steer, const std::st
 
 std::string place_text(const std::string& pool) { return pool.empty() ? "the weights" : pool; }
 
+// From one pool to another; null for the weights.
+std::string route_details(const std::string& client_class, const std::string& from, const std::string& to) {
+  const auto pool_or_null = [](const std::string& pool) {
+    return pool.empty() ? json::value(nullptr) : json::value(pool);
+  };
+  return json::serialize(
+      json::object{{"class", client_class}, {"from", pool_or_null(from)}, {"to", pool_or_null(to)}});
+}
+
 // Whether an operator may lead the class to `pool` now, and if so by which override.
 Result<FreezeOverride> allowed_route(const Model& model, const config::Steer& steer, const Routing& before,
                                      const std::string& pool, const Request& request, Time now) {
@@ -60,11 +71,12 @@ Result<Decision> lead(const Model& model, const config::Steer& steer, const Rout
     decision.changes = {store::RouteReset{name, client_class}};
   else
     decision.changes = {store::RouteOverride{name, client_class, pool, request.who, now}};
-  text += allowed->text;
+  text += allowed->text + reason_text(request);
   const bool changed = !decision.changes.empty();
   if (changed) {
     decision.changes.emplace_back(next_version(model, steer.name, request.who, text, now));
-    decision.events = {{0, now, request.who, std::string(kind), name, fmt::format("{}: {}", name, text)}};
+    decision.events = {{0, now, request.who, std::string(kind), name, fmt::format("{}: {}", name, text),
+                        route_details(client_class, before.pool, pool)}};
   }
   if (!pool.empty() && !is_open(model, pool))
     text += fmt::format("; {} is not alive: until it is, by the weights", pool);

@@ -124,15 +124,14 @@ rollout::Allowed times_unfrozen(std::span<const config::FreezeWindow> windows, T
 
 Result<FreezeOverride> freeze_override(const Request& request, std::span<const config::FreezeWindow> windows,
                                        Time now) {
-  const auto reason = text_argument(request, "reason");
-  const FreezeOverride none{{}, reason.empty() ? "" : fmt::format(" ({})", reason)};
   const auto* flag = request.arguments.if_contains("override-freeze");
-  if (flag == nullptr || !flag->as_bool()) return none;
-  if (reason.empty()) return Error{ErrorCode::invalid, "--override-freeze needs a --reason"};
+  if (flag == nullptr || !flag->as_bool()) return FreezeOverride{};
+  if (text_argument(request, "reason").empty())
+    return Error{ErrorCode::invalid, "--override-freeze needs a --reason"};
   const auto freeze = config::freeze_at(windows, now);
-  if (!freeze) return none;
+  if (!freeze) return FreezeOverride{};
   return FreezeOverride{freeze->until,
-                        fmt::format("; overrides the freeze until {}: {}", to_text(freeze->until), reason)};
+                        fmt::format("; overrides the freeze until {}", to_text(freeze->until))};
 }
 
 std::optional<std::string> weights_objection(const Model& model, const config::Steer& steer,

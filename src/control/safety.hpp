@@ -47,7 +47,7 @@ rollout::Allowed times_unfrozen(std::span<const config::FreezeWindow> windows, T
 // What a request's `override-freeze` comes to. Refused without a reason.
 struct FreezeOverride {
   Time until{};      // of the windows; 1970 when there is nothing to override
-  std::string text;  // for its event: that, and the request's `reason`; empty without either
+  std::string text;  // for its event; empty when there is nothing
 };
 Result<FreezeOverride> freeze_override(const Request& request, std::span<const config::FreezeWindow> windows,
                                        Time now);

@@ -11,7 +11,7 @@
 #include "base/counters.hpp"
 #include "control/lease_status.hpp"
 #include "control/model.hpp"
-#include "control/rollouts.hpp"
+#include "control/rollout_view.hpp"
 #include "control/routes.hpp"
 #include "zone/zone.hpp"
 

@@ -512,21 +512,25 @@ const char* past_tense(store::Word word) {
   return "";
 }
 
-Duration ttl_of(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
+Duration ttl_of(const Model& model, const std::vector<wire::Destination>& endpoints,
+                std::optional<Duration> ttl_max) {
   std::set<std::string_view> pools;
   for (const auto& endpoint : endpoints)
-    for (const auto* pool : config.pools_with(endpoint)) pools.insert(pool->name);
+    for (const auto* pool : model.config().pools_with(endpoint)) pools.insert(pool->name);
   Duration longest{};
-  for (const auto& steer : config.steers) {
+  for (const auto& steer : model.config().steers) {
     const bool hands_out = std::any_of(steer.pools.begin(), steer.pools.end(),
                                        [&](const auto& part) { return pools.contains(part.pool); });
-    if (hands_out) longest = std::max(longest, steer.ttl);
+    if (!hands_out) continue;
+    const auto ttl = model.ttl(steer);
+    longest = std::max(longest, ttl_max ? std::min(ttl, steer.fitting_ttl(*ttl_max)) : ttl);
   }
   return longest;
 }
 
-Duration cached_for(const config::Config& config, const std::vector<wire::Destination>& endpoints) {
-  const auto ttl = ttl_of(config, endpoints);
+Duration cached_for(const Model& model, const std::vector<wire::Destination>& endpoints,
+                    std::optional<Duration> ttl_max) {
+  const auto ttl = ttl_of(model, endpoints, ttl_max);
   return ttl == Duration::zero() ? ttl : rollout::time_in_caches(ttl);
 }
 
@@ -563,7 +567,7 @@ Result<Decision> say_word(const Model& model, const Request& request, store::Wor
   decision.reply = reply_of(model, *addressed, outcomes, note);
   if (takes_out(word)) {
     decision.taken_out = addressed->endpoints;
-    decision.cached_for = cached_for(model.config(), addressed->endpoints);
+    decision.cached_for = cached_for(model, addressed->endpoints);
   }
   return decision;
 }

@@ -34,12 +34,15 @@ inline constexpr Duration schedule_ahead_max = std::chrono::hours(24) * 3653;
 // "drained", "held up", "held down"
 const char* past_tense(store::Word word);
 
-// The longest TTL of the names that can hand one of the endpoints out; 0: there is none.
-Duration ttl_of(const config::Config& config, const std::vector<wire::Destination>& endpoints);
+// The longest TTL of the names that can hand one of the endpoints out; 0: there is none. `ttl_max`: if theirs
+// were that at most.
+Duration ttl_of(const Model& model, const std::vector<wire::Destination>& endpoints,
+                std::optional<Duration> ttl_max = {});
 
 // How long a cache may hold an answer that is given now, by the longest TTL of the names that can hand one of
 // the endpoints out.
-Duration cached_for(const config::Config& config, const std::vector<wire::Destination>& endpoints);
+Duration cached_for(const Model& model, const std::vector<wire::Destination>& endpoints,
+                    std::optional<Duration> ttl_max = {});
 
 Result<Decision> say_word(const Model& model, const Request& request, store::Word word, Time now);
 

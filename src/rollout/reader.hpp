@@ -28,6 +28,11 @@ struct Reader {
   T get(const char* name) const {
     return boost::json::value_to<T>(members.at(name));
   }
+  // The default in a record of before there was the like.
+  template <class T>
+  T get_or(const char* name, T otherwise) const {
+    return members.contains(name) ? get<T>(name) : std::move(otherwise);
+  }
   Duration duration(const char* name) const { return Duration(get<std::int64_t>(name)); }
   Time time(const char* name) const { return Time(duration(name)); }
   // None in a record of before there was the like.
@@ -37,8 +42,6 @@ struct Reader {
   std::optional<double> number_or_none(const char* name) const {
     return members.at(name).is_null() ? std::nullopt : std::optional(get<double>(name));
   }
-  // False in a record of before there was the like.
-  bool flag(const char* name) const { return members.contains(name) && get<bool>(name); }
   // None in a record of before there was the like.
   template <class Read>
   auto all_of(const char* name, Read read) const {

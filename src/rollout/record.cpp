@@ -92,9 +92,10 @@ json::object state_json(const State& state) {
           {"step", state.step},
           {"since_ms", number(state.since)},
           {"caches_until_ms", number(state.caches_until)},
+          {"caches_ttl_ms", state.caches_ttl.count()},
           {"paused_ms", or_null(state.paused, number)},
           {"held_ms", state.held.count()},
-          {"told", state.told},
+          {"waits_for", state.waits_for},
           {"from", state.from},
           {"over_ms", state.over.count()},
           {"reason", state.reason},
@@ -111,7 +112,7 @@ AnalysisRules rules_of(const Reader& reader) {
           reader.get<std::uint32_t>("failures_max"),
           reader.get<std::uint32_t>("errors_max"),
           reader.get<std::uint32_t>("successes_min"),
-          reader.flag("relative")};
+          reader.get_or("relative", false)};
 }
 
 Counts counts_of(const Reader& reader) {
@@ -150,8 +151,7 @@ Plan plan_of(const json::object& object) {
   plan.overridden = reader.get<bool>("overridden");
   plan.before = reader.all_of("before", pool_weight_of);
   plan.analyses = reader.all_of("analyses", rules_of);
-  // None in a record of before there were classes.
-  if (object.contains("class")) plan.client_class = reader.get<std::string>("class");
+  plan.client_class = reader.get_or("class", std::string());
   if (const auto* before = object.if_contains("route_before"); before != nullptr && !before->is_null())
     plan.route_before = reader.get<std::string>("route_before");
   return plan;
@@ -164,18 +164,18 @@ State state_of(const json::object& object) {
   state.step = reader.get<std::size_t>("step");
   state.since = reader.time("since_ms");
   state.caches_until = reader.time("caches_until_ms");
+  state.caches_ttl = Duration(reader.get_or("caches_ttl_ms", std::int64_t{0}));
   if (!object.at("paused_ms").is_null()) state.paused = reader.time("paused_ms");
   state.held = reader.duration("held_ms");
-  state.told = reader.get<bool>("told");
+  state.waits_for = reader.get_or("waits_for", std::string());
   state.from = reader.get<double>("from");
   state.over = reader.duration("over_ms");
   state.reason = reader.get<std::string>("reason");
   state.unfrozen_until = reader.time_or_none("unfrozen_until_ms").value_or(Time{});
   state.counts = reader.all_of("counts", [](const Reader& each) { return counts_of(each); });
-  // A record of before these were kept.
-  state.moved = object.contains("moved") ? reader.get<bool>("moved") : state.phase != Phase::arming;
-  if (object.contains("sent_back_by")) state.sent_back_by = reader.get<std::string>("sent_back_by");
-  if (object.contains("skipped")) state.skipped = reader.get<std::size_t>("skipped");
+  state.moved = reader.get_or("moved", state.phase != Phase::arming);
+  state.sent_back_by = reader.get_or("sent_back_by", std::string());
+  state.skipped = reader.get_or("skipped", std::size_t{0});
   return state;
 }
 
@@ -197,8 +197,7 @@ Result<Rollout> from_json(const json::value& value) try {
                   reader.time("started_ms"),
                   plan_of(reader.members.at("plan").as_object()),
                   state_of(reader.members.at("state").as_object()),
-                  ""};
-  if (reader.members.contains("why")) rollout.why = reader.get<std::string>("why");
+                  reader.get_or("why", std::string())};
   for (const auto& target : rollout.plan.targets)
     if (std::none_of(rollout.plan.before.begin(), rollout.plan.before.end(),
                      [&](const auto& part) { return part.pool == target.pool; }))

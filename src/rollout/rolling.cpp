@@ -57,7 +57,9 @@ struct Making {
   State& state() { return turn.state; }
   std::span<Endpoint> batch() { return batch_of(turn.state, rolling.plan); }
 
-  Rolling so_far() const { return {rolling.id, rolling.by, rolling.started, rolling.plan, turn.state}; }
+  Rolling so_far() const {
+    return {rolling.id, rolling.by, rolling.started, rolling.plan, turn.state, rolling.why};
+  }
 
   void note(const char* kind, std::string text) { turn.notes.push_back({kind, std::move(text)}); }
   void act(Deed deed, const Endpoint& endpoint) {
@@ -321,6 +323,13 @@ void fail(Making& making) {
 
 // --- phases ---
 
+void arm(Making& making) {
+  if (making.now < making.state().caches_until || making.view.armed_at.value_or(making.now) > making.now)
+    return;
+  making.go_on(Phase::holding);
+  making.note("rolling.armed", "the TTL is lowered, and no cache holds older answers for longer");
+}
+
 void take_batch(Making& making) {
   leave_batch(making, false);
   const auto batch = making.batch();
@@ -379,7 +388,7 @@ void empty(Making& making) {
 }
 
 // Who was given back counts as one that is through when it takes all of its weight.
-bool climbs(Making& making) {
+bool wait_for_climb(Making& making) {
   for (const auto& endpoint : making.batch()) {
     const auto& its = seen(making.view, endpoint.address);
     if (endpoint.place != Place::returned || !its.climbs || !its.word.empty()) continue;
@@ -400,7 +409,7 @@ void work(Making& making) {
     return fail(making);
   const auto ending = making.state().ending;
   if (ending) return finish(making, *ending, making.state().reason);
-  if (climbs(making)) return;
+  if (wait_for_climb(making)) return;
   end_batch(making);
 }
 
@@ -448,8 +457,9 @@ void resume(Making& making) {
 }
 
 // A hook that runs is not stopped: what it works on comes back when it is healthy, and no other begins.
-void abort(Making& making, std::string reason) {
+void abort(Making& making, std::string reason, const std::string& by) {
   auto& state = making.state();
+  state.ended_by = by;
   if (state.phase != Phase::working) return finish(making, Phase::aborted, std::move(reason));
   state.ending = Phase::aborted;
   state.reason = std::move(reason);
@@ -493,6 +503,8 @@ std::optional<std::size_t> parse_count(std::string_view text) {
 
 const char* to_text(Phase phase) {
   switch (phase) {
+    case Phase::arming:
+      return "arming";
     case Phase::holding:
       return "holding";
     case Phase::draining:
@@ -560,6 +572,9 @@ const char* to_text(Word word) {
 Turn tick(const Rolling& rolling, const View& view, Time now) {
   Making making{rolling, view, now};
   switch (rolling.state.phase) {
+    case Phase::arming:
+      arm(making);
+      break;
     case Phase::holding:
       if (!rolling.state.paused) take_batch(making);
       break;
@@ -616,9 +631,10 @@ Result<Turn> obey(const Rolling& rolling, const Command& command, const View& vi
       making.state().unfrozen_until = std::max(making.state().unfrozen_until, command.unfrozen_until);
       break;
     case Word::abort:
-      abort(making, command.reason);
-      break;
+      abort(making, command.reason, command.by);
+      return std::move(making.turn);
   }
+  if (!command.reason.empty()) making.turn.notes.front().text += fmt::format(" ({})", command.reason);
   return std::move(making.turn);
 }
 
@@ -626,8 +642,9 @@ std::optional<Time> next_tick(const Rolling& rolling, Time now) {
   const auto& state = rolling.state;
   if (!is_running(state.phase)) return {};
   const auto look = now + retry;
-  const bool sooner = state.phase == Phase::emptying && state.caches_until > now;
-  return sooner ? std::min(look, state.caches_until) : look;
+  if (state.caches_until <= now) return look;
+  if (state.phase == Phase::arming) return state.caches_until;
+  return state.phase == Phase::emptying ? std::min(look, state.caches_until) : look;
 }
 
 bool is_running(Phase phase) {
@@ -656,7 +673,7 @@ Capacity capacity_without_batch(const Rolling& rolling, const View& view) {
 std::vector<Time> earliest_times(const Rolling& rolling, const View& view, const rollout::Allowed& allowed,
                                  Time now) {
   std::vector<Time> times;
-  auto end = now;
+  auto end = rolling.state.phase == Phase::arming ? std::max(now, rolling.state.caches_until) : now;
   const auto& endpoints = rolling.state.endpoints;
   for (std::size_t first = 0; first < endpoints.size(); first += rolling.plan.batch) {
     const auto at = allowed(end);

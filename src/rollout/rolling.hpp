@@ -1,7 +1,10 @@
 // A rolling upgrade: the endpoints of a pool are taken out, worked on and put back, batch by batch, on DNS
 // time. Pure: time and what is seen of the world are arguments.
 //
-//    start --> holding --> draining --> emptying --> working --+--> holding ...         next batch
+//    start --> arming: the TTL of the names that use the pool is lowered; answers with the old one are still
+//                 |    in caches. Where it is low enough, it begins with `holding`
+//                 v
+//              holding --> draining --> emptying --> working --+--> holding ...         next batch
 //                 ^           |            | caches    |       +--> done                after the last one
 //                 |           |            | run out   |       +--> failed --resume--> working
 //                 '-- too little is left --'           |       '--> rolled_back
@@ -39,6 +42,7 @@ namespace sluice::rolling {
 using rollout::Note;
 
 enum class Phase : std::uint8_t {
+  arming,    // until caches hold answers of the pool for no longer than it gives them out now
   holding,   // before a batch: until enough would be left without it
   draining,  // its words are said, and not known to be published
   emptying,  // until no cache holds its addresses
@@ -82,7 +86,8 @@ struct Plan {
   Duration grace{};            // beyond the TTL, for caches that keep answers longer
   Duration hook_timeout{};
   Duration health_timeout{};
-  unsigned attempts = 1;  // of the hook, by endpoint
+  std::optional<Duration> ttl;  // of answers while it runs, at most; none: the usual one
+  unsigned attempts = 1;        // of the hook, by endpoint
   OnFailure on_failure = OnFailure::stop;
   friend bool operator==(const Plan&, const Plan&) = default;
 };
@@ -106,11 +111,12 @@ struct State {
   Phase phase = Phase::holding;
   Time since{};                     // of the phase
   std::size_t first = 0;            // of the batch, in `endpoints`
-  Time caches_until{};              // of the batch's addresses
+  Time caches_until{};              // of the batch's addresses; arming: when it is armed, as far as is known
   std::optional<Time> paused;       // since when
   bool told = false;                // why it waits
   std::optional<Phase> ending;      // aborted, rolled_back: no batch comes after this one
   std::string reason;               // of its end, or why it waits for an operator
+  std::string ended_by{};           // the operator who has; empty: it has itself
   std::vector<Endpoint> endpoints;  // in their order
   Time unfrozen_until{};            // until then an operator's word goes before freeze windows
   friend bool operator==(const State&, const State&) = default;
@@ -122,6 +128,7 @@ struct Rolling {
   Time started{};
   Plan plan;
   State state;
+  std::string why{};  // in the words of who started it
   friend bool operator==(const Rolling&, const Rolling&) = default;
 };
 
@@ -147,6 +154,9 @@ struct View {
   // was really handed out; none: not known. Both are looked at in Phase::draining alone.
   Duration cached_for{};
   std::optional<Time> leased_until{};
+  // From then on caches hold answers of the pool for no longer than those of now; none: they do. Looked at
+  // while it is armed, once the time for that has come.
+  std::optional<Time> armed_at{};
   std::string forbidden{};  // why no batch may be taken now, whatever is left of the pool; empty: one may
 };
 
@@ -180,7 +190,7 @@ const char* to_text(Word word);
 
 struct Command {
   Word word = Word::pause;
-  std::string reason;     // abort
+  std::string reason{}, by{};
   Time unfrozen_until{};  // resume: until then it goes before freeze windows
 };
 
@@ -216,9 +226,9 @@ struct Capacity {
 };
 Capacity capacity_without_batch(const Rolling& rolling, const View& view);
 
-// When each batch can be taken at the earliest, and when the last one is done, for a rolling that begins now:
-// when the work takes no time, and endpoints are asked for as they are now. One that nobody asks for is not
-// waited for.
+// When each batch can be taken at the earliest, if `allowed` lets it, and when the last one is done, for a
+// rolling that begins now: when the work takes no time, and endpoints are asked for as they are now. One that
+// nobody asks for is not waited for.
 std::vector<Time> earliest_times(const Rolling& rolling, const View& view, const rollout::Allowed& allowed,
                                  Time now);
 

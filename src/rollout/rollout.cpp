@@ -1,7 +1,6 @@
 #include "rollout/rollout.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -26,40 +25,10 @@ constexpr Duration return_step = 1s;
 // Between two looks at what a step waits for.
 constexpr Duration retry = 1s;
 
-constexpr std::size_t steps_max = 100;
-
-// Of a linear step: less is not left for a last step of its own.
-constexpr double sliver = 0.1;
-
-constexpr double target_weight_max = 1e6;
-
-std::string percent(double share) { return fmt::format("{:.4g} %", share * 100); }
-
 double target(const Rollout& rollout) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   return is_class_step(plan, state.step) ? share_before(plan) : plan.steps[state.step];
-}
-
-double sum(const std::vector<PoolWeight>& parts) {
-  double all = 0;
-  for (const auto& part : parts) all += part.weight;
-  return all;
-}
-
-// It has to be among them.
-PoolWeight& part_of(std::vector<PoolWeight>& parts, std::string_view pool) {
-  return *std::find_if(parts.begin(), parts.end(), [&](const auto& part) { return part.pool == pool; });
-}
-
-// What one pool had of 1.
-double own_share_before(const Plan& plan, std::string_view pool) {
-  auto before = plan.before;
-  return part_of(before, pool).weight / sum(before);
-}
-
-// "5 %", or "class testers"
-std::string step_text(const Plan& plan, std::size_t step) {
-  return is_class_step(plan, step) ? "class " + plan.client_class : percent(plan.steps[step]);
 }
 
 // What is answered stays the same.
@@ -67,21 +36,25 @@ State go_on(State state, Phase phase, Time now) {
   state.phase = phase;
   state.since = now;
   state.held = {};
-  if (state.told) state.reason.clear();
-  state.told = false;
+  state.waits_for.clear();
   return state;
 }
 
-// From now on another share is answered; what was answered until now may stay in caches for so long, and what
+// From now on another share is answered; what was answered until now may stay in caches until then, and what
 // was there before for as long as it may.
-State enter(State state, Phase phase, Time now, Duration in_caches) {
-  state.caches_until = std::max(state.caches_until, now + in_caches);
+State enter(State state, Phase phase, LeaseEnd until, Time now) {
+  if (until.at > state.caches_until) {
+    state.caches_until = until.at;
+    state.caches_ttl = until.ttl;
+  }
   return go_on(std::move(state), phase, now);
 }
 
+LeaseEnd operator+(const LeaseEnd& end, Duration more) { return {end.at + more, end.ttl}; }
+
 Turn begin_step(const Rollout& rollout, std::size_t step, Time now) {
   const auto& plan = rollout.plan;
-  auto state = enter(rollout.state, Phase::moving, now, time_in_caches(plan.ttl) + plan.grace);
+  auto state = enter(rollout.state, Phase::moving, lease_from(now, plan.ttl) + plan.grace, now);
   state.from = share(rollout, now);
   state.skipped = state.moved ? step - state.step - 1 : step;
   state.moved = true;
@@ -120,18 +93,26 @@ Turn end_unmoved(const Rollout& rollout, std::string kind, std::string reason, T
   return {std::move(state), {{std::move(kind), std::move(text)}}};
 }
 
-Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::string reason, Time now) {
+// What is answered until then may stay in caches for so long. After the end it has the TTL of before, or
+// another one by now.
+LeaseEnd held_from(const Rollout& rollout, const View& view, Time now) {
+  if (rollout.state.phase != Phase::done) return lease_from(now, rollout.plan.ttl);
+  const auto end = lease_from(now, rollout.plan.ttl_before);
+  return view.held ? later(end, *view.held) : end;
+}
+
+Turn begin_return(const Rollout& rollout, const View& view, Duration over, std::string kind,
+                  std::string reason, Time now) {
   if (rollout.state.phase == Phase::arming)
     return end_unmoved(rollout, std::move(kind), std::move(reason), now);
   const auto& plan = rollout.plan;
   const double present = share(rollout, now);
-  // What is answered after the end has the TTL of before.
-  const auto in_caches = time_in_caches(rollout.state.phase == Phase::done ? plan.ttl_before : plan.ttl);
   auto before = rollout.state;
   // It was to take longer: what counts is what was answered when that began.
   if (before.phase == Phase::returning)
     before.caches_until = before.since + time_in_caches(plan.ttl_before) + plan.grace;
-  auto state = enter(std::move(before), Phase::returning, now, over + in_caches + plan.grace);
+  const auto held = held_from(rollout, view, now);
+  auto state = enter(std::move(before), Phase::returning, held + over + plan.grace, now);
   state.from = present;
   state.over = over;
   state.sent_back_by.clear();
@@ -144,20 +125,34 @@ Turn begin_return(const Rollout& rollout, Duration over, std::string kind, std::
   return {std::move(state), {{std::move(kind), std::move(text)}}};
 }
 
-// Says once why it does not go on.
+// There is nothing to do but to let time pass.
+Turn pass(const Rollout& rollout) {
+  Turn turn{rollout.state};
+  turn.state.waits_for.clear();
+  return turn;
+}
+
+// Figures change all the time.
+std::string without_digits(std::string text) {
+  std::erase_if(text, is_digit);
+  return text;
+}
+
+// Time is over, and it does not go on: says why when that is another thing than before.
 Turn wait(const Rollout& rollout, std::string why) {
-  if (rollout.state.told) return {rollout.state, {}};
-  auto state = rollout.state;
-  state.told = true;
-  state.reason = why;
-  return {std::move(state), {{"rollout.wait", std::move(why)}}};
+  Turn turn{rollout.state};
+  if (without_digits(turn.state.waits_for) != without_digits(why))
+    turn.notes.push_back({"rollout.wait", why});
+  turn.state.waits_for = std::move(why);
+  return turn;
 }
 
 // What happens when a target has died: the share goes back, if there is somewhere to go.
 std::optional<Turn> meet_death(const Rollout& rollout, const View& view, Time now) {
   if (view.dead_target.empty()) return {};
   if (view.others_live)
-    return begin_return(rollout, {}, "rollout.abort", fmt::format("{} is not alive", view.dead_target), now);
+    return begin_return(rollout, view, {}, "rollout.abort", fmt::format("{} is not alive", view.dead_target),
+                        now);
   return wait(rollout,
               fmt::format("neither {} is alive nor who would have to take its share", view.dead_target));
 }
@@ -172,7 +167,7 @@ std::optional<Turn> meet_failure(const Rollout& rollout, const View& view, Time 
     if (!has_failed(plan.analyses[i], counts)) continue;
     const auto why = fmt::format("analysis {} has failed: {}", plan.analyses[i].name, counts.failure);
     if (view.others_live || state.phase == Phase::arming)
-      return begin_return(rollout, {}, "rollout.abort", why, now);
+      return begin_return(rollout, view, {}, "rollout.abort", why, now);
     return wait(rollout, why + "; but who would have to take its share is not alive");
   }
   return {};
@@ -222,7 +217,7 @@ std::string hold_text(const Plan& plan) {
 
 Turn settle(const Rollout& rollout, const View& view, Time now) {
   const auto& plan = rollout.plan;
-  if (now < view.measured_since + plan.ttl) return {rollout.state, {}};
+  if (now < view.measured_since + plan.ttl) return {rollout.state};  // what was found last is why it measures
   const auto wanted = shares_of_targets(plan, target(rollout));
   const auto answered = answered_text(plan, view);
   if (is_within_tolerance(wanted, view))
@@ -254,7 +249,7 @@ std::string hindrance_of(const Rollout& rollout, Time now) {
 
 Turn arm(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
-  if (state.paused || now < caches_until(rollout, view)) return {state, {}};
+  if (state.paused || now < caches_until(rollout, view)) return pass(rollout);
   if (const auto why = hindrance_of(rollout, now); !why.empty())
     return wait(rollout, "the TTL is lowered everywhere, but before the switch " + why);
   return step_if_allowed(rollout, 0, view, now);
@@ -262,7 +257,7 @@ Turn arm(const Rollout& rollout, const View& view, Time now) {
 
 Turn hold(const Rollout& rollout, const View& view, Time now) {
   const auto& state = rollout.state;
-  if (state.paused || now - state.since + state.held < rollout.plan.hold) return {state, {}};
+  if (state.paused || now - state.since + state.held < rollout.plan.hold) return pass(rollout);
   if (const auto why = hindrance_of(rollout, now); !why.empty())
     return wait(rollout, "the hold is over, but " + why);
   const bool last = state.step + 1 == rollout.plan.steps.size();
@@ -273,16 +268,18 @@ Turn hold(const Rollout& rollout, const View& view, Time now) {
                                         percent(target(rollout)))}}};
 }
 
-// Nobody has been answered for a TTL, so that the answered share is what it should be.
-bool is_unasked(const Rollout& rollout, const View& view, Time now) {
-  return view.answers == 0 && view.answered_last && *view.answered_last + rollout.plan.ttl <= now;
+// Lately: within a TTL.
+bool is_asked_for(const Plan& plan, const View& view, Time now) {
+  return !view.answered_last || *view.answered_last + plan.ttl > now;
 }
 
 Turn move(const Rollout& rollout, const View& view, Time now) {
-  if (now < caches_until(rollout, view)) return {rollout.state, {}};
+  if (now < caches_until(rollout, view)) return pass(rollout);
   Turn turn{go_on(rollout.state, Phase::settling, now),
             {{"rollout.settle", "no cache holds answers of the step before"}}};
-  if (!is_unasked(rollout, view, now)) return turn;
+  turn.state.caches_until = caches_until(rollout, view);
+  // Nobody has been answered, so that the answered share is what it should be.
+  if (view.answers > 0 || is_asked_for(rollout.plan, view, now)) return turn;
   turn.state = go_on(std::move(turn.state), Phase::holding, now);
   turn.notes.push_back({"rollout.hold", "nobody has been answered for a TTL; " + hold_text(rollout.plan)});
   return turn;
@@ -290,7 +287,8 @@ Turn move(const Rollout& rollout, const View& view, Time now) {
 
 bool goes_back_slowly(const Rollout& rollout, Time now) {
   const auto& state = rollout.state;
-  return state.phase == Phase::returning && state.paused.value_or(now) < state.since + state.over;
+  return state.phase == Phase::returning && state.over > Duration::zero() &&
+         state.paused.value_or(now) < state.since + state.over;
 }
 
 // There is nobody to take what is left: it stays until there is.
@@ -326,7 +324,8 @@ Turn come_back(const Rollout& rollout, const View& view, Time now) {
 }
 
 std::optional<Time> due_at(const Rollout& rollout, const View& view, Time now) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   switch (state.phase) {
     case Phase::arming:
       return state.paused ? std::nullopt : std::optional(caches_until(rollout, view));
@@ -347,8 +346,6 @@ std::optional<Time> due_at(const Rollout& rollout, const View& view, Time now) {
   return {};
 }
 
-Turn unchanged(const Rollout& rollout) { return {rollout.state, {}}; }
-
 // Counts it. An event where something is new: a verdict that is not the last one's, each failure, and the
 // error that holds the rollout.
 std::optional<Note> take_finding(const AnalysisRules& rules, State& state, std::size_t analysis,
@@ -360,7 +357,7 @@ std::optional<Note> take_finding(const AnalysisRules& rules, State& state, std::
   count(counts, std::move(finding), now);
   const auto& last = counts.last;
   // What held it is another thing now.
-  if (is_new || held != !hindrance(rules, counts, now).empty()) state.told = false;
+  if (is_new || held != !hindrance(rules, counts, now).empty()) state.waits_for.clear();
   if (!is_new && last.verdict != Verdict::failure && counts.errors_in_row != rules.errors_max) return {};
   auto text = fmt::format("analysis {}: {}: {}", rules.name, to_text(last.verdict), last.text);
   if (last.verdict == Verdict::failure)
@@ -393,7 +390,8 @@ Turn resume(const Rollout& rollout, Time now) {
 }
 
 Result<Turn> promote(const Rollout& rollout, bool full, const View& view, Time now) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   if (!view.dead_target.empty())
     return Error{ErrorCode::refused, fmt::format("{} is not alive", view.dead_target)};
   if (!view.forbidden.empty()) return Error{ErrorCode::refused, view.forbidden};
@@ -409,22 +407,14 @@ std::string reason_of(const Command& command) {
   return command.reason.empty() ? "asked for" : command.reason;
 }
 
-// The second word about what goes back: at once, or in another time; when all has gone back, nobody waits for
-// caches any more.
-Turn hasten(const Rollout& rollout, const Command& command, Time now) {
-  if (goes_back_slowly(rollout, now))
-    return begin_return(rollout, command.over, fmt::format("rollout.{}", to_text(command.word)),
-                        reason_of(command), now);
+// All has gone back, and nobody waits for caches any more.
+Turn wait_no_more(const Rollout& rollout, const Command& command, const View& view, Time now) {
   return {
       go_on(rollout.state, Phase::returned, now),
       {{"rollout.returned", fmt::format("{} has {} again; that caches may hold more of it until {} is not "
                                         "waited for: {}",
                                         targets_text(rollout.plan), percent(share_before(rollout.plan)),
-                                        sluice::to_text(rollout.state.caches_until), reason_of(command))}}};
-}
-
-bool is_asked_at(const AnalysisRules& rules, const Plan& plan, std::size_t step) {
-  return !rules.relative || plan.steps[step] < 1;
+                                        sluice::to_text(caches_until(rollout, view)), reason_of(command))}}};
 }
 
 // Until all analyses have had their successes.
@@ -435,17 +425,13 @@ Duration shortest_analysis(const Plan& plan, std::size_t step) {
   return longest;
 }
 
-bool is_asked_for(const Plan& plan, const View& view, Time now) {
-  return !view.answered_last || *view.answered_last + plan.ttl > now;
-}
-
 // From a step until its hold begins: caches, and the measurement. A name that nobody asks for needs neither.
 Duration shortest_settling(const Plan& plan, const View& view, Time now) {
   return plan.grace +
          (is_asked_for(plan, view, now) ? time_in_caches(plan.ttl) + plan.ttl : Duration::zero());
 }
 
-// When the hold of the present step begins, or its pause would have ended, at the earliest.
+// When the hold of the present step begins at the earliest; or began, had it not been paused since.
 Time earliest_hold(const Rollout& rollout, const View& view, Time now) {
   const auto& plan = rollout.plan;
   const auto& state = rollout.state;
@@ -466,17 +452,14 @@ Time last_result_wanted(const Rollout& rollout) {
   return last;
 }
 
-}  // namespace
-
-const char* to_text(Strategy strategy) {
-  switch (strategy) {
-    case Strategy::canary:
-      return "canary";
-    case Strategy::bluegreen:
-      return "bluegreen";
-  }
-  return "";
+// The longest that caches may hold.
+Duration ttl_in_caches(const Rollout& rollout, Time now) {
+  const auto present = ttl(rollout);
+  if (rollout.state.phase == Phase::arming || !present) return rollout.plan.ttl_before;
+  return rollout.state.caches_until > now ? std::max(*present, rollout.state.caches_ttl) : *present;
 }
+
+}  // namespace
 
 const char* to_text(Phase phase) {
   switch (phase) {
@@ -517,7 +500,8 @@ const char* to_text(Word word) {
 }
 
 std::optional<double> next_share(const Rollout& rollout, bool full) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   if (!is_running(state.phase) || state.phase == Phase::returning) return {};
   const auto next = state.phase == Phase::arming ? 0 : state.step + 1;
   if (next >= plan.steps.size()) return {};
@@ -525,7 +509,8 @@ std::optional<double> next_share(const Rollout& rollout, bool full) {
 }
 
 std::optional<Time> next_step_at(const Rollout& rollout) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   if (state.paused || !next_share(rollout)) return {};
   if (state.phase == Phase::arming) return std::max(state.caches_until, last_result_wanted(rollout));
   if (state.phase != Phase::holding || plan.gates) return {};
@@ -537,7 +522,7 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
   switch (state.phase) {
     case Phase::done:
     case Phase::returned:
-      return unchanged(rollout);
+      return {rollout.state};
     case Phase::returning:
       return come_back(rollout, view, now);
     case Phase::arming:
@@ -564,23 +549,27 @@ Turn tick(const Rollout& rollout, const View& view, Time now) {
     case Phase::returned:
       break;
   }
-  return unchanged(rollout);
+  return pass(rollout);
 }
 
 Result<Turn> obey(const Rollout& rollout, const Command& command, const View& view, Time now) {
   const auto& state = rollout.state;
   const bool forward = is_running(state.phase) && state.phase != Phase::returning;
+  const auto told = [&](Result<Turn> turn) {
+    if (turn && !command.reason.empty()) turn->notes.front().text += fmt::format(" ({})", command.reason);
+    return turn;
+  };
   switch (command.word) {
     case Word::pause:
       if (!forward || state.paused) return makes_no_sense(rollout, command.word);
-      return pause(rollout, now);
+      return told(pause(rollout, now));
     case Word::resume:
       if (!forward || !state.paused) return makes_no_sense(rollout, command.word);
       if (!view.forbidden.empty()) return Error{ErrorCode::refused, view.forbidden};
-      return resume(rollout, now);
+      return told(resume(rollout, now));
     case Word::promote:
       if (!forward) return makes_no_sense(rollout, command.word);
-      return promote(rollout, command.full, view, now);
+      return told(promote(rollout, command.full, view, now));
     case Word::undo:
       if (!is_running(state.phase) && state.phase != Phase::done)
         return makes_no_sense(rollout, command.word);
@@ -593,16 +582,16 @@ Result<Turn> obey(const Rollout& rollout, const Command& command, const View& vi
   if (!view.others_live && moves)
     return Error{ErrorCode::refused, fmt::format("who would have to take the share of {} is not alive",
                                                  targets_text(rollout.plan))};
-  auto turn = state.phase == Phase::returning
-                  ? hasten(rollout, command, now)
-                  : begin_return(rollout, command.over, fmt::format("rollout.{}", to_text(command.word)),
-                                 reason_of(command), now);
+  if (state.phase == Phase::returning && !goes_back_slowly(rollout, now))
+    return wait_no_more(rollout, command, view, now);
+  auto turn = begin_return(rollout, view, command.over, fmt::format("rollout.{}", to_text(command.word)),
+                           reason_of(command), now);
   turn.state.sent_back_by = command.by;
   return turn;
 }
 
 Turn observe(const Rollout& rollout, std::size_t analysis, Finding finding, const View& view, Time now) {
-  if (!is_analysed(rollout, analysis)) return unchanged(rollout);
+  if (!is_analysed(rollout, analysis)) return {rollout.state};
   const auto& rules = rollout.plan.analyses.at(analysis);
   auto next = rollout;
   auto note = take_finding(rules, next.state, analysis, std::move(finding), now);
@@ -631,17 +620,19 @@ Counts counts_of(const State& state, std::size_t analysis) {
   return analysis < state.counts.size() ? state.counts[analysis] : Counts{};
 }
 
-Time armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now) {
-  const auto armed = plan.ttl < plan.ttl_before ? now + time_in_caches(plan.ttl_before) : now;
-  return leased && leased->ttl > plan.ttl_before ? std::max(armed, leased->at) : armed;
+LeaseEnd armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now) {
+  const auto armed =
+      plan.ttl < plan.ttl_before ? lease_from(now, plan.ttl_before) : LeaseEnd{now, plan.ttl_before};
+  return leased && leased->ttl > plan.ttl_before ? later(armed, *leased) : armed;
 }
 
 // What goes back little by little is answered under another share each second, to the end: there the longest
 // time counts.
 Time caches_until(const Rollout& rollout, const View& view) {
   const auto& state = rollout.state;
-  const bool slowly = state.phase == Phase::returning && state.over > Duration::zero();
-  if (!view.leased_until || slowly || state.phase == Phase::done) return state.caches_until;
+  const bool waits = state.phase == Phase::arming || state.phase == Phase::moving ||
+                     (state.phase == Phase::returning && state.over == Duration::zero());
+  if (!waits || !view.leased_until) return state.caches_until;
   const auto grace = state.phase == Phase::arming ? Duration::zero() : rollout.plan.grace;
   const auto leased = std::max(*view.leased_until, state.since) + grace;
   return view.leased_here ? leased : std::min(state.caches_until, leased);
@@ -654,7 +645,8 @@ std::optional<Time> next_tick(const Rollout& rollout, const View& view, Time now
 }
 
 double share(const Rollout& rollout, Time now) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   const double before = share_before(plan);
   switch (state.phase) {
     case Phase::arming:
@@ -670,7 +662,8 @@ double share(const Rollout& rollout, Time now) {
       break;
   }
   const Time at = state.paused.value_or(now);
-  if (at >= state.since + state.over) return before;
+  // At once, whatever the clock says.
+  if (state.over == Duration::zero() || at >= state.since + state.over) return before;
   const double gone =
       std::chrono::duration<double>(at - state.since) / std::chrono::duration<double>(state.over);
   return state.from + (before - state.from) * std::max(0.0, gone);
@@ -678,8 +671,10 @@ double share(const Rollout& rollout, Time now) {
 
 // The mean of what was answered in the time for which caches hold it.
 std::optional<double> leased_share(const Rollout& rollout, const View& view, Time now) {
-  const auto& [id, by, started, plan, state, why] = rollout;
-  if (view.answered_last && *view.answered_last + time_in_caches(plan.ttl) <= now) return {};
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
+  if (view.answered_last && *view.answered_last + time_in_caches(ttl_in_caches(rollout, now)) <= now)
+    return {};
   const auto caches = state.caches_until - plan.grace;
   const auto part = [](Duration time, Duration of) {
     return std::chrono::duration<double>(time) / std::chrono::duration<double>(of);
@@ -687,7 +682,7 @@ std::optional<double> leased_share(const Rollout& rollout, const View& view, Tim
   // An operator has ended the last step before its time.
   if (state.phase == Phase::done && caches > now)
     return std::lerp(share(rollout, now), state.from,
-                     std::min(1.0, part(caches - now, time_in_caches(plan.ttl))));
+                     std::min(1.0, part(caches - now, time_in_caches(state.caches_ttl))));
   if (state.phase != Phase::moving && state.phase != Phase::returning) return share(rollout, now);
   const auto window = std::max(caches - state.since - state.over, time_in_caches(plan.ttl));
   const Time first = now - window;
@@ -701,90 +696,10 @@ std::optional<double> leased_share(const Rollout& rollout, const View& view, Tim
 bool has_switched(const Rollout& rollout) { return is_in_force(rollout.state.phase) && target(rollout) >= 1; }
 
 bool leads_class(const Rollout& rollout) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   if (plan.client_class.empty() || !is_in_force(state.phase)) return false;
   return state.phase != Phase::done || plan.steps.back() < 1;
-}
-
-bool is_class_step(const Plan& plan, std::size_t step) { return step == 0 && !plan.client_class.empty(); }
-
-bool is_target(const Plan& plan, std::string_view pool) {
-  return std::any_of(plan.targets.begin(), plan.targets.end(),
-                     [&](const auto& target) { return target.pool == pool; });
-}
-
-double share_before(const Plan& plan) {
-  double of_targets = 0;
-  for (const auto& part : plan.before)
-    if (is_target(plan, part.pool)) of_targets += part.weight;
-  return of_targets / sum(plan.before);
-}
-
-// The last one has what is left, so that the sum is exact.
-std::vector<double> shares_of_targets(const Plan& plan, double share) {
-  const double before = share_before(plan), all = sum(plan.targets);
-  std::vector<double> shares;
-  double left = share;
-  for (const auto& [pool, weight] : plan.targets) {
-    const double own = own_share_before(plan, pool);
-    const double at_end = weight / all;
-    shares.push_back(((1 - share) * own + (share - before) * at_end) / (1 - before));
-    left -= shares.back();
-  }
-  shares.back() = std::max(0.0, shares.back() + left);
-  return shares;
-}
-
-std::vector<PoolWeight> weights(const Plan& plan, double share) {
-  if (share == share_before(plan)) return plan.before;
-  double others = 0;
-  for (const auto& [pool, weight] : plan.before)
-    if (!is_target(plan, pool)) others += weight;
-  auto result = plan.before;
-  for (auto& part : result) part.weight *= 100 * (1 - share) / others;
-  const auto shares = shares_of_targets(plan, share);
-  for (std::size_t i = 0; i < shares.size(); ++i)
-    part_of(result, plan.targets[i].pool).weight = 100 * shares[i];
-  return result;
-}
-
-std::vector<double> weights_of(const std::vector<PoolWeight>& parts) {
-  std::vector<double> weights;
-  for (const auto& part : parts) weights.push_back(part.weight);
-  return weights;
-}
-
-std::string targets_text(const Plan& plan) {
-  const bool equal = std::all_of(plan.targets.begin(), plan.targets.end(), [&](const auto& target) {
-    return target.weight == plan.targets.front().weight;
-  });
-  std::vector<std::string> parts;
-  for (const auto& [pool, weight] : plan.targets)
-    parts.push_back(equal ? pool : fmt::format("{}={:.6g}", pool, weight));
-  return fmt::format("{}", fmt::join(parts, ","));
-}
-
-Result<std::vector<PoolWeight>> parse_targets(std::string_view text) {
-  const auto refuse = [](std::string why) { return Error{ErrorCode::invalid, std::move(why)}; };
-  std::vector<PoolWeight> targets;
-  for (const auto part : comma_separated(text)) {
-    const auto equals = part.find('=');
-    PoolWeight target{std::string(part.substr(0, equals)), 1};
-    if (target.pool.empty())
-      return refuse(fmt::format("'{}' names no pools; expected v2, or v2,v3, or v2=2,v3=1", text));
-    if (equals != std::string_view::npos) {
-      const auto weight = part.substr(equals + 1);
-      const auto* const last = weight.data() + weight.size();
-      const auto [end, error] = std::from_chars(weight.data(), last, target.weight);
-      if (error != std::errc{} || end != last || !(target.weight > 0 && target.weight <= target_weight_max))
-        return refuse(fmt::format("'{}' is no weight of a target; expected a number above 0, at most {:.6g}",
-                                  weight, target_weight_max));
-    }
-    for (const auto& other : targets)
-      if (other.pool == target.pool) return refuse(fmt::format("pool '{}' is given twice", target.pool));
-    targets.push_back(std::move(target));
-  }
-  return targets;
 }
 
 std::optional<Duration> ttl(const Rollout& rollout) {
@@ -793,66 +708,9 @@ std::optional<Duration> ttl(const Rollout& rollout) {
 
 bool is_running(Phase phase) { return phase != Phase::done && phase != Phase::returned; }
 
-std::optional<Error> objection(const Plan& plan) {
-  const auto refuse = [](std::string why) { return Error{ErrorCode::refused, std::move(why)}; };
-  const double before = share_before(plan);
-  const auto text = targets_text(plan);
-  if (before >= 1) return refuse(fmt::format("{} has all of {} already", text, plan.name));
-  const double first = plan.steps[is_class_step(plan, 0) ? 1 : 0];
-  if (first <= before)
-    return refuse(fmt::format("{} has {} of {} already, and the first step is {}", text, percent(before),
-                              plan.name, percent(first)));
-  const auto at_end = shares_of_targets(plan, 1);
-  for (std::size_t i = 0; i < at_end.size(); ++i)
-    if (const double own = own_share_before(plan, plan.targets[i].pool); own > at_end[i])
-      return refuse(fmt::format("{} has {} of {} already, and would have {} of all", plan.targets[i].pool,
-                                percent(own), plan.name, percent(at_end[i])));
-  for (const auto& rules : plan.analyses) {
-    bool asked = false;
-    for (std::size_t i = 0; i < plan.steps.size(); ++i) asked = asked || is_asked_at(rules, plan, i);
-    if (!asked)
-      return refuse(fmt::format("analysis {} is relative_to_old, and no step leaves the old pools a share",
-                                rules.name));
-  }
-  if (plan.targets.size() > 1 && !plan.client_class.empty())
-    return refuse("a class is led to one pool, and there are several targets");
-  if (plan.targets.size() > 1 && plan.strategy == Strategy::bluegreen)
-    return refuse("a switch goes to one pool");
-  return {};
-}
-
-Result<std::vector<double>> parse_steps(std::string_view text) {
-  const Error malformed{
-      ErrorCode::invalid,
-      fmt::format("'{}' are no steps; expected percentages that grow, such as 1,5,25,50,100", text)};
-  std::vector<double> steps;
-  for (const auto part : comma_separated(text)) {
-    const auto step = parse_percent(part.ends_with('%') ? std::string(part) : fmt::format("{}%", part));
-    if (!step || *step <= (steps.empty() ? 0 : steps.back()) || steps.size() == steps_max) return malformed;
-    steps.push_back(*step);
-  }
-  return steps;
-}
-
-std::vector<double> linear_steps(double before, double by) {
-  std::vector<double> steps;
-  for (std::size_t i = 1; before + (static_cast<double>(i) + sliver) * by < 1 && i < steps_max; ++i)
-    steps.push_back(before + static_cast<double>(i) * by);
-  steps.push_back(1);
-  return steps;
-}
-
-std::vector<double> exponential_steps(double before, double factor) {
-  std::vector<double> steps;
-  for (double step = std::max(0.01, before * factor); step < 1 && steps.size() + 1 < steps_max;
-       step *= factor)
-    steps.push_back(step);
-  steps.push_back(1);
-  return steps;
-}
-
 std::vector<Time> earliest_times(const Rollout& rollout, const View& view, const Allowed& allowed, Time now) {
-  const auto& [id, by, started, plan, state, why] = rollout;
+  const auto& plan = rollout.plan;
+  const auto& state = rollout.state;
   if (state.paused || !is_running(state.phase)) return {};
   if (state.phase == Phase::returning) return {caches_until(rollout, view)};
   const auto end_of_hold = [&](Time hold, std::size_t step) {

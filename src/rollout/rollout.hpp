@@ -45,44 +45,12 @@
 #include "base/result.hpp"
 #include "rollout/analysis.hpp"
 #include "rollout/leases.hpp"
+#include "rollout/plan.hpp"
 
 namespace sluice::rollout {
 
-enum class Strategy : std::uint8_t {
-  canary,    // in steps
-  bluegreen  // all at once
-};
-const char* to_text(Strategy strategy);
-
 enum class Phase : std::uint8_t { arming, moving, settling, holding, gated, done, returning, returned };
 const char* to_text(Phase phase);
-
-struct PoolWeight {
-  std::string pool;
-  double weight = 0;
-  friend bool operator==(const PoolWeight&, const PoolWeight&) = default;
-};
-
-// What was asked for; does not change.
-struct Plan {
-  Strategy strategy = Strategy::canary;
-  std::string name;                 // that is steered
-  std::vector<PoolWeight> targets;  // the pools that grow: one at least, above 0 each, to one another
-  std::vector<double> steps;        // their share of 1 at each; ascending, the last one at most 1
-  Duration hold{};                  // of each step
-  bool gates = false;               // after each hold, wait for a promote
-  Duration ttl{};                   // of answers while it runs; at most `ttl_before`
-  Duration ttl_before{};            // what it was, and will be
-  Duration grace{};                 // after each change of shares, for caches that keep answers longer
-  bool overridden = false;          // the weights of before were not the config's
-  std::vector<PoolWeight> before;   // all pools of the name, the targets among them
-  std::vector<AnalysisRules> analyses{};
-  // A class of clients that is led to the one target in a step of its own, the first one, at which its share
-  // is that of before; empty: none.
-  std::string client_class{};
-  std::optional<std::string> route_before{};  // what was set at run time for the class; "": to lead nowhere
-  friend bool operator==(const Plan&, const Plan&) = default;
-};
 
 // Where it stands.
 struct State {
@@ -90,13 +58,14 @@ struct State {
   std::size_t step = 0;          // into Plan::steps; in answers from the first `moving` on
   Time since{};                  // of the phase
   Time caches_until{};           // until then a cache may hold what was answered before the present share
+  Duration caches_ttl{};         // of what it holds longest
   std::optional<Time> paused;    // since when; returning: nobody can take what is left
   Duration held{};               // of the hold, before the last pause
-  bool told = false;             // why it waits
+  std::string waits_for{};       // beside time, which is over: it is told; empty: nothing
   std::vector<Counts> counts{};  // of Plan::analyses, since the step began; short by those without a result
   double from = 0;               // the share that was answered before the present one
   Duration over{};               // returning: the time to go back in
-  std::string reason{};          // returning, returned: why; else what it waits for, once it is told
+  std::string reason{};          // returning, returned: why
   std::string sent_back_by{};    // returning, returned: the operator who has; empty: it has itself
   Time unfrozen_until{};         // until then an operator's word goes before freeze windows
   bool moved = false;            // a step was begun
@@ -128,6 +97,8 @@ struct View {
   std::string dead_target{};  // one that is not alive; empty: there is none
   bool others_live = true;    // what goes back is taken by pools that are alive, or not less so than now
   bool sticky = false;        // who asks decides what is answered, and not the share alone
+  // Of all that is answered until another share is; none: not known. Looked at after the end alone.
+  std::optional<LeaseEnd> held{};
   // Why the next step (next_share()) may not be taken now; empty: it may.
   std::string forbidden{};
 };
@@ -137,9 +108,9 @@ const char* to_text(Word word);
 
 struct Command {
   Word word = Word::pause;
-  bool full = false;   // promote: to the last step
-  Duration over{};     // abort: the time to go back in
-  std::string reason;  // abort, undo
+  bool full = false;  // promote: to the last step
+  Duration over{};    // abort: the time to go back in
+  std::string reason{};
   std::string by{};
 };
 
@@ -150,7 +121,7 @@ struct Note {
 
 struct Turn {
   State state;
-  std::vector<Note> notes{};  // empty: nothing has changed
+  std::vector<Note> notes{};  // empty: nothing has changed, but for what it waits for
   bool measure_anew = false;  // what was answered until now counts no more
 };
 
@@ -184,7 +155,7 @@ Counts counts_of(const State& state, std::size_t analysis);
 // When a rollout that begins now is armed, if the name is asked for until then: no cache holds an answer with
 // the TTL of before; with the TTL as it is, there is nothing to wait for. `leased`: what was answered so far,
 // which may have had a longer TTL than that; none: not known.
-Time armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now);
+LeaseEnd armed_at(const Plan& plan, std::optional<LeaseEnd> leased, Time now);
 
 // Until when caches may hold what its phase waits for, by what was really handed out; where that is not
 // known, as if it had been to the last moment.
@@ -207,43 +178,11 @@ bool has_switched(const Rollout& rollout);
 // there as well.
 bool leads_class(const Rollout& rollout);
 
-// Whether it is the step of the class alone.
-bool is_class_step(const Plan& plan, std::size_t step);
-
-// The weights that give the targets so much together, and leave the others in proportion to one another. The
-// present ones when it is the share of before.
-std::vector<PoolWeight> weights(const Plan& plan, double share);
-double share_before(const Plan& plan);
-
-// The weights alone, in their order.
-std::vector<double> weights_of(const std::vector<PoolWeight>& parts);
-
-// What each target has of it: each grows evenly from what it had before to its part of all.
-std::vector<double> shares_of_targets(const Plan& plan, double share);
-
-bool is_target(const Plan& plan, std::string_view pool);
-
-// "v2", "v2,v3", "v2=2,v3=1", and back.
-std::string targets_text(const Plan& plan);
-Result<std::vector<PoolWeight>> parse_targets(std::string_view text);
-
 // While it runs; none: the config's.
 std::optional<Duration> ttl(const Rollout& rollout);
 
 // Whether it is under way: it decides over the name's weights.
 bool is_running(Phase phase);
-
-// Why a plan cannot be carried out; nothing when it can.
-std::optional<Error> objection(const Plan& plan);
-
-// "1, 5, 25, 50, 100" in percent, ascending; "10%" and the like are as good.
-Result<std::vector<double>> parse_steps(std::string_view text);
-
-// From `before` on, each step `by` more (of 1), or `factor` times as much, the first one 1 %; the last is 1.
-// Of linear steps it is what is left, with the one before it when less than a tenth of a step is: 33 % is 33,
-// 66 and 100, and 30 % is 30, 60, 90 and 100, as nobody expects 40 % at once who has said 30.
-std::vector<double> linear_steps(double before, double by);
-std::vector<double> exponential_steps(double before, double factor);
 
 // From when on a step may be taken that is due then; the same time, but in a freeze.
 using Allowed = std::function<Time(Time due)>;

@@ -14,14 +14,17 @@ std::string waiting_lines(std::string_view waits, const boost::json::value& one,
   if (!waits.empty()) lines += fmt::format("  {}\n", waits);
   if (const auto leases = leases_text(member(one, "leases"), now); !leases.empty())
     lines += "  caches that obey the TTL let go: " + leases + "\n";
-  if (const auto forbidden = text(one, "forbidden"); !forbidden.empty())
-    lines += "  " + paint("the next step is held: " + forbidden, Colour::warning, style.colours) + "\n";
-  const auto by = text(one, "sent_back_by");
-  if (const auto reason = text(one, "reason"); !reason.empty())
-    lines += "  " +
-             paint(fmt::format("because: {}{}", reason, by.empty() ? "" : fmt::format(" ({})", by)),
-                   Colour::warning, style.colours) +
-             "\n";
+  const auto warn = [&](const std::string& line) {
+    lines += "  " + paint(line, Colour::warning, style.colours) + "\n";
+  };
+  // What it waits for may well be that.
+  if (const auto waits_for = text(one, "waits_for"); !waits_for.empty())
+    warn(waits_for);
+  else if (const auto forbidden = text(one, "forbidden"); !forbidden.empty())
+    warn("the next step is held: " + forbidden);
+  const auto by = text(one, "sent_back_by") + text(one, "ended_by");  // of a rollout; of a rolling
+  if (const auto reason = text(one, "reason"); !reason.empty() || !by.empty())
+    warn(fmt::format("because: {}{}", reason, by.empty() ? "" : fmt::format(" ({})", by)));
   return lines;
 }
 

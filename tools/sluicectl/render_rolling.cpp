@@ -26,11 +26,12 @@ std::string rolling_waits_for(const json::value& rolling, Time now) {
   if (member(rolling, "ending").is_string()) return "ends with this batch";
   if (member(rolling, "paused").is_string()) return "paused " + age(rolling, "paused", now) + " ago";
   if (phase == "holding") return text(rolling, "shortage");
-  if (phase == "emptying") {
+  if (phase == "emptying" || phase == "arming") {
     const auto until = time(rolling, "caches_until").value_or(now);
     if (until <= now) return "";
-    return "no cache holds them in " +
-           to_text(Duration(std::chrono::ceil<std::chrono::seconds>(until - now)));
+    const auto left = to_text(Duration(std::chrono::ceil<std::chrono::seconds>(until - now)));
+    return phase == "emptying" ? "no cache holds them in " + left
+                               : "the TTL is lowered; caches hold answers with the old one: in " + left;
   }
   if (phase == "working" && text(rolling, "hook").empty())
     return fmt::format("work on it, then say `sluicectl rolling resume {}`", pool);
@@ -63,6 +64,7 @@ std::string rolling_text(const json::value& rolling, Time now, Style style) {
                            text(rolling, "phase"), plain_number(number(rolling, "batch")),
                            plain_number(number(rolling, "batches")), plain_number(number(rolling, "id")),
                            text(rolling, "by"), age(rolling, "started", now));
+  if (const auto why = text(rolling, "why"); !why.empty()) title += ": " + why;
   const bool running = flag(rolling, "running");
   if (!running) title += fmt::format(", ended {} ago", age(rolling, "since", now));
   auto result = paint(title, Colour::strong, style.colours) + "\n";

@@ -46,10 +46,12 @@ std::string rollout_waits_for(const json::value& rollout, Time now) {
   const auto caches = in_or_ago(time(rollout, "caches_until"), now);
   const auto next = in_or_ago(time(rollout, "next"), now);
   const bool paused = member(rollout, "paused").is_string();
+  const bool told = !text(rollout, "waits_for").empty();  // in a line of its own
   if (paused && phase == "returning") return "goes back when there is somebody to take its share";
   if (paused) return "paused " + age(rollout, "paused", now) + " ago";
   if (phase == "arming" && time(rollout, "caches_until").value_or(now) > now)
     return fmt::format("the TTL is lowered; caches hold answers with the old one: {}", caches);
+  if ((phase == "arming" || phase == "holding") && told) return "";
   if (phase == "arming") {
     const auto [analysis, holds] = held_by(rollout);
     return analysis.empty() ? "the first step is due"
@@ -147,7 +149,8 @@ std::string rollout_text(const json::value& rollout, Time now, Style style) {
                   plain_number(number(rollout, "id")), text(rollout, "by"), age(rollout, "started", now));
   if (const auto why = text(rollout, "why"); !why.empty()) title += ": " + why;
   auto result = paint(title, Colour::strong, style.colours) + "\n";
-  result += "  " + shares_text(rollout, now) + "\n" + target_lines(rollout);
+  if (member(rollout, "answers").is_number())
+    result += "  " + shares_text(rollout, now) + "\n" + target_lines(rollout);
   for (std::size_t i = 0; i < list(rollout, "steps").size(); ++i) result += step_line(rollout, i, style);
   for (const auto& analysis : list(rollout, "analyses")) result += analysis_line(analysis, now, style);
   result += waiting_lines(rollout_waits_for(rollout, now), rollout, now, style);

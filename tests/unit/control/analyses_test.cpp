@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "control/rollout_status.hpp"
 #include "control/rollouts.hpp"
 #include "support.hpp"
 

@@ -25,6 +25,7 @@ constexpr Duration margin = 100ms;  // from the clock of a batch to its sending
 // another name, too, whose answers were held until 41 s.
 struct Shelf {
   Shelf() {
+    book.inherit();
     for (const char* pool : {"v1", "v2"}) book.counter(www, pool);
     set_ttl(30s);
     book.pool_published("v1", {one, two});

@@ -37,7 +37,7 @@ TEST_CASE("towards a scheduled word the TTL falls by powers of two, to ttl_min")
   CHECK(ttl_at(model, www, at(99) + 999ms) == 1s);
   CHECK(ttl_at(model, steered(model, "api.shop.example"), at(99)) == 60s);
   CHECK(planned_change(model, www, at(0))->what == "drain of 192.0.2.10");
-  CHECK(names_with_plans(model) == std::set{www.name});
+  CHECK(names_with_other_ttl(model) == std::set{www.name});
 }
 
 TEST_CASE("towards the end of a word that holds for a time the TTL falls, too") {
@@ -45,10 +45,10 @@ TEST_CASE("towards the end of a word that holds for a time the TTL falls, too") 
   const auto& www = steered(model, "www.shop.example");
   model.apply(store::EndpointWord{address("192.0.2.10"), store::Word::drain, "root", "", at(0), {}});
   CHECK_FALSE(planned_change(model, www, at(0)).has_value());
-  CHECK(names_with_plans(model).empty());
+  CHECK(names_with_other_ttl(model).empty());
   model.apply(store::EndpointWord{address("192.0.2.10"), store::Word::drain, "root", "", at(0), at(100)});
   CHECK(planned_change(model, www, at(0))->what == "the end of drain of 192.0.2.10");
-  CHECK(names_with_plans(model) == std::set{www.name});
+  CHECK(names_with_other_ttl(model) == std::set{www.name});
   CHECK(ttl_at(model, www, at(60)) == 30s);
   CHECK(ttl_at(model, www, at(90)) == 8s);
   CHECK(next_ttl(model, www, at(90)) == at(92) + 1ms);

@@ -2,10 +2,13 @@
 // what they are refused, and that nothing but the store's changes is needed to go on.
 #include "control/rollings.hpp"
 
+#include <set>
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "control/planned.hpp"
 #include "control/words.hpp"
 #include "support.hpp"
 
@@ -35,7 +38,7 @@ struct RollingWorld {
     for (const auto* endpoint : {"192.0.2.10", "192.0.2.11", "2001:db8::10", "192.0.2.20"})
       probe(endpoint, healthy);
   }
-  RollingSight sight() { return {proofs, hooks}; }
+  RollingSight sight() { return {proofs, hooks, {}, leased_if_taken}; }
   void carry_out(const Decision& decision) {
     for (const auto& change : decision.changes) {
       model->apply(change);
@@ -57,7 +60,9 @@ struct RollingWorld {
     settle();
   }
   Result<Decision> start(std::string_view arguments = R"({"pool": "v1", "hook": "deploy"})") {
-    auto decision = start_rolling(*model, request(CommandId::rolling_start, arguments), sight(), 7, now);
+    auto asked = request(CommandId::rolling_start, arguments);
+    asked.arguments.emplace("ttl", "60s");  // unless it says another, the names keep theirs
+    auto decision = start_rolling(*model, asked, sight(), 7, now);
     if (decision) carry_out(*decision);
     settle();
     return decision;
@@ -115,9 +120,58 @@ struct RollingWorld {
   std::vector<HookRun> runs;
   std::vector<store::Change> kept;
   std::vector<std::string> events;
+  LeasedIfTaken leased_if_taken{};
 };
 
 const probe::ProgramEnd good{probe::Ending::exited, 0, "all\nwell\n", 5ms};
+
+TEST_CASE(
+    "a rolling lowers the TTL of the names that use its pool, and begins when caches have let go of it") {
+  RollingWorld world;
+  const auto ttl = [&](const char* of) {
+    return world.model->ttl(*world.model->config().find_steer(name(of)));
+  };
+  const auto begun = world.start(R"({"pool": "v1", "hook": "deploy", "ttl": "5s"})");
+  REQUIRE(begun.has_value());
+  CHECK(begun->reply.at("plan").at(0).at("at") == "2027-01-15T08:00:25.000Z");
+  CHECK(world.state() == "arming waiting");
+  CHECK(ttl("www.shop.example") == 5s);
+  CHECK(ttl("api.shop.example") == 60s);
+  CHECK(names_with_other_ttl(*world.model) == std::set{name("www.shop.example")});
+  world.pass(24s);
+  CHECK(world.state() == "arming waiting");
+  world.pass(1s);
+  CHECK(world.state() == "emptying drained");
+  world.pass(5s);
+  CHECK(world.state() == "emptying drained");
+  world.pass(1s);
+  CHECK(world.state() == "working hooking");
+  REQUIRE(world.say(rolling::Word::abort).has_value());
+  CHECK(ttl("www.shop.example") == 5s);
+  world.end_hook(good);
+  world.prove("192.0.2.10");
+  CHECK(world.model->running_rollings().empty());
+  CHECK(ttl("www.shop.example") == 30s);
+}
+
+TEST_CASE("the TTL that a rolling lowers is waited for by what was really handed out") {
+  RollingWorld world;
+  Time leased{};
+  world.leased_if_taken = [&](const wire::Destination&) { return rollout::LeaseEnd{leased, 30s}; };
+  SUBCASE("nobody has asked for a TTL") { leased = world.now - 10s; }
+  SUBCASE("somebody has, and goes on until it is published") {
+    leased = world.now + 20s;
+    REQUIRE(world.start(R"({"pool": "v1", "hook": "deploy", "ttl": "5s"})").has_value());
+    leased = world.now + 33s;
+    world.pass(26s);
+    CHECK(world.state() == "arming waiting");
+    world.pass(1s);
+    CHECK(world.state() == "emptying drained");
+    return;
+  }
+  REQUIRE(world.start(R"({"pool": "v1", "hook": "deploy", "ttl": "5s"})").has_value());
+  CHECK(world.state() == "emptying drained");
+}
 
 // A late word must not be taken for one about the next batch.
 TEST_CASE("a word about another batch than the present one is refused") {
@@ -187,7 +241,7 @@ TEST_CASE("the plan of a rolling tells when its batches can be, and what each le
     const bool asked = to_text(endpoint) != "192.0.2.11";
     return rollout::LeaseEnd{asked ? world.now + 12s : world.now - 50s, 30s};
   };
-  const auto start = request(CommandId::rolling_start, R"({"pool": "v1", "hook": "deploy"})");
+  const auto start = request(CommandId::rolling_start, R"({"pool": "v1", "hook": "deploy", "ttl": "60s"})");
   const auto begun = start_rolling(*world.model, start, sight, 7, world.now);
   REQUIRE(begun.has_value());
   const auto pools = boost::json::parse(
@@ -513,7 +567,7 @@ TEST_CASE("a rolling that waits for the end of a freeze goes on by an operator's
   const auto resumed = world.resume(R"({"pool": "v1", "override-freeze": true, "reason": "a hole"})");
   REQUIRE(resumed.has_value());
   CHECK(resumed->reply.at("text") ==
-        "v1: goes on; overrides the freeze until 2027-01-15T09:00:00.000Z: a hole");
+        "v1: goes on (a hole); overrides the freeze until 2027-01-15T09:00:00.000Z");
   CHECK(world.drained() == "192.0.2.11 by rolling 1");
 }
 

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "control/rollout_status.hpp"
 #include "support.hpp"
 
 namespace sluice::control {
@@ -14,11 +15,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::string rollout_config = config_text + R"(
-[steer."new.shop.example"]
-pools = { v1 = 1, v2 = 0 }
-ttl = "30s"
-)";
+// The last section is the name's.
+std::string config_with(const std::string& pools) {
+  return config_text + "[steer.\"new.shop.example\"]\npools = { " + pools + " }\nttl = \"30s\"\n";
+}
+
+const std::string rollout_config = config_with("v1 = 1, v2 = 0");
 
 // A director without its thread: decides, keeps what it decided, and can be started again from that.
 struct RolloutWorld {
@@ -207,8 +209,7 @@ TEST_CASE("a rollout goes on when its name has got another pool, or lost one tha
   REQUIRE(world.start(canary).has_value());
   world.pass(50s);
   CHECK(world.state() == "holding 10 5s");
-  world.reload(config_text +
-               "[steer.\"new.shop.example\"]\npools = { plain = 7, v1 = 1, v2 = 0 }\nttl = \"30s\"\n");
+  world.reload(config_with("plain = 7, v1 = 1, v2 = 0"));
   CHECK(world.model->weights(world.steer()) == std::vector<double>{0, 90, 10});
   CHECK(world.model->running_rollouts().size() == 1);
   world.reload(rollout_config);
@@ -217,10 +218,83 @@ TEST_CASE("a rollout goes on when its name has got another pool, or lost one tha
   CHECK(world.state() == "returning 0 5s");
 }
 
+TEST_CASE("what a pool had that is gone goes to the others, and no target gets more than it is to have") {
+  RolloutWorld world;
+  world.reload(config_with("v1 = 75, v2 = 5, plain = 20"));
+  REQUIRE(world.start(canary).has_value());
+  world.pass(37s);
+  CHECK(world.model->weights(world.steer())[1] == doctest::Approx(10));
+  world.reload(config_with("v2 = 5, plain = 20"));
+  CHECK(world.model->weights(world.steer())[0] == doctest::Approx(10));
+  CHECK(world.model->weights(world.steer())[1] == doctest::Approx(90));
+  SUBCASE("an abort raises nothing") {
+    REQUIRE(world.say(rollout::Word::abort).has_value());
+    CHECK(world.model->weights(world.steer())[0] == doctest::Approx(5));
+    CHECK(world.model->weights(world.steer())[1] == doctest::Approx(95));
+  }
+  SUBCASE("when it comes back, all is as planned, also when something was stored in between") {
+    REQUIRE(world.say(rollout::Word::pause).has_value());
+    world.reload(config_with("v1 = 75, v2 = 5, plain = 20"));
+    REQUIRE(world.say(rollout::Word::abort).has_value());
+    CHECK(world.model->weights(world.steer()) == std::vector<double>{75, 5, 20});
+    CHECK(world.model->weights_by(world.steer()).empty());
+  }
+}
+
+TEST_CASE("a new pool has nothing while it runs, and what the config says once all is as before") {
+  RolloutWorld world;
+  REQUIRE(world.start(canary).has_value());
+  world.pass(50s);
+  world.reload(config_with("v1 = 1, v2 = 0, plain = 3"));
+  CHECK(world.model->weights(world.steer()) == std::vector<double>{90, 10, 0});
+  SUBCASE("abort") { REQUIRE(world.say(rollout::Word::abort).has_value()); }
+  SUBCASE("undo after the end") {
+    world.pass(300s);
+    CHECK(world.model->weights(world.steer()) == std::vector<double>{0, 100, 0});
+    REQUIRE(world.say(rollout::Word::undo).has_value());
+  }
+  CHECK(world.model->weights(world.steer()) == std::vector<double>{1, 0, 3});
+  CHECK(world.model->weights_by(world.steer()).empty());
+}
+
+TEST_CASE("a rollout whose target has gone is over, and the others have what the config says") {
+  RolloutWorld world;
+  world.reload(config_with("v1 = 1, v2 = 0, plain = 3"));
+  REQUIRE(world.start(canary).has_value());
+  world.pass(50s);
+  CHECK(world.model->weights(world.steer())[1] == doctest::Approx(10));
+  world.reload(config_with("v1 = 1, plain = 3"));
+  CHECK(world.model->running_rollouts().empty());
+  CHECK(world.events.back() == "rollout.abandoned");
+  CHECK(world.model->weights(world.steer()) == std::vector<double>{1, 3});
+  // It is laid out by that: the next start finds nothing to settle.
+  for (const auto& change : settle_layouts(*world.model, world.now).changes)
+    if (const auto* laid = std::get_if<store::LayoutChange>(&change))
+      CHECK(laid->steer != "new.shop.example.");
+}
+
+TEST_CASE("what is published later does not make a step wait longer") {
+  RolloutWorld world;
+  Time published = world.now;
+  LeasesOfName leases;
+  leases.before_change = [&](const wire::Name&) { return published + 6s; };
+  world.measurements = Measurements(world.counts(), leases);
+  REQUIRE(world.start(canary).has_value());
+  const auto look = [&] { world.carry_out(due_rollouts(*world.model, world.measurements, world.now)); };
+  look();
+  world.pass(6s);
+  CHECK(world.state() == "moving 10 5s");
+  published = world.now;
+  look();
+  world.pass(3s);
+  published = world.now;  // for a pause, or the route of another class
+  world.pass(3s);
+  CHECK(world.state() == "settling 10 5s");
+}
+
 TEST_CASE("what goes back goes back to what was before, whatever the config says by now") {
   RolloutWorld world;
-  const auto end_state =
-      config_text + "[steer.\"new.shop.example\"]\npools = { v1 = 0, v2 = 1 }\nttl = \"30s\"\n";
+  const auto end_state = config_with("v1 = 0, v2 = 1");
   REQUIRE(world.start(canary).has_value());
   world.pass(50s);
   SUBCASE("abort") {
@@ -263,19 +337,16 @@ TEST_CASE("of a sticky name who asks decides what is answered: that is no reason
 }
 
 TEST_CASE("no share goes back to pools that are not alive") {
-  const auto three = [](const char* pools) {
-    return config_text + "[steer.\"new.shop.example\"]\npools = { " + pools + " }\nttl = \"30s\"\n";
-  };
   RolloutWorld world;
   SUBCASE("the one that had nearly all is dead: the other may not take it") {
-    world.reload(three("v1 = 99, v2 = 0, plain = 1"));
+    world.reload(config_with("v1 = 99, v2 = 0, plain = 1"));
     REQUIRE(world.start(canary).has_value());
     world.pass(50s);
     world.probe(true, false);
     CHECK(refusal(world.say(rollout::Word::abort)) == "who would have to take the share of v2 is not alive");
   }
   SUBCASE("the other may take it") {
-    world.reload(three("v1 = 50, v2 = 0, plain = 50"));
+    world.reload(config_with("v1 = 50, v2 = 0, plain = 50"));
     REQUIRE(world.start(canary).has_value());
     world.pass(50s);
     world.probe(true, false);
@@ -411,7 +482,6 @@ TEST_CASE("the status of rollouts") {
   CHECK(none.error().message == "www.shop.example. has had no rollout");
 }
 
-// The last section of the config is the name's.
 struct GuardedWorld : RolloutWorld {
   explicit GuardedWorld(const std::string& rules) {
     model.emplace(parsed(rollout_config + rules));
@@ -448,7 +518,7 @@ TEST_CASE("an operator's word goes before a freeze, and for the rollout's steps 
           "override-freeze": true, "reason": "it burns"})");
   REQUIRE(begun.has_value());
   CHECK(begun->events.front().text.ends_with(
-      "; overrides the freeze until 2027-01-15T09:00:00.000Z: it burns"));
+      "; overrides the freeze until 2027-01-15T09:00:00.000Z (it burns)"));
   world.pass(300s);
   CHECK(world.state() == "done 100 30s");
 }

@@ -130,9 +130,10 @@ TEST_CASE("no class is led elsewhere in a freeze, but by an operator who says wh
     CHECK(refusal(say(model, with_more(""), freeze_begin)) == "--override-freeze needs a --reason");
     const auto said = say(model, with_more(R"(, "reason": "v1 burns")"), freeze_begin);
     REQUIRE(said.has_value());
-    CHECK(said->events.front().text ==
-          fmt::format("safe.shop.example.: {}; overrides the freeze until 2027-01-15T10:00:00.000Z: v1 burns",
-                      text));
+    CHECK(
+        said->events.front().text ==
+        fmt::format("safe.shop.example.: {}; overrides the freeze until 2027-01-15T10:00:00.000Z (v1 burns)",
+                    text));
   }
 }
 

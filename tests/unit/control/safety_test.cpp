@@ -130,7 +130,7 @@ TEST_CASE("no weights are set in a freeze, but by an operator who says why") {
       set_weight_at(model, weights + R"(, "override-freeze": true, "reason": "v1 burns"})", frozen_from);
   REQUIRE(set_all_the_same.has_value());
   CHECK(set_all_the_same->events.front().text ==
-        "v2 10 -> 20; overrides the freeze until 2027-01-15T10:00:00.000Z: v1 burns");
+        "v2 10 -> 20; overrides the freeze until 2027-01-15T10:00:00.000Z (v1 burns)");
   CHECK(refusal(set_weight_at(model, weights + "}", frozen_until)).empty());
   take(model, *set_all_the_same);
   CHECK(refusal(reset_weights(model, request(CommandId::weight_reset, R"({"name": "safe.shop.example"})"),

@@ -11,6 +11,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "config/config.hpp"
+#include "control/rollouts.hpp"
 #include "control/status.hpp"
 
 namespace sluice::control {

@@ -56,10 +56,11 @@ std::pair<std::string, std::string> pair_of(const std::string& word) {
 }
 
 void take_plan(const std::vector<std::string>& words, Timeline& timeline) {
-  auto& [id, by, started, plan, state] = timeline.rolling;
-  id = 7;
-  by = "root";
-  started = state.since = start;
+  auto& plan = timeline.rolling.plan;
+  auto& state = timeline.rolling.state;
+  timeline.rolling.id = 7;
+  timeline.rolling.by = "root";
+  timeline.rolling.started = state.since = start;
   plan.pool = "v1";
   plan.health_timeout = 300s;
   plan.hook_timeout = 60s;
@@ -72,6 +73,11 @@ void take_plan(const std::vector<std::string>& words, Timeline& timeline) {
     if (key == "least") plan.least = parse_least(value).value();
     if (key == "grace") plan.grace = parse_duration(value).value();
     if (key == "attempts") plan.attempts = static_cast<unsigned>(std::stoul(value));
+    if (key == "ttl") {
+      plan.ttl = parse_duration(value).value();
+      state.phase = Phase::arming;
+      state.caches_until = start + 31s;
+    }
     if (key == "rollback") plan.on_failure = OnFailure::rollback;
     if (key == "once") timeline.once = true;
   }
@@ -124,6 +130,8 @@ struct World {
     view.cached_for = ttl;
     if (const auto leased = moment.seen.find("leased"); leased != moment.seen.end())
       view.leased_until = start + parse_duration(leased->second).value();
+    if (const auto armed = moment.seen.find("armed"); armed != moment.seen.end())
+      view.armed_at = start + parse_duration(armed->second).value();
     if (moment.seen.contains("frozen") && start + moment.at >= rolling.state.unfrozen_until)
       view.forbidden = "there is a freeze";
     const auto is = [&](const char* what, const std::string& address) {
@@ -172,7 +180,7 @@ struct World {
   }
   // Whether it was refused.
   bool obey_word(const Moment& moment, Word word) {
-    Command command{word, "asked for", {}};
+    Command command{word, "asked for", "root", {}};
     if (const auto until = moment.seen.find("override"); until != moment.seen.end())
       command.unfrozen_until = start + parse_duration(until->second).value();
     auto turn = obey(rolling, command, view(moment), start + moment.at);

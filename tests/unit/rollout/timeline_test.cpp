@@ -217,9 +217,11 @@ std::string text_of(const Rollout& rollout, Time now, std::size_t words) {
 }
 
 Rollout begun(const Plan& plan) {
-  return {
-      7, "root", start, plan,
-      State{Phase::arming, 0, start, start + time_in_caches(plan.ttl_before), {}, {}, false, {}, 0, {}, {}}};
+  Rollout rollout{7, "root", start, plan, {}};
+  rollout.state.since = start;
+  rollout.state.caches_until = start + time_in_caches(plan.ttl_before);
+  rollout.state.caches_ttl = plan.ttl_before;
+  return rollout;
 }
 
 Rollout reread(const Rollout& rollout) {
@@ -259,9 +261,12 @@ TEST_CASE("timelines of rollouts, with a crash after each line") {
             continue;
           }
           REQUIRE_MESSAGE(turn.has_value(), turn.error().message);
-          const bool changed = !(turn->state == rollout.state);
           const bool counted = moment.event == "result";  // is told when it is something new
-          CHECK_MESSAGE((changed != turn->notes.empty() || (counted && changed)), "what changes is told");
+          auto before = rollout.state;
+          const bool changed = !(turn->state == before);
+          before.waits_for = turn->state.waits_for;  // follows what is seen, also when it is over
+          const bool quietly = counted || turn->state == before;
+          CHECK_MESSAGE((changed != turn->notes.empty() || (quietly && changed)), "what changes is told");
           rollout.state = turn->state;
         }
         CHECK(text_of(rollout, now, moment.expected.size()) ==
@@ -359,6 +364,152 @@ TEST_CASE("what caches hold of the targets is the mean of what was answered for 
   CHECK(leased(65s) == -1);
 }
 
+TEST_CASE("caches hold what was answered with the TTL of before, too") {
+  auto rollout = begun(plan_of(words_of("plan bluegreen to=v2 ttl=9s ttl_before=29s")));
+  View view;
+  const auto leased = [&](Duration at) { return leased_share(rollout, view, start + at); };
+  view.answered_last = start;
+  CHECK(leased(29s) == 0);
+  CHECK_FALSE(leased(30s).has_value());
+  view.answered_last.reset();
+  rollout.state = tick(rollout, view, start + 30s).state;
+  REQUIRE(rollout.state.phase == Phase::moving);
+  CHECK(rollout.state.caches_ttl == 9s);
+  view.answered_last = start + 31s;
+  CHECK(leased(40s).has_value());
+  CHECK_FALSE(leased(41s).has_value());
+  rollout.state.phase = Phase::done;
+  CHECK(leased(60s).has_value());
+  CHECK_FALSE(leased(61s).has_value());
+
+  rollout.state = obey(rollout, {Word::undo, false, {}, {}}, view, start + 70s).value().state;
+  CHECK(rollout.state.caches_until == start + 100s);
+  CHECK(rollout.state.caches_ttl == 29s);
+  view.answered_last = start + 69s;
+  CHECK(leased(98s).has_value());
+  CHECK_FALSE(leased(99s).has_value());
+}
+
+TEST_CASE("what is undone is waited for by the TTL that answers have had since") {
+  auto rollout = begun(plan_of(words_of("plan bluegreen to=v2 ttl=9s ttl_before=29s grace=5s")));
+  rollout.state.phase = Phase::done;
+  View view;
+  view.held = LeaseEnd{start + 600s, 500s};
+  const auto undone = obey(rollout, {Word::undo, false, {}, {}}, view, start + 100s).value().state;
+  CHECK(undone.caches_until == start + 605s);
+  CHECK(undone.caches_ttl == 500s);
+  view.held = LeaseEnd{start + 101s, 500s};
+  CHECK(obey(rollout, {Word::undo, false, {}, {}}, view, start + 100s).value().state.caches_until ==
+        start + 135s);
+}
+
+TEST_CASE("what goes back at once has gone, whatever the clock says") {
+  auto rollout = begun(plan_of(words_of("plan to=v2 steps=50,100 ttl=9s ttl_before=9s")));
+  View view;
+  rollout.state = tick(rollout, view, start + 10s).state;
+  rollout.state = obey(rollout, {Word::abort, false, {}, {}}, view, start + 20s).value().state;
+  REQUIRE(rollout.state.phase == Phase::returning);
+  for (const Duration at : {-1000s, 15s, 20s, 25s}) {
+    CAPTURE(at.count());
+    CHECK(share(rollout, start + at) == 0);
+    CHECK(tick(rollout, view, start + at).state == rollout.state);
+  }
+}
+
+TEST_CASE("the margin for caches that do not obey is waited for once") {
+  auto rollout = begun(plan_of(words_of("plan bluegreen to=v2 ttl=9s ttl_before=9s grace=100s")));
+  View view;
+  rollout.state = tick(rollout, view, start + 10s).state;
+  view.leased_until = start + 15s;
+  view.leased_here = true;
+  CHECK(caches_until(rollout, view) == start + 115s);
+  CHECK(tick(rollout, view, start + 114s).state.phase == Phase::moving);
+  rollout.state = tick(rollout, view, start + 115s).state;
+  REQUIRE(rollout.state.phase == Phase::settling);
+  CHECK(caches_until(rollout, view) == start + 115s);
+  view.measured_since = start + 115s;
+  rollout.state = tick(rollout, view, start + 124s).state;
+  REQUIRE(rollout.state.phase == Phase::holding);
+  const auto done = tick(rollout, view, start + 124s);
+  CHECK(done.notes.front().text == "v2 has 100 %, and no cache holds what was answered before");
+}
+
+TEST_CASE(
+    "what a rollout waits for is told when it is another thing, kept up to date, and over when it goes on") {
+  auto rollout =
+      begun(plan_of(words_of("plan to=v2 steps=10,100 hold=60s ttl=5s ttl_before=5s analysis=errors:1m")));
+  View view;
+  Turn turn{rollout.state};
+  const auto look = [&](Duration at) {
+    turn = tick(rollout, view, start + at);
+    rollout.state = turn.state;
+    return rollout.state.waits_for;
+  };
+  view.forbidden = "a freeze until 12:00";
+  CHECK(look(1s) == "");
+  CHECK(look(6s) == "the next step, 10 % to v2, has to wait: a freeze until 12:00");
+  CHECK(turn.notes.size() == 1);
+  view.forbidden = "a freeze until 13:00";
+  CHECK(look(7s) == "the next step, 10 % to v2, has to wait: a freeze until 13:00");
+  CHECK(turn.notes.empty());
+  view.forbidden = "v2 is too small";
+  CHECK(look(8s) == "the next step, 10 % to v2, has to wait: v2 is too small");
+  CHECK(turn.notes.size() == 1);
+  view.forbidden.clear();
+  CHECK(look(9s) == "");
+  REQUIRE(rollout.state.phase == Phase::moving);
+  look(15s);
+  REQUIRE(rollout.state.phase == Phase::settling);
+  view.measured_since = start + 15s;
+  view.answers = 100;
+  view.answers_of_targets = {30};
+  CHECK(look(20s) == "30 of 100 answers were v2's instead of 10 %: the step is not done");
+  view.measured_since = start + 20s;
+  view.answers_of_targets = {50};
+  CHECK(look(21s) == "30 of 100 answers were v2's instead of 10 %: the step is not done");
+  CHECK(look(25s) == "50 of 100 answers were v2's instead of 10 %: the step is not done");
+  CHECK(turn.notes.empty());
+  view.measured_since = start + 25s;
+  view.answers_of_targets = {10};
+  CHECK(look(30s) == "");
+  REQUIRE(rollout.state.phase == Phase::holding);
+  CHECK(look(90s) == "the hold is over, but analysis errors has not brought a result yet");
+  view.dead_target = "v2";
+  view.others_live = false;
+  CHECK(look(91s) == "neither v2 is alive nor who would have to take its share");
+  CHECK(turn.notes.size() == 1);
+  view.dead_target.clear();
+  view.others_live = true;
+  CHECK(look(92s) == "the hold is over, but analysis errors has not brought a result yet");
+  rollout.state = observe(rollout, 0, {Verdict::success, {}, {}, "well"}, view, start + 93s).state;
+  CHECK(rollout.state.phase == Phase::moving);
+  CHECK(rollout.state.waits_for == "");
+  CHECK(rollout.state.reason == "");
+}
+
+TEST_CASE(
+    "pools that have gone give what they had to the others, and the targets have what they would have") {
+  Plan plan;
+  plan.targets = {{"v3", 1}, {"v2", 1}};
+  plan.before = {{"v1", 60}, {"v4", 30}, {"v2", 10}, {"v3", 0}};
+  const std::vector<std::string> all{"v1", "v4", "v2", "v3"}, left{"v4", "new", "v2", "v3"};
+  CHECK(is_possible(plan, all));
+  CHECK(is_possible(plan, left));
+  CHECK_FALSE(is_possible(plan, {"v2", "v3"}));
+  CHECK_FALSE(is_possible(plan, {"v1", "v2"}));
+  CHECK(weights(plan, 0.12, all) == weights(plan, 0.12));
+  for (const double share : {share_before(plan), 0.12, 0.5, 1.0}) {
+    CAPTURE(share);
+    const auto whole = weights(plan, share);
+    const auto parts = weights(plan, share, left);
+    REQUIRE(parts.size() == 3);
+    CHECK(parts[0].pool == "v4");
+    CHECK(parts[0].weight == doctest::Approx(whole[0].weight + whole[1].weight));
+    CHECK(parts[1] == whole[2]);
+    CHECK(parts[2] == whole[3]);
+  }
+}
+
 TEST_CASE("a record of before there were several targets is good, and one without its target is not") {
   Plan plan;
   plan.targets = {{"v2", 1}};
@@ -423,6 +574,13 @@ TEST_CASE("what cannot be begun is refused") {
   CHECK(objection(plan)->message == "v2 has 40 % of www.shop.example. already, and would have 25 % of all");
   plan.targets = {{"v2", 2}, {"v3", 3}};
   CHECK_FALSE(objection(plan).has_value());
+  plan.targets = {{"v2", 3}, {"v3", 10}};  // just what it has
+  plan.before = {{"v1", 2}, {"v2", 3}, {"v3", 8}};
+  plan.steps = {1};
+  CHECK_FALSE(objection(plan).has_value());
+  plan.targets = {{"v2", 2}, {"v3", 3}};
+  plan.before = {{"v1", 6}, {"v2", 4}, {"v3", 0}};
+  plan.steps = {0.5, 1};
   plan.strategy = Strategy::bluegreen;
   CHECK(objection(plan)->message == "a switch goes to one pool");
   plan.strategy = Strategy::canary;
@@ -506,7 +664,7 @@ TEST_CASE("the earliest times are those of a rollout that nothing holds up") {
                     plan_of(words_of("plan to=v2 steps=10,100 hold=60s ttl=5s " + std::string(row.plan))),
                     {}};
     rollout.state.since = start;
-    rollout.state.caches_until = armed_at(rollout.plan, {}, start);
+    rollout.state.caches_until = armed_at(rollout.plan, {}, start).at;
     View view;
     if (row.leased) view.leased_until = start + *row.leased;
     if (row.answered) view.answered_last = start + *row.answered;
@@ -518,11 +676,11 @@ TEST_CASE("the earliest times are those of a rollout that nothing holds up") {
 
 TEST_CASE("a rollout is armed when caches let go of the TTL of before, and of longer ones from before that") {
   Plan plan = plan_of(words_of("plan to=v2 steps=100 ttl=5s ttl_before=30s"));
-  CHECK(armed_at(plan, {}, start) == start + 31s);
-  CHECK(armed_at(plan, LeaseEnd{start + 31s, 30s}, start) == start + 31s);
-  CHECK(armed_at(plan, LeaseEnd{start + 200s, 300s}, start) == start + 200s);
-  CHECK(armed_at(plan, LeaseEnd{start + 20s, 300s}, start) == start + 31s);
+  CHECK(armed_at(plan, {}, start).at == start + 31s);
+  CHECK(armed_at(plan, LeaseEnd{start + 31s, 30s}, start).at == start + 31s);
+  CHECK(armed_at(plan, LeaseEnd{start + 200s, 300s}, start).at == start + 200s);
+  CHECK(armed_at(plan, LeaseEnd{start + 20s, 300s}, start).at == start + 31s);
   plan.ttl_before = 5s;
-  CHECK(armed_at(plan, LeaseEnd{start + 6s + 1ms, 5s}, start) == start);
-  CHECK(armed_at(plan, LeaseEnd{start + 200s, 300s}, start) == start + 200s);
+  CHECK(armed_at(plan, LeaseEnd{start + 6s + 1ms, 5s}, start).at == start);
+  CHECK(armed_at(plan, LeaseEnd{start + 200s, 300s}, start).at == start + 200s);
 }
