@@ -871,7 +871,8 @@ constexpr auto keys = std::to_array<KeyRow>({
      .only_for = prometheus_type,
      .doc =
          "Whether max and min are for the ratio of the value to that of the same query with the old pools in "
-         "the place of {pool}. Two equal values are a ratio of 1, also when they are 0.",
+         "the place of {pool}. Two equal values are a ratio of 1, also when they are 0. Not asked at a step "
+         "of 100 %.",
      .set = set<&Analysis::relative_to_old>},
     {.section = Section::analysis,
      .key = "samples",
@@ -918,8 +919,7 @@ constexpr auto keys = std::to_array<KeyRow>({
      .bounds = Bounds{"0", "1000"},
      .only_for = probes_type,
      .doc = "Of the probes that succeed, the mean time of the new pool's is at most so many times that of "
-            "the old "
-            "pools.",
+            "the old pools; what is under 1 ms counts as 1 ms.",
      .set = set<&Analysis::latency_max>},
 
     {.section = Section::notify,
