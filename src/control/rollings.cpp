@@ -426,12 +426,18 @@ json::object endpoint_status(const rolling::Endpoint& endpoint) {
 }
 
 // Of the batch that is waited for, under the TTL of the lease that ends last; without the margin for caches
-// that do not obey.
-std::optional<rollout::LeaseEnd> end_of_batch(const Model& model, const Rolling& rolling,
-                                              const LeasedOut& leased_out) {
+// that do not obey. Before it begins, of all that was handed out until now.
+std::optional<rollout::LeaseEnd> awaited_end(const Model& model, const Rolling& rolling,
+                                             const RollingSight& sight) {
+  if (rolling.state.phase == rolling::Phase::arming && sight.leased_if_taken) {
+    rollout::LeaseEnd end;
+    for (const auto& endpoint : rolling.state.endpoints)
+      end = rollout::later(end, sight.leased_if_taken(destination_of(endpoint.address)));
+    return end;
+  }
   if (rolling.state.phase != rolling::Phase::emptying) return {};
   const auto batch = destinations_of(rolling::batch(rolling));
-  const auto last = all_leased_out(leased_out, batch);
+  const auto last = all_leased_out(sight.leased_out, batch);
   return rollout::LeaseEnd{rolling.state.caches_until - rolling.plan.grace,
                            last ? last->ttl : ttl_of(model, batch)};
 }
@@ -472,7 +478,7 @@ json::object to_status(const Rolling& rolling, const std::string& shortage,
 
 json::object shown(const Model& model, const Rolling& rolling, RollingSight sight, Time now) {
   if (rolling.state.phase != rolling::Phase::holding)
-    return to_status(rolling, "", end_of_batch(model, rolling, sight.leased_out));
+    return to_status(rolling, "", awaited_end(model, rolling, sight));
   return to_status(rolling, rolling::obstacle(rolling, view_of(model, rolling, sight, now)).value_or(""), {});
 }
 

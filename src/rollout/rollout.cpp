@@ -632,7 +632,8 @@ Time caches_until(const Rollout& rollout, const View& view) {
   const auto& state = rollout.state;
   const bool waits = state.phase == Phase::arming || state.phase == Phase::moving ||
                      (state.phase == Phase::returning && state.over == Duration::zero());
-  if (!waits || !view.leased_until) return state.caches_until;
+  const bool keeps_ttl = state.phase == Phase::arming && state.caches_until <= state.since;
+  if (!waits || keeps_ttl || !view.leased_until) return state.caches_until;
   const auto grace = state.phase == Phase::arming ? Duration::zero() : rollout.plan.grace;
   const auto leased = std::max(*view.leased_until, state.since) + grace;
   return view.leased_here ? leased : std::min(state.caches_until, leased);

@@ -10,7 +10,7 @@ import threading
 from clients import Clients
 from harness import Nginx, Sluice, expect, expect_equal, free_port, make_certificate, poll, steering, test, web_check
 from notify import Receiver
-from queries import question
+from queries import ask, question
 
 ADDRESSES = ("127.0.1.1", "127.0.1.2", "127.0.1.3")
 WWW = question("www.shop.example", "A")
@@ -118,6 +118,10 @@ def places(sluice):
 
 def await_phase(sluice, phase):
     poll(f"a rolling that is {phase}", lambda: rolling(sluice)["phase"] == phase)
+
+
+def ttl_of(sluice):
+    return ask(sluice.port, "www.shop.example", "A").answer[0].ttl
 
 
 def words(sluice):
@@ -228,6 +232,23 @@ def a_hook_of_the_config_is_believed_by_its_authority_only_and_signed(sandbox):
     expect_equal("signature", headers["Sluice-Signature"], "sha256=" + hmac.new(b"hush", octets, hashlib.sha256).hexdigest())
     expect("hush" not in sluice.ctl("--json", "rolling", "history") + sluice.process.log(), "the secret is shown")
     deployer.stop()
+
+
+@test
+def a_rolling_lowers_the_ttl_and_raises_it_at_its_end(sandbox):
+    sluice = Sluice(sandbox, steering("www.shop.example", {"v1": (1, ADDRESSES)}, "4s"))
+    sluice.start()
+    expect_equal("TTL before", ttl_of(sluice), 4)
+    sluice.ctl("rolling", "start", "v1", "--hook", "true", "--ttl", "1s")
+    expect_equal("phase and TTL at once", (rolling(sluice)["phase"], ttl_of(sluice)), ("arming", 1))
+    expect_equal("places until caches have let go of it", places(sluice), ["waiting"] * 3)
+    sluice.process.kill()
+    sluice.start()
+    expect_equal("TTL after a restart", ttl_of(sluice), 1)
+    poll("the first batch", lambda: rolling(sluice)["phase"] != "arming")
+    expect_equal("TTL of the first batch", ttl_of(sluice), 1)
+    await_phase(sluice, "done")
+    expect_equal("TTL after the end", ttl_of(sluice), 4)
 
 
 @test
