@@ -59,7 +59,7 @@ def replies_that_tell_of_leases_are_as_described(sandbox):
             ("PUT", "/v1/endpoint/{address}/drain", {"reason": "a test"}, 1),
             ("PUT", "/v1/endpoint/{address}/down", {"at": "+1h"}, 0),
             ("POST", "/v1/steer/{name}/canary", {"to": "v2", "ttl": "1s"}, 0),
-            ("POST", "/v1/pool/{pool}/rolling", {"hook": "true"}, 0),
+            ("POST", "/v1/pool/{pool}/rolling", {"hook": "true", "ttl": "1h"}, 0),
             ("GET", "/v1/status", None, 2), ("GET", "/v1/rollouts", None, 1), ("GET", "/v1/rollings", None, 1),
             ("GET", "/v1/steer/{name}/rollouts", None, 0), ("GET", "/v1/rollings/history", None, 0)):
         filled = path.format(address="127.0.1.1", name=NAME, pool="plain")
