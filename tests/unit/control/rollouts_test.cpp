@@ -16,11 +16,11 @@ namespace {
 using namespace std::chrono_literals;
 
 // The last section is the name's.
-std::string config_with(const std::string& pools) {
+std::string name_with(const std::string& pools) {
   return config_text + "[steer.\"new.shop.example\"]\npools = { " + pools + " }\nttl = \"30s\"\n";
 }
 
-const std::string rollout_config = config_with("v1 = 1, v2 = 0");
+const std::string rollout_config = name_with("v1 = 1, v2 = 0");
 
 // A director without its thread: decides, keeps what it decided, and can be started again from that.
 struct RolloutWorld {
@@ -209,7 +209,7 @@ TEST_CASE("a rollout goes on when its name has got another pool, or lost one tha
   REQUIRE(world.start(canary).has_value());
   world.pass(50s);
   CHECK(world.state() == "holding 10 5s");
-  world.reload(config_with("plain = 7, v1 = 1, v2 = 0"));
+  world.reload(name_with("plain = 7, v1 = 1, v2 = 0"));
   CHECK(world.model->weights(world.steer()) == std::vector<double>{0, 90, 10});
   CHECK(world.model->running_rollouts().size() == 1);
   world.reload(rollout_config);
@@ -220,11 +220,11 @@ TEST_CASE("a rollout goes on when its name has got another pool, or lost one tha
 
 TEST_CASE("what a pool had that is gone goes to the others, and no target gets more than it is to have") {
   RolloutWorld world;
-  world.reload(config_with("v1 = 75, v2 = 5, plain = 20"));
+  world.reload(name_with("v1 = 75, v2 = 5, plain = 20"));
   REQUIRE(world.start(canary).has_value());
   world.pass(37s);
   CHECK(world.model->weights(world.steer())[1] == doctest::Approx(10));
-  world.reload(config_with("v2 = 5, plain = 20"));
+  world.reload(name_with("v2 = 5, plain = 20"));
   CHECK(world.model->weights(world.steer())[0] == doctest::Approx(10));
   CHECK(world.model->weights(world.steer())[1] == doctest::Approx(90));
   SUBCASE("an abort raises nothing") {
@@ -234,7 +234,7 @@ TEST_CASE("what a pool had that is gone goes to the others, and no target gets m
   }
   SUBCASE("when it comes back, all is as planned, also when something was stored in between") {
     REQUIRE(world.say(rollout::Word::pause).has_value());
-    world.reload(config_with("v1 = 75, v2 = 5, plain = 20"));
+    world.reload(name_with("v1 = 75, v2 = 5, plain = 20"));
     REQUIRE(world.say(rollout::Word::abort).has_value());
     CHECK(world.model->weights(world.steer()) == std::vector<double>{75, 5, 20});
     CHECK(world.model->weights_by(world.steer()).empty());
@@ -245,7 +245,7 @@ TEST_CASE("a new pool has nothing while it runs, and what the config says once a
   RolloutWorld world;
   REQUIRE(world.start(canary).has_value());
   world.pass(50s);
-  world.reload(config_with("v1 = 1, v2 = 0, plain = 3"));
+  world.reload(name_with("v1 = 1, v2 = 0, plain = 3"));
   CHECK(world.model->weights(world.steer()) == std::vector<double>{90, 10, 0});
   SUBCASE("abort") { REQUIRE(world.say(rollout::Word::abort).has_value()); }
   SUBCASE("undo after the end") {
@@ -259,11 +259,11 @@ TEST_CASE("a new pool has nothing while it runs, and what the config says once a
 
 TEST_CASE("a rollout whose target has gone is over, and the others have what the config says") {
   RolloutWorld world;
-  world.reload(config_with("v1 = 1, v2 = 0, plain = 3"));
+  world.reload(name_with("v1 = 1, v2 = 0, plain = 3"));
   REQUIRE(world.start(canary).has_value());
   world.pass(50s);
   CHECK(world.model->weights(world.steer())[1] == doctest::Approx(10));
-  world.reload(config_with("v1 = 1, plain = 3"));
+  world.reload(name_with("v1 = 1, plain = 3"));
   CHECK(world.model->running_rollouts().empty());
   CHECK(world.events.back() == "rollout.abandoned");
   CHECK(world.model->weights(world.steer()) == std::vector<double>{1, 3});
@@ -294,7 +294,7 @@ TEST_CASE("what is published later does not make a step wait longer") {
 
 TEST_CASE("what goes back goes back to what was before, whatever the config says by now") {
   RolloutWorld world;
-  const auto end_state = config_with("v1 = 0, v2 = 1");
+  const auto end_state = name_with("v1 = 0, v2 = 1");
   REQUIRE(world.start(canary).has_value());
   world.pass(50s);
   SUBCASE("abort") {
@@ -339,14 +339,14 @@ TEST_CASE("of a sticky name who asks decides what is answered: that is no reason
 TEST_CASE("no share goes back to pools that are not alive") {
   RolloutWorld world;
   SUBCASE("the one that had nearly all is dead: the other may not take it") {
-    world.reload(config_with("v1 = 99, v2 = 0, plain = 1"));
+    world.reload(name_with("v1 = 99, v2 = 0, plain = 1"));
     REQUIRE(world.start(canary).has_value());
     world.pass(50s);
     world.probe(true, false);
     CHECK(refusal(world.say(rollout::Word::abort)) == "who would have to take the share of v2 is not alive");
   }
   SUBCASE("the other may take it") {
-    world.reload(config_with("v1 = 50, v2 = 0, plain = 50"));
+    world.reload(name_with("v1 = 50, v2 = 0, plain = 50"));
     REQUIRE(world.start(canary).has_value());
     world.pass(50s);
     world.probe(true, false);
