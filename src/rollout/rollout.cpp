@@ -110,7 +110,8 @@ Turn begin_return(const Rollout& rollout, const View& view, Duration over, std::
   auto before = rollout.state;
   // It was to take longer: what counts is what was answered when that began.
   if (before.phase == Phase::returning)
-    before.caches_until = before.since + time_in_caches(plan.ttl_before) + plan.grace;
+    before.caches_until =
+        before.since + time_in_caches(std::max(plan.ttl_before, before.caches_ttl)) + plan.grace;
   const auto held = held_from(rollout, view, now);
   auto state = enter(std::move(before), Phase::returning, held + over + plan.grace, now);
   state.from = present;

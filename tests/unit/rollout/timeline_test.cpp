@@ -403,6 +403,17 @@ TEST_CASE("what is undone is waited for by the TTL that answers have had since")
         start + 135s);
 }
 
+TEST_CASE("what was answered with a longer TTL since is waited for by a second abort, too") {
+  auto rollout = begun(plan_of(words_of("plan bluegreen to=v2 ttl=9s ttl_before=29s grace=5s")));
+  rollout.state.phase = Phase::done;
+  View view;
+  view.held = LeaseEnd{start + 601s, 500s};
+  rollout.state = obey(rollout, {Word::undo, false, 100s, {}}, view, start + 100s).value().state;
+  REQUIRE(rollout.state.caches_until == start + 706s);
+  const auto at_once = obey(rollout, {Word::abort, false, {}, {}}, view, start + 110s).value().state;
+  CHECK(at_once.caches_until == start + 606s);
+}
+
 TEST_CASE("what goes back at once has gone, whatever the clock says") {
   auto rollout = begun(plan_of(words_of("plan to=v2 steps=50,100 ttl=9s ttl_before=9s")));
   View view;
