@@ -6,7 +6,8 @@ Who is through begins again, to the next pool. Shown are, beside the same daemon
     CPU        of the control thread, as part of a core
     memory     of the daemon
     published  delay of all that came due (a step, the end of its caches' time, of its measurement, of its hold): from when it was due
-               to the daemon's log, which is written when answers have it
+               to the daemon's log, which is written when answers have it; what came sooner, as nobody had asked for the name, is
+               counted, and has no delay
     answered   delay of the steps of the switches: from when they were due to the first answer of the new pool; the names are asked in
                turn, each about every --look
 """
@@ -25,6 +26,7 @@ from fleet import Fleet, label, quantiles
 
 TTL_S, ROLLOUT_TTL_S, HOLD_S = 4, 2, 5
 CLOCK_OF_CACHES_S = 1  # by which some keep an answer longer than its TTL
+SOONER_S = 0.5  # than a plan's latest moment: nothing had to be waited for
 STEPS = "1,5,25,50,100"
 EVENTS_AT_ONCE = 5000
 LOG_LINE = re.compile(r"^(\S+Z) \S+ (rollout\.\w+) by .*?: (\S+): ", re.MULTILINE)
@@ -133,7 +135,8 @@ class Rollouts:
 
 
 def published_delays(events, log):
-    """Seconds of all that came due, from the events' times (of the decision, which the next one is due by) and the log's (of publication)."""
+    """Seconds of all that came due, from the events' times (of the decision, which the next one is due by) and the log's (of publication);
+    and how many came sooner."""
     logged, decided = defaultdict(list), defaultdict(list)
     for at, kind, name in LOG_LINE.findall(log):
         logged[name].append((kind, seconds(at)))
@@ -146,7 +149,8 @@ def published_delays(events, log):
             wanted, later_s = NEXT.get(kind, (None, 0))
             if next_kind == wanted:
                 delays.append(next_at - at - later_s)
-    return delays
+    due = [delay for delay in delays if delay > -SOONER_S]
+    return due, len(delays) - len(due)
 
 
 def usage(fleet, seconds_long, wait):
@@ -178,9 +182,11 @@ def run(options, sandbox):
     harness.expect(len(rollouts.running) == options.rollouts, f"{len(rollouts.running)} rollouts run instead of {options.rollouts}")
     show(f"{options.rollouts} rollouts", busy)
     log = fleet.server.process.log()
+    published, sooner = published_delays(rollouts.events, log)
     results = {}
-    for title, delays in (("published", published_delays(rollouts.events, log)), ("answered", rollouts.switches.answered_s)):
+    for title, delays in (("published", published), ("answered", rollouts.switches.answered_s)):
         harness.expect(delays, f"nothing was {title}")
         results[title] = quantiles(delays) | {"count": len(delays)}
         show_delays(title, results[title])
-    return {"idle": idle, "rollouts": busy, "delays_ms": results}
+    print(f"  sooner          {sooner:7,}", flush=True)
+    return {"idle": idle, "rollouts": busy, "delays_ms": results, "sooner": sooner}
